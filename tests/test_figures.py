@@ -1,0 +1,354 @@
+"""Figures: the numbers in them, the marks on them, their bytes, and that nothing covers anything."""
+
+import itertools
+import subprocess
+import sys
+import textwrap
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from made_studies import EPOCHS, Shape, made_context, made_frames, made_study
+from matplotlib.axes import Axes
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+from scipy import stats
+
+from incbayes.collect import collect_calibration, collect_records, collect_training
+from incbayes.figures import FIGURES, style
+from incbayes.figures.figure import Frames, context_of, describe_figure, write_figure
+from incbayes.figures.intervals import mean_interval
+from incbayes.figures.scales import bar_floor, choose_scale, view_limits
+
+SHAPES = {
+    "usual": Shape(methods=3, experiments=2, parts=(1, 3), replicates=4, layers=2),
+    "least": Shape(1, 1, (1,), 1, reduced=True, points_only=True),
+    "many": Shape(methods=10, experiments=1, parts=(1, 2, 7), replicates=2, reduced=True),
+}
+EMPTY = Frames(collect_records([]), collect_training([]), collect_calibration([]))
+CAPTIONS = Path(__file__).parents[1] / "workflow" / "report"
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Return the made frames of each shape, once."""
+    return {name: made_frames(shape) for name, shape in SHAPES.items()}
+
+
+def draw(name: str, frames: Frames, shape: Shape):
+    """Return the picture, laid out, and its numbers."""
+    with style.theme():
+        figure, data = FIGURES[name].draw(frames, made_context(shape))
+        figure.draw_without_rendering()
+    return figure, data
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_covers_anything(name, shape, made):
+    figure, _ = draw(name, made[shape], SHAPES[shape])
+    canvas = figure.bbox
+    for text in _shown(figure):
+        box = text.get_window_extent()
+        inside = (box.x0, canvas.x1 - box.x1, box.y0, canvas.y1 - box.y1)
+        assert min(inside) > -2, f"{text.get_text()!r} leaves the figure"
+    axes = [ax for ax in figure.findobj(Axes) if ax.get_visible()]
+    plots = [ax.get_window_extent() for ax in axes if ax.axison]
+    for first, second in itertools.combinations(plots, 2):
+        assert not _overlap(first, second)
+    for legend, plot in itertools.product(figure.findobj(Legend), plots):
+        assert not _overlap(legend.get_window_extent(), plot)
+    for ax in axes:
+        for axis, side in ((ax.xaxis, "x"), (ax.yaxis, "y")):
+            shown = [label for label in axis.get_ticklabels() if label.get_text()]
+            boxes = [label.get_window_extent() for label in shown if _within(label, ax, side)]
+            for first, second in itertools.pairwise(boxes):
+                assert not _overlap(first, second), f"tick labels of {side} overlap"
+
+
+def _shown(figure) -> list[Text]:
+    """Return the texts that are drawn: none of hidden axes, none of ticks beyond the limits."""
+    hidden = set()
+    for ax in figure.findobj(Axes):
+        if not ax.get_visible():
+            hidden |= set(ax.findobj(Text))
+        for axis, side in ((ax.xaxis, "x"), (ax.yaxis, "y")):
+            hidden |= set(axis.findobj(Text))
+            if ax.axison:
+                labels = axis.get_ticklabels(which="both")
+                hidden -= {axis.label, *(label for label in labels if _within(label, ax, side))}
+    return [
+        text
+        for text in figure.findobj(Text)
+        if text not in hidden and text.get_visible() and text.get_text().strip()
+    ]
+
+
+def _within(label: Text, ax, side: str) -> bool:
+    place = label.get_position()[side == "y"]
+    low, high = sorted(ax.get_xlim() if side == "x" else ax.get_ylim())
+    return low <= place <= high
+
+
+def _overlap(first, second) -> bool:
+    """Return whether two boxes share more than half a pixel in both directions."""
+    width = min(first.x1, second.x1) - max(first.x0, second.x0)
+    height = min(first.y1, second.y1) - max(first.y0, second.y0)
+    return width > 0.5 and height > 0.5
+
+
+@pytest.mark.parametrize("shape", ["usual", "least"])
+@pytest.mark.parametrize("name", FIGURES)
+def test_files_and_the_reduced_mark(name, shape, made, tmp_path):
+    context = made_context(SHAPES[shape])
+    before = dict(matplotlib.rcParams)
+    file = write_figure(name, made[shape], context, tmp_path)
+    assert dict(matplotlib.rcParams) == before
+    assert file == describe_figure(name, tmp_path)
+    assert file.png.read_bytes().startswith(b"\x89PNG")
+    assert file.pdf.read_bytes().startswith(b"%PDF")
+    text = " ".join(ElementTree.parse(file.svg).getroot().itertext())
+    assert FIGURES[name].title in text and context.title in text
+    assert ("reduced budget: quick" in text) == context.reduced
+    assert ("KL × 0.1 in every method that has a KL term" in text) == (shape == "usual")
+    columns = pd.read_csv(file.csv).columns
+    assert {"experiment", "method", "label"} <= set(columns)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_equal_numbers_give_equal_bytes(name, made, tmp_path):
+    context = made_context(SHAPES["usual"])
+    once = write_figure(name, made["usual"], context, tmp_path / "a")
+    again = write_figure(name, made["usual"], context, tmp_path / "b")
+    for kind in ("svg", "png", "pdf", "csv"):
+        assert getattr(once, kind).read_bytes() == getattr(again, kind).read_bytes(), kind
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_without_results_a_figure_says_so(name, tmp_path):
+    file = write_figure(name, EMPTY, made_context(SHAPES["usual"]), tmp_path)
+    assert len(pd.read_csv(file.csv)) == 0
+    assert file.svg.stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", ["stages", "accuracy_by_parts", "training"])
+def test_results_of_another_study_are_refused(name, made, tmp_path):
+    with pytest.raises(ValueError, match="'e1' has results but study"):
+        write_figure(name, made["usual"], made_context(SHAPES["least"]), tmp_path)
+
+
+def by_hand(values) -> tuple[float, float]:
+    """Return mean and half-width of the 95 % t-interval, by scipy's own interval."""
+    values = np.asarray(values)
+    low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
+    return values.mean(), (high - low) / 2
+
+
+def test_accuracy_by_parts_holds_replicates_and_intervals(made):
+    records = made["usual"].records
+    _, data = draw("accuracy_by_parts", made["usual"], SHAPES["usual"])
+    assert len(data) == 2 * 3 * 2 * 4
+    for (experiment, method, parts), group in data.groupby(["experiment", "method", "T"]):
+        values = 100 * records.query(
+            "experiment == @experiment and method == @method and T == @parts and t == @parts "
+            "and split == 'test' and predictor == 'predictive' and metric == 'accuracy'"
+        ).set_index("replicate")["value"].sort_index()  # fmt: skip
+        assert group.set_index("replicate")["value"].tolist() == values.tolist()
+        mean, half_width = by_hand(values)
+        np.testing.assert_allclose(group["mean"], mean)
+        np.testing.assert_allclose(group["half_width"], half_width)
+
+
+def test_stages_hold_the_largest_chain_and_the_reference(made):
+    _, data = draw("stages", made["many"], SHAPES["many"])
+    assert set(zip(data["T"], data["t"], strict=True)) == {(1, 1), *((7, t) for t in range(1, 8))}
+    row = data.query("method == 'm4' and T == 7 and t == 3 and metric == 'nll'").iloc[0]
+    values = made["many"].records.query(
+        "method == 'm4' and T == 7 and t == 3 and metric == 'nll' and split == 'test' "
+        "and predictor == 'predictive'"
+    )["value"]
+    np.testing.assert_allclose((row["mean"], row["half_width"]), by_hand(values))
+
+
+def test_reliability_pools_bins_and_averages_ece(made):
+    _, data = draw("reliability", made["usual"], SHAPES["usual"])
+    bins = made["usual"].calibration.query("method == 'm1' and experiment == 'e0' and T == 3")
+    bins = bins[bins["t"] == 3].fillna(0.0)
+    bins = bins.assign(weighted=bins["count"] * bins["accuracy"])
+    drawn = data.query("method == 'm1' and experiment == 'e0' and T == 3").set_index("bin")
+    pooled = bins.groupby("bin")[["count", "weighted"]].sum()
+    np.testing.assert_array_equal(drawn["count"], pooled["count"])
+    accuracy = (pooled["weighted"] / pooled["count"]).to_numpy()
+    np.testing.assert_allclose(drawn["accuracy"], accuracy)
+    assert drawn["share"].sum() == pytest.approx(1)
+    errors = [
+        (b["count"] * (b["accuracy"] - b["confidence"]).abs()).sum() / b["count"].sum()
+        for _, b in bins.groupby("replicate")
+    ]
+    row = drawn.iloc[-1]
+    np.testing.assert_allclose((row["ece"], row["ece_half_width"]), by_hand(errors))
+
+
+def test_forgetting_holds_every_part_since_it_arrived(made):
+    _, data = draw("forgetting", made["usual"], SHAPES["usual"])
+    line = data.query("method == 'm2' and experiment == 'e1' and part == 2")
+    assert line["t"].tolist() == [2, 3]
+    values = made["usual"].records.query(
+        "method == 'm2' and experiment == 'e1' and T == 3 and t == 3 and split == 'part_02' "
+        "and metric == 'accuracy' and predictor == 'predictive'"
+    )["value"]
+    np.testing.assert_allclose(line[["mean", "half_width"]].iloc[-1], by_hand(100 * values))
+
+
+def test_kl_and_width_take_the_last_epoch(made):
+    _, data = draw("kl_and_width", made["usual"], SHAPES["usual"])
+    assert set(data["method"]) == {"m1", "m2"}  # a point has no width
+    assert list(dict.fromkeys(data["layer"])) == ["whole network", "conv1", "conv2"]
+    training = made["usual"].training.query(
+        "method == 'm1' and experiment == 'e0' and T == 3 and t == 2"
+    )
+    last = [rows.sort_values("epoch").iloc[-1] for _, rows in training.groupby("replicate")]
+    chosen = "method == 'm1' and experiment == 'e0' and t == 2 and "
+    for quantity in ("kl", "sigma_ratio"):
+        row = data.query(chosen + "quantity == @quantity and layer == 'conv2'").iloc[0]
+        expected = by_hand([entry[f"{quantity}/conv2"] for entry in last])
+        np.testing.assert_allclose((row["mean"], row["half_width"]), expected)
+
+
+def test_training_divides_by_the_part_and_holds_early_stops(made):
+    _, data = draw("training", made["usual"], SHAPES["usual"])
+    training = made["usual"].training.query(
+        "method == 'm1' and experiment == 'e0' and T == 3 and t == 2"
+    )
+    curve = data.query(
+        "method == 'm1' and experiment == 'e0' and T == 3 and t == 2 "
+        "and quantity == 'negative_elbo'"
+    ).set_index("epoch")
+    images = 1000 // 3
+    first = -training.query("epoch == 1")["elbo"] / images
+    np.testing.assert_allclose(curve.loc[1, ["mean", "half_width"]], by_hand(first))
+    last = training.sort_values("epoch").groupby("replicate").last()
+    assert last["epoch"].min() < EPOCHS  # a replicate that stopped early is among them
+    np.testing.assert_allclose(
+        curve.loc[EPOCHS, ["mean", "half_width"]], by_hand(-last["elbo"] / images)
+    )
+    assert (curve["n"] == 4).all()
+    assert curve.loc[EPOCHS, "position"] == 2 * EPOCHS
+
+
+def test_interval_of_one_replicate_is_unknown_and_of_equal_ones_is_zero():
+    frame = pd.DataFrame({"group": ["b", "a", "a"], "value": [3.0, 2.0, 2.0]})
+    summary = mean_interval(frame, ["group"])
+    assert summary["group"].tolist() == ["b", "a"]
+    assert np.isnan(summary["half_width"].iloc[0]) and summary["half_width"].iloc[1] == 0
+
+
+def test_axes_hold_values_and_are_not_ruled_by_wide_intervals():
+    low, high = view_limits([98.0, 98.5], [60.0, np.nan], [130.0, np.nan], bounds=(0, 100))
+    assert 97 < low < 98 and 98.5 < high < 100
+    low, high = view_limits([99.9, 100.0], bounds=(0, 100))
+    assert low < 99.9 and 100 < high < 100.01
+    low, high = view_limits([1e-3, 10], [np.nan, -1], [np.nan, 20], scale="log")
+    assert 0 < low < 1e-3 and high > 20
+    assert choose_scale([1, 30]) == "log" and choose_scale([-1, 30]) == "linear"
+
+
+def test_bars_start_at_zero_unless_that_hides_the_differences():
+    assert bar_floor(10, 95) == 0
+    assert bar_floor(30, 70) == 0
+    assert 90 <= bar_floor(97.6, 98.9) < 97.6
+    assert bar_floor(98.0, 98.0) < 98.0
+
+
+def test_the_context_of_a_study():
+    shape = SHAPES["usual"]
+    assert context_of(made_study(shape)) == made_context(shape)
+
+
+def test_tempering_names_what_differs():
+    context = made_context(Shape(methods=3, experiments=1, kl_scale=1.0))
+    assert context.tempering == ""
+    scales = {**context.kl_scales, ("e0", "m1"): 0.05}
+    mixed = type(context)(**{**vars(context), "kl_scales": scales})
+    assert mixed.tempering.endswith("KL × 0.05 for FFG (Digits 0 in parts).")
+
+
+MACHADO = {
+    "none": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+"""Machado et al. (2009), severity 1, on linear sRGB."""
+
+
+def linear(colour: str) -> np.ndarray:
+    """Return linear RGB of a hexadecimal colour."""
+    rgb = np.array(matplotlib.colors.to_rgb(colour))
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    """Return CIE L*a*b* (D65) of linear RGB."""
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = np.array(to_xyz) @ np.clip(rgb, 0, 1) / [0.9505, 1, 1.089]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("sight", MACHADO)
+def test_colours_differ_to_every_eye(sight):
+    seen = [lab(np.array(MACHADO[sight]) @ linear(colour)) for colour in style.PALETTE]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 15
+
+
+def test_colours_stand_out_from_white():
+    for colour in style.PALETTE:
+        luminance = linear(colour) @ [0.2126, 0.7152, 0.0722]
+        assert 1.05 / (luminance + 0.05) > 2.4
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_caption_of_snakemakes_report_is_the_figures(name):
+    paragraph = (CAPTIONS / f"{name}.rst").read_text(encoding="utf-8").split("\n\n")[0]
+    assert " ".join(paragraph.split()) == FIGURES[name].caption
+
+
+@pytest.mark.parametrize("path", sorted(CAPTIONS.glob("*.rst")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("config", [{"study": "made"}, {"study": "made", "budget": "quick"}])
+def test_captions_are_valid(path, config):
+    docutils = pytest.importorskip("docutils.core", reason="docutils comes with Snakemake")
+    jinja2 = pytest.importorskip("jinja2")
+    template = jinja2.Template(path.read_text(encoding="utf-8"), undefined=jinja2.StrictUndefined)
+    text = template.render(snakemake=type("Snakemake", (), {"config": config}))
+    settings = {"halt_level": 2, "report_level": 2}
+    docutils.publish_string(text, writer="html5", settings_overrides=settings)
+    assert ("Reduced budget" in text) == ("budget" in config)
+
+
+def test_figures_need_no_torch_and_their_names_nothing():
+    code = """
+        import sys
+        from incbayes.figures import FIGURES
+        from incbayes.figures.figure import context_of
+        assert not {"pandas", "matplotlib", "torch"} & set(sys.modules)
+        [FIGURES[name] for name in FIGURES]
+        import incbayes.collect, incbayes.report.html
+        assert "torch" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)

@@ -1,0 +1,332 @@
+"""Studies that are good: what is filled in, which level wins, and what budgets change."""
+
+import copy
+import re
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from small_study import HALVES, PLAIN, SMALL, changed
+
+from incbayes.study import (
+    StudyError,
+    block_replicates,
+    blocks,
+    method_settings,
+    pretrain_training,
+    resolve_study,
+)
+
+
+def test_defaults_are_filled_in():
+    study = resolve_study(SMALL)
+    assert study["study_id"] == study["title"] == "small"
+    assert (study["budget"], study["reduced"]) == ("full", False)
+    assert (study["seed"], study["data_root"]) == (0, "data")
+    assert study["training"] == {
+        "epochs": 30,
+        "batch_size": 128,
+        "learning_rate": 1e-3,
+        "log_sigma_rate": 10.0,
+        "schedule": "cosine",
+        "plateau": None,
+        "precision": "fp32",
+    }
+    assert study["machine"] == {"device": "auto", "checkpoint_seconds": 60.0}
+    assert study["objective"] == {"kl_scale": 1.0}
+    assert study["evaluation"] == {
+        "samples": 100,
+        "batch_size": 1000,
+        "part_images": 1000,
+        "calibration_bins": 15,
+    }
+    assert study["experiments"]["plain"] == {
+        "title": "plain",
+        "dataset": {"kind": "digits"},
+        "model": {"kind": "mlp", "widths": [400, 400]},
+        "pixels": {"kind": "standard"},
+        "parts": [1, 5],
+        "partition": {
+            "stratify": False,
+            "fraction": 1.0,
+            "source_classes": None,
+            "target_classes": None,
+        },
+        "pretrain": None,
+        "methods": ["ft", "ffg"],
+        "training": {},
+        "objective": {},
+    }
+    assert study["experiments"]["halves"]["methods"] == list(SMALL["methods"])
+    assert study["methods"]["ffg"] == {
+        "label": "ffg",
+        "family": {"kind": "ffg", "estimator": "local", "initial_sigma": 0.05},
+        "prior": {"kind": "normal", "sigma": None},
+        "training": {},
+        "objective": {},
+    }
+
+
+def test_the_argument_is_left_as_it_was():
+    raw = copy.deepcopy(SMALL)
+    study = resolve_study(raw)
+    study["training"]["epochs"] = study["experiments"]["plain"]["parts"][0] = 99
+    assert raw == SMALL
+    assert resolve_study(raw)["training"]["epochs"] == 30
+
+
+def test_shorthand_and_mapping_are_the_same():
+    short = changed((f"{PLAIN}.pixels", "divide"), ("methods.ffg.family", "ffg"))
+    long = changed(
+        (f"{PLAIN}.pixels", {"kind": "divide", "by": 126}),
+        ("methods.ffg.family", {"kind": "ffg"}),
+    )
+    assert resolve_study(short) == resolve_study(long)
+
+
+def test_numbers_have_one_form():
+    written = changed(
+        ("training.learning_rate", 1), ("training.epochs", 3.0), ("objective.kl_scale", 0)
+    )
+    training = resolve_study(written)["training"]
+    assert repr(training["learning_rate"]) == "1.0"
+    assert repr(training["epochs"]) == "3"
+    assert repr(resolve_study(written)["objective"]["kl_scale"]) == "0.0"
+
+
+@pytest.mark.parametrize(("text", "number"), [("1e-3", 1e-3), ("2E+1", 20.0), (".5e0", 0.5)])
+def test_numbers_that_yaml_1_1_takes_for_text_are_numbers(text, number):
+    written = changed(
+        ("training.learning_rate", text), ("methods.ffg_grid.prior.variances", [0.5, text])
+    )
+    study = resolve_study(written)
+    assert study["training"]["learning_rate"] == number
+    assert study["methods"]["ffg_grid"]["prior"]["variances"] == [0.5, number]
+    assert resolve_study(changed(("title", text)))["title"] == text
+
+
+def test_keys_come_in_the_order_of_the_schema():
+    reversed_study = dict(reversed(SMALL.items()))
+    assert list(resolve_study(reversed_study)) == list(resolve_study(SMALL))
+
+
+@pytest.mark.parametrize(
+    "partition",
+    [
+        {"source_classes": [0, 1, 2, 3, 4], "target_classes": [5, 6]},
+        {"source_classes": 9},
+        {"source_classes": 8, "target_classes": [0, 9]},
+        {"source_classes": [3]},
+    ],
+)
+def test_tasks_that_share_no_class_are_fine(partition):
+    resolve_study(changed((f"{HALVES}.partition", partition)))
+
+
+def test_parts_may_be_as_many_as_the_images():
+    resolve_study(changed((f"{PLAIN}.parts", [1437])))
+    resolve_study(changed((f"{PLAIN}.partition.target_classes", list(range(10)))))
+
+
+def test_one_label_may_stand_in_different_experiments():
+    written = changed(("methods.ft_pretrained.label", "ft"), (f"{HALVES}.methods", ["ffg"]))
+    written["experiments"]["halves"]["methods"] = ["ffg", "ft_pretrained"]
+    resolve_study(written)
+
+
+# Settings, and which level wins.
+
+
+def test_method_wins_over_experiment_and_that_over_study():
+    plateau = {"patience": 3, "min_delta": 0}
+    study = resolve_study(
+        changed(
+            ("training", {"epochs": 1, "batch_size": 2, "learning_rate": 0.5}),
+            (f"{PLAIN}.training", {"epochs": 10, "batch_size": 20, "plateau": plateau}),
+            ("methods.ffg.training", {"epochs": 100}),
+            (f"{PLAIN}.objective", {"kl_scale": 0.5}),
+            ("methods.ffg.objective", {"kl_scale": 0.1}),
+        )
+    )
+    ffg, ft = (method_settings(study, "plain", name) for name in ("ffg", "ft"))
+    assert [ffg["training"][key] for key in ("epochs", "batch_size")] == [100, 20]
+    assert ffg["training"]["learning_rate"] == 0.5
+    assert ffg["training"]["plateau"] == {"patience": 3, "min_delta": 0.0}
+    assert ffg["training"]["schedule"] == "cosine"
+    assert (ffg["objective"], ft["objective"]) == ({"kl_scale": 0.1}, {"kl_scale": 0.5})
+    assert ft["training"]["epochs"] == 10
+    assert method_settings(study, "halves", "ft")["training"]["epochs"] == 1
+    assert ffg["family"] == study["methods"]["ffg"]["family"]
+    assert set(ffg) == {"family", "prior", "training", "objective"}
+
+
+def test_pretraining_wins_over_experiment():
+    study = resolve_study(changed((f"{HALVES}.training", {"epochs": 4, "batch_size": 16})))
+    training = pretrain_training(study, "halves")
+    assert (training["epochs"], training["batch_size"]) == (7, 16)
+    assert method_settings(study, "halves", "ft")["training"]["epochs"] == 4
+    with pytest.raises(StudyError, match=r"experiments\.plain\.pretrain: there is none"):
+        pretrain_training(study, "plain")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "method", "message"),
+    [("plan", "ft", "experiments.plan: unknown (did"), ("plain", "ff", "methods.ff: unknown (")],
+)
+def test_settings_of_what_is_not_there(experiment, method, message):
+    with pytest.raises(StudyError, match=re.escape(message)):
+        method_settings(resolve_study(SMALL), experiment, method)
+
+
+# Budgets.
+
+
+def test_budget_is_merged_when_chosen():
+    full = resolve_study(SMALL)
+    quick = resolve_study(changed(("budget", "quick")))
+    assert (full["replicates"], full["training"]["epochs"]) == (5, 30)
+    assert (quick["replicates"], quick["training"]["epochs"]) == (1, 2)
+    assert quick["training"]["batch_size"] == 128
+    assert (quick["study_id"], quick["reduced"], quick["budget"]) == ("small-quick", True, "quick")
+    same = ("experiments", "methods", "evaluation", "budgets")
+    assert all(full[key] == quick[key] for key in same)
+
+
+def test_budget_without_overrides_is_not_reduced():
+    study = resolve_study(changed(("budgets.long", {}), ("budget", "long")))
+    assert (study["study_id"], study["reduced"], study["budget"]) == ("small", False, "long")
+
+
+def test_budget_replaces_lists_and_other_kinds():
+    override = {
+        "experiments": {"plain": {"parts": [2], "model": {"widths": [8]}, "pixels": "divide"}},
+        "methods": {
+            "ffg": {"family": {"estimator": "weight"}},
+            "ffg_grid": {"prior": {"kind": "laplace", "fisher": "mc"}},
+            "ffg_laplace": {"prior": {"fisher": "empirical"}},
+        },
+    }
+    study = resolve_study(changed(("budgets.other", override), ("budget", "other")))
+    plain, methods = study["experiments"]["plain"], study["methods"]
+    assert plain["parts"] == [2]
+    assert plain["model"] == {"kind": "mlp", "widths": [8]}
+    assert plain["pixels"] == {"kind": "divide", "by": 126.0}
+    assert methods["ffg"]["family"] == {
+        "kind": "ffg",
+        "estimator": "weight",
+        "initial_sigma": 0.05,
+    }
+    laplace = {"kind": "laplace", "fisher": "mc", "prior_precision": None}
+    assert methods["ffg_grid"]["prior"] == laplace
+    assert methods["ffg_laplace"]["prior"] == laplace | {"fisher": "empirical"}
+
+
+def test_budget_may_add_an_experiment_and_a_method():
+    override = {
+        "experiments": {"more": {"dataset": "mnist", "model": "lenet5", "parts": [1]}},
+        "methods": {"ft_pretrained": {"prior": "normal"}, "ffg_grid": {"prior": "normal"}},
+    }
+    override["methods"]["ffg_laplace"] = {"prior": "normal"}
+    study = resolve_study(changed(("budgets.other", override), ("budget", "other")))
+    assert study["experiments"]["more"]["methods"] == list(SMALL["methods"])
+
+
+# Blocks.
+
+
+@pytest.mark.parametrize(
+    ("replicates", "size", "names"),
+    [
+        (5, 3, ["r0-2", "r3-4"]),
+        (6, 3, ["r0-2", "r3-5"]),
+        (1, 5, ["r0-0"]),
+        (3, 1, ["r0-0", "r1-1", "r2-2"]),
+    ],
+)
+def test_blocks(replicates, size, names):
+    study = resolve_study(changed(("replicates", replicates), ("replicates_per_block", size)))
+    assert blocks(study) == names
+    carried = [number for name in names for number in block_replicates(name)]
+    assert carried == list(range(replicates))
+
+
+@pytest.mark.parametrize("name", ["", "r1", "r2-1", "r0-1-2", "r-1-2", "x0-1", "r0-1\n", "r٣-٤"])
+def test_what_is_no_block_is_refused(name):
+    with pytest.raises(ValueError, match=re.escape(f"block {name!r}: expected r<first>-<last>")):
+        block_replicates(name)
+
+
+# Any study at all.
+
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 2000)
+    | st.just(10**400)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["ffg", "point", "grid", "pretrained", "digits", "lenet5", "1e-3", "a\n"])
+    | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=4)
+            | st.sampled_from(["kind", "training", "epochs", "family", "parts"])
+            | st.booleans()
+            | st.integers(),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=6,
+)
+
+
+def places(value):
+    """Return every (container, key) in a nested value."""
+    keys = value if isinstance(value, dict) else range(len(value))
+    own = [(value, key) for key in keys]
+    inner = [value[key] for key in keys if isinstance(value[key], dict | list)]
+    return own + [place for child in inner for place in places(child)]
+
+
+EXPLICIT = {
+    key: value for key, value in resolve_study(SMALL).items() if key not in ("study_id", "reduced")
+}
+"""The small study with every default written out, so that there is more to break."""
+
+
+@st.composite
+def mutated(draw):
+    """Return a valid study after a few deletions, replacements and insertions."""
+    study = copy.deepcopy(draw(st.sampled_from([SMALL, EXPLICIT])))
+    for _ in range(draw(st.integers(1, 3))):
+        found = places(study)
+        if not found:
+            break
+        container, key = draw(st.sampled_from(found))
+        action = draw(st.sampled_from(["delete", "replace", "insert"]))
+        if action == "delete":
+            del container[key]
+        elif action == "replace":
+            container[key] = draw(ODD)
+        elif isinstance(container, list):
+            container.insert(key, draw(ODD))
+        else:
+            container[draw(st.text(max_size=5) | st.just("kind"))] = draw(ODD)
+    return study
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutated())
+@example({"study": "a", "experiments": {"a": {}}, "methods": {"a": {"family": {"kind": []}}}})
+def test_any_study_resolves_or_is_refused_in_one_line(raw):
+    try:
+        study = resolve_study(raw)
+    except StudyError as error:
+        text = str(error)
+        assert text.strip() and len(text.splitlines()) == 1
+        return
+    for name, experiment in study["experiments"].items():
+        for method in experiment["methods"]:
+            assert method_settings(study, name, method)["training"]["epochs"] >= 1

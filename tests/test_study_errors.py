@@ -1,0 +1,216 @@
+"""Studies that are refused, each in one line with the path of the key."""
+
+import datetime
+
+import pytest
+from jsonschema import Draft202012Validator
+from small_study import GONE, HALVES, PLAIN, changed
+
+from incbayes.schema_words import study_error
+from incbayes.study import StudyError, resolve_study
+
+
+def refusal(raw):
+    """Return the text of the error of a study, which is one line."""
+    with pytest.raises(StudyError) as caught:
+        resolve_study(raw)
+    text = str(caught.value)
+    assert text and len(text.splitlines()) == 1 and text.isprintable()
+    return text
+
+
+BAD = [
+    # Unknown keys, with the nearest spelling.
+    ("replicate", 3, "replicate: unknown key (did you mean 'replicates'?); allowed: study, title"),
+    ("claims", [], "claims: unknown key"),
+    ("training.epoch", 3, "training.epoch: unknown key (did you mean 'epochs'?); allowed: epochs"),
+    ("objective.klscale", 1, "objective.klscale: unknown key (did you mean 'kl_scale'?)"),
+    ("evaluation.sample", 1, "evaluation.sample: unknown key (did you mean 'samples'?)"),
+    (f"{PLAIN}.datset", "digits", f"{PLAIN}.datset: unknown key (did you mean 'dataset'?)"),
+    (f"{PLAIN}.training.budget", 1, f"{PLAIN}.training.budget: unknown key"),
+    (f"{PLAIN}.partition.strat", True, f"{PLAIN}.partition.strat: unknown key (did you mean 's"),
+    (f"{HALVES}.pretrain.epochs", 1, f"{HALVES}.pretrain.epochs: unknown key; allowed: training"),
+    ("methods.ffg.famly", "ffg", "methods.ffg.famly: unknown key (did you mean 'family'?)"),
+    ("training.plateau", {"patience": 1, "delta": 0}, "training.plateau.delta: unknown key"),
+    # Missing keys.
+    ("study", GONE, "study: missing; allowed: text (lower-case letters"),
+    ("experiments", GONE, "experiments: missing; allowed: a mapping"),
+    ("methods", GONE, "methods: missing; allowed: a mapping"),
+    (f"{PLAIN}.dataset", GONE, f"{PLAIN}.dataset: missing; allowed: a data set, by name or as"),
+    (f"{PLAIN}.parts", GONE, f"{PLAIN}.parts: missing; allowed: a list (1 or more"),
+    ("methods.ffg", {"prior": "normal"}, "methods.ffg.family: missing; allowed: a family, by na"),
+    ("methods.ffg.family", {"estimator": "local"}, "methods.ffg.family.kind: missing; allowed: p"),
+    ("training.plateau", {"patience": 1}, "training.plateau.min_delta: missing; allowed: a numb"),
+    # Names.
+    ("study", 2018, "study: found 2018; allowed: text (lower-case letters, digits and _"),
+    ("study", "My study", "study: found 'My study'; allowed: text (lower-case letters"),
+    ("study", "small\n", "study: found 'small\\n'; allowed: text (lower-case letters"),
+    ("study", "../small", "study: found '../small'; allowed"),
+    ("study", None, "study: found null; allowed: text"),
+    ("methods.FFG", {"family": "ffg"}, "methods.FFG: not a name; allowed: text (lower-case"),
+    ("methods.a b", {"family": "ffg"}, "methods.'a b': not a name; allowed: text (lower-case"),
+    ("experiments.5plus5", {}, "experiments.5plus5: not a name; allowed"),
+    ("budgets.Quick", {}, "budgets.Quick: not a name; allowed"),
+    ("title", "two\nlines", "title: found 'two\\nlines'; allowed: text (one line, not em"),
+    ("methods.ffg.label", "", "methods.ffg.label: found ''; allowed: text (one line"),
+    # What YAML 1.1 makes of no, of dates and of numbers.
+    (
+        "methods",
+        {False: {"family": "ffg"}},
+        "methods: found the key false (YAML 1.1 reads an unquoted",
+    ),
+    ("experiments", {5: {}}, "experiments: found the key 5; a key is text: quote it"),
+    (f"{PLAIN}.methods[0]", False, f"{PLAIN}.methods[0]: found false (YAML 1.1 reads"),
+    ("title", datetime.date(2018, 2, 1), "title: found datetime.date(2018, 2, 1) (date); allow"),
+    ("replicates", "3", "replicates: found '3' (text); allowed: a whole number of at least 1"),
+    ("training.learning_rate", "1e-3x", "training.learning_rate: found '1e-3x' (text); allowed:"),
+    # Types and limits.
+    ("experiments", [], "experiments: found []; allowed: a mapping"),
+    ("experiments", {}, "experiments: empty; at least one entry is needed"),
+    ("methods", {}, "methods: empty; at least one entry is needed"),
+    ("methods.ffg", None, "methods.ffg: found null; allowed: a mapping"),
+    ("seed", -1, "seed: found -1; allowed: a whole number of at least 0"),
+    ("seed", True, "seed: found true; allowed: a whole"),
+    ("seed", 2**70, "seed: found 1180591620717411303424; allowed: a whole number of at least 0"),
+    ("data_root", 5, "data_root: found 5; allowed: text, not empty"),
+    ("data_root", "", "data_root: found ''; allowed: text, not empty"),
+    ("replicates", 0, "replicates: found 0; allowed: a whole number of at least 1"),
+    ("replicates", 2.5, "replicates: found 2.5; allowed: a whole number of at least 1"),
+    ("replicates", "many", "replicates: found 'many' (text); allowed: a whole number"),
+    ("training", 3, "training: found 3; allowed: a mapping"),
+    ("training.epochs", True, "training.epochs: found true; allowed: a whole n"),
+    ("training.learning_rate", 0, "training.learning_rate: found 0; allowed: a number greater th"),
+    ("training.learning_rate", float("nan"), "training.learning_rate: found nan; allowed: a nu"),
+    ("training.learning_rate", 10**400, "training.learning_rate: found a number of 1329 bits;"),
+    ("objective.kl_scale", float("inf"), "objective.kl_scale: found inf; allowed: a number of a"),
+    ("objective.kl_scale", -0.1, "objective.kl_scale: found -0.1; allowed: a number of at lea"),
+    ("training.schedule", "cosin", "training.schedule: found 'cosin' (did you mean 'cosi"),
+    ("training.precision", 16, "training.precision: found 16; allowed: fp32, bf16"),
+    ("machine.device", "cud", "machine.device: found 'cud' (did you mean 'cuda'?); allowed: auto"),
+    ("machine.checkpoint_seconds", 0, "machine.checkpoint_seconds: found 0; allowed: a number g"),
+    ("training.plateau", True, "training.plateau: found true; allowed: null or a mapp"),
+    ("training.plateau", {"patience": 0, "min_delta": 0}, "training.plateau.patience: found 0;"),
+    ("evaluation.part_images", 0, "evaluation.part_images: found 0; allowed: null or a whole "),
+    ("methods.ffg.objective.kl_scale", "x", "methods.ffg.objective.kl_scale: found 'x' (text);"),
+    (f"{HALVES}.pretrain.training.epochs", 0, f"{HALVES}.pretrain.training.epochs: found 0; al"),
+    (f"{PLAIN}.partition.fraction", 1.5, f"{PLAIN}.partition.fraction: found 1.5; allowed: a nu"),
+    (f"{PLAIN}.partition.stratify", "yes", f"{PLAIN}.partition.stratify: found 'yes' (text); al"),
+    # Parts.
+    (f"{PLAIN}.parts", 5, f"{PLAIN}.parts: found 5; allowed: a list (1 or more, each a whole"),
+    (f"{PLAIN}.parts", [], f"{PLAIN}.parts: found []; allowed: a list (1 or more"),
+    (f"{PLAIN}.parts", [1, 5, 1], f"{PLAIN}.parts[2]: 1 is given twice"),
+    (f"{PLAIN}.parts", [1, 0], f"{PLAIN}.parts[1]: found 0; allowed: a whole number of at least"),
+    (f"{PLAIN}.parts", [1, 1438], f"{PLAIN}.parts[1]: found 1438 parts of 1437 training images"),
+    (f"{PLAIN}.partition.fraction", 0.002, f"{PLAIN}.parts[1]: found 5 parts of 3 training ima"),
+    (f"{PLAIN}.partition.fraction", 1e-9, f"{PLAIN}.partition.fraction: leaves no training im"),
+    (f"{HALVES}.parts", [719], f"{HALVES}.parts[0]: found 719 parts of about 718 training images"),
+    # Kinds and their options.
+    ("methods.ffg.family", "fgf", "methods.ffg.family: unknown family 'fgf' (did you mean 'ffg'"),
+    ("methods.ffg.family", {"kind": "fgf"}, "methods.ffg.family: unknown family 'fgf' (did you"),
+    ("methods.ffg.family", 3, "methods.ffg.family: found 3; allowed: a family, by name or as {"),
+    ("methods.ffg.family", {"kind": 3}, "methods.ffg.family: unknown family 3; known: point, ffg"),
+    ("methods.ffg.family.sigma", 1, "methods.ffg.family.sigma: unknown option of family ffg; a"),
+    ("methods.ffg.family.initial_sigma", 0, "methods.ffg.family.initial_sigma: found 0; allowed"),
+    (
+        "methods.ffg.family.estimator",
+        "loc",
+        "methods.ffg.family.estimator: found 'loc' (did you mean",
+    ),
+    ("methods.ffg.prior", "norml", "methods.ffg.prior: unknown prior 'norml' (did you mean 'no"),
+    ("methods.ffg.prior", {"kind": "normal", "sigma": "a"}, "methods.ffg.prior.sigma: found 'a'"),
+    ("methods.ffg_grid.prior.variances", [], "methods.ffg_grid.prior.variances: found []; allo"),
+    ("methods.ffg_grid.prior.variances[1]", -1, "methods.ffg_grid.prior.variances[1]: found -1;"),
+    (f"{PLAIN}.model", "lenet", f"{PLAIN}.model: unknown model 'lenet' (did you mean 'lenet5'?"),
+    (f"{PLAIN}.model", {"kind": "mlp", "width": 9}, f"{PLAIN}.model.width: unknown option of mod"),
+    (f"{PLAIN}.model", {"kind": "mlp", "widths": [0]}, f"{PLAIN}.model.widths[0]: found 0; allo"),
+    (f"{PLAIN}.model", "lenet5", f"{PLAIN}.model: lenet5 needs images of at least 16x16 pixels;"),
+    (f"{PLAIN}.dataset", "mnst", f"{PLAIN}.dataset: unknown data set 'mnst' (did you mean 'mni"),
+    (f"{PLAIN}.dataset", {"kind": "digits", "a": 1}, f"{PLAIN}.dataset.a: unknown option of data"),
+    (f"{PLAIN}.pixels", "by126", f"{PLAIN}.pixels: unknown pixel scaling 'by126'; known: stand"),
+    (f"{PLAIN}.pixels", {"kind": "divide", "by": 0}, f"{PLAIN}.pixels.by: found 0; allowed: a n"),
+    # Classes.
+    (f"{HALVES}.partition.source_classes", 10, f"{HALVES}.partition.source_classes: found 10 ra"),
+    (f"{HALVES}.partition.source_classes", [9, 10], f"{HALVES}.partition.source_classes[1]: cla"),
+    (f"{HALVES}.partition.source_classes", [], f"{HALVES}.partition.source_classes: found []; al"),
+    (f"{HALVES}.partition.source_classes", True, f"{HALVES}.partition.source_classes: found true"),
+    (f"{HALVES}.partition.source_classes", [2, 2], f"{HALVES}.partition.source_classes[1]: 2 is"),
+    (f"{HALVES}.partition.source_classes", list(range(10)), "source_classes: all the classes; no"),
+    (f"{PLAIN}.partition.target_classes", [-1], f"{PLAIN}.partition.target_classes[0]: found -1"),
+    (f"{PLAIN}.partition.target_classes", [10], f"{PLAIN}.partition.target_classes[0]: class 10"),
+    (f"{HALVES}.partition.target_classes", list(range(6)), "source_classes: found 5 random clas"),
+    # Between experiments and methods.
+    (f"{PLAIN}.methods", [], f"{PLAIN}.methods: found []; allowed: a list (1 or more"),
+    (f"{PLAIN}.methods", ["ft", "ft"], f"{PLAIN}.methods[1]: 'ft' is given twice"),
+    (f"{PLAIN}.methods[1]", "fgf", f"{PLAIN}.methods[1]: unknown method 'fgf' (did you mean 'ffg"),
+    (f"{PLAIN}.methods[0]", "ffg_grid", f"{PLAIN}.methods[0]: ffg_grid has the prior grid, whic"),
+    (f"{PLAIN}.methods", GONE, f"{PLAIN}.methods[2]: ft_pretrained has the prior pretrained, wh"),
+    (f"{HALVES}.pretrain", None, f"{HALVES}.methods[2]: ft_pretrained has the prior pretrained"),
+    (f"{PLAIN}.pretrain", {}, f"{PLAIN}.pretrain: needs a source task to train on; give partiti"),
+    (
+        "methods.ffg.prior",
+        "pretrained",
+        "methods.ffg.prior: pretrained has no width, which the fam",
+    ),
+    ("methods.ft.prior", "laplace", "methods.ft.prior: laplace is a distribution, which the fam"),
+    ("methods.ft_pretrained.prior", "grid", "methods.ft_pretrained.prior: grid is a distributio"),
+    ("methods.ffg.label", "ft", f"{PLAIN}.methods[1]: ffg has the label of ft, 'ft'; give each"),
+    # Budgets.
+    ("budget", "quik", "budget: found 'quik' (did you mean 'quick'?); allowed: full, quick"),
+    ("budget", 5, "budget: found 5; allowed: text"),
+    ("budgets", ["quick"], "budgets: found ['quick']; allowed: a mapping"),
+    ("budgets.quick", None, "budgets.quick: found null; allowed: a mapping"),
+    ("budgets.full", {}, "budgets.full: this is the study as written"),
+    ("budgets.quick.study", "other", "budgets.quick.study: a budget cannot change this key"),
+    ("budgets.quick.budgets", {}, "budgets.quick.budgets: a budget cannot change this key"),
+    ("budgets.quick.replicats", 1, "budgets.quick.replicats: unknown key (did you mean 'replica"),
+    ("budgets.quick.training.epochs", 0, "budgets.quick.training.epochs: found 0; allowed: a wh"),
+    ("budgets.quick.training", None, "budgets.quick.training: found null; allowed: a mapping"),
+    ("budgets.quick.experiments.new", {"model": "mlp"}, "budgets.quick.experiments.new.dataset:"),
+    (f"budgets.quick.{PLAIN}.parts", [1, 9999], f"budgets.quick.{PLAIN}.parts[1]: found 9999 par"),
+    (f"budgets.quick.{PLAIN}.model", "lenet5", f"budgets.quick.{PLAIN}.model: lenet5 needs imag"),
+    (
+        f"budgets.quick.{PLAIN}.partition.fraction",
+        0.002,
+        f"{PLAIN}.parts[1]: found 5 parts of 3 training images (digits, 10 of 10 classes, "
+        "fraction 0.002 of 1437); allowed: 1 to 3 (in the budget quick)",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"), BAD, ids=[f"{i}-{bad[0]}" for i, bad in enumerate(BAD)]
+)
+def test_bad_study_is_refused_in_one_line(path, value, expected):
+    assert expected in refusal(changed((path, value)))
+
+
+def test_overlap_of_source_and_target_is_refused():
+    partition = {"source_classes": [0, 1, 2], "target_classes": [2, 3]}
+    text = refusal(changed((f"{HALVES}.partition", partition)))
+    assert text.startswith(f"{HALVES}.partition.target_classes: the classes [2] are in source_c")
+
+
+def test_error_in_one_of_several_forms_is_that_of_the_form_it_has():
+    numbers = {"type": "array", "items": {"type": "integer", "minimum": 1}}
+    validator = Draft202012Validator({"anyOf": [numbers, {"type": "null"}]})
+    within, whole = (next(validator.iter_errors(value)) for value in ([3, 0], "x"))
+    assert str(study_error(within)) == "[1]: found 0; allowed: a whole number of at least 1"
+    expected = "found 'x' (text); allowed: null or a list (each a whole number of at least 1)"
+    assert str(study_error(whole)) == expected
+
+
+@pytest.mark.parametrize("raw", [None, [], "study", 3, {}, {"a": {"b": None}}, {None: 1}])
+def test_what_is_no_study_is_refused(raw):
+    refusal(raw)
+
+
+def test_endless_nesting_is_refused():
+    loop = {}
+    loop["experiments"] = loop
+    assert "nested too deeply" in refusal(loop)
+
+
+def test_long_values_are_cut():
+    assert len(refusal(changed(("study", "X" * 5000)))) < 250
+    assert len(refusal(changed((f"{PLAIN}.parts", {"a": "X" * 5000})))) < 250
+    assert len(refusal(changed((f"{PLAIN}.pixels", list(range(5000)))))) < 250

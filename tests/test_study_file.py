@@ -1,0 +1,68 @@
+"""The YAML of a study: how values are read, and which files are refused."""
+
+import re
+
+import pytest
+
+from incbayes.study import StudyError, read_yaml
+
+
+def read(folder, content):
+    """Write bytes or text to a file and read it as a study."""
+    path = folder / "study.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_yaml(path)
+
+
+BAD_FILES = [
+    ("", "line 1: empty"),
+    ("# only a comment\n", "line 1: empty"),
+    ("- a\n- b\n", "line 1: found ['a', 'b']; a study is a mapping"),
+    ("text", "line 1: found 'text'; a study is a mapping"),
+    ("&a [*a]", "line 1: found [[…]]; a study is a mapping"),
+    ("a: 1\nb: 2\na: 3\n", "line 3: the key 'a' is given twice, first in line 1"),
+    ("m:\n  a: 1\n  a: 2\n", "line 3: the key 'a' is given twice, first in line 2"),
+    ("a:\n\tb: 1\n", "line 2: a tab; YAML wants blanks"),
+    ("a: 1\nb: [1, 2\nc: 3\n", "line 3: while parsing a flow sequence, expected"),
+    ("a: b: c", "line 1: mapping values are not allowed here"),
+    ("a: 'open", "line 1: while scanning a quoted scalar"),
+    ("a: 1\nb: *nowhere", "line 2: found undefined alias"),
+    ("a: 1\n---\nb: 2\n", "line 2: expected a single document"),
+    ("a: 1\nb: !!python/name:os.system\n", "line 2: the type 'tag:yaml.org,2002:python/name:os"),
+    ("a: 1\n? [b]\n: 2\n", "line 2: a key must be text"),
+    (f"a: {'9' * 5000}", "line 1: '999"),
+    ("[" * 5000, "line 1: nested too deeply"),
+    (b"a: 1\nb: \xe9\n", "line 2: the byte 0xe9 is not UTF-8"),
+    (b"a: 1\nb: \x01\n", "line 2: the character #x0001 is not allowed in YAML"),
+]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), BAD_FILES, ids=[str(i) for i in range(len(BAD_FILES))]
+)
+def test_bad_file_is_refused_in_one_line(tmp_path, content, expected):
+    with pytest.raises(StudyError) as caught:
+        read(tmp_path, content)
+    text = str(caught.value)
+    assert len(text.splitlines()) == 1
+    assert f"{tmp_path / 'study.yaml'}, {expected}" in text
+
+
+def test_file_that_cannot_be_read_is_named(tmp_path):
+    for path in (tmp_path, tmp_path / "none.yaml"):
+        with pytest.raises(StudyError, match=f"^{re.escape(str(path))}: cannot be read"):
+            read_yaml(path)
+
+
+def test_scalars_follow_yaml_1_2(tmp_path):
+    text = "a: [1e-3, 1., .5, -2, +3, 0x1F, 0o17, 010, no, on, yes, 1_0, 1:30, 2018-02-01, ~, true]"
+    assert read(tmp_path, text)["a"] == [
+        *(0.001, 1.0, 0.5, -2, 3, 31, 15, 10),
+        *("no", "on", "yes", "1_0", "1:30", "2018-02-01", None, True),
+    ]
+    assert read(tmp_path, "no: 1\n5: 2\n") == {"no": 1, 5: 2}
+
+
+def test_anchors_and_merge_keys_work(tmp_path):
+    text = "\ufeffa: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n"
+    assert read(tmp_path, text)["b"] == {"x": 1, "y": 3}

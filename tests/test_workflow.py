@@ -1,0 +1,178 @@
+"""The whole chain through Snakemake, and what it does again when something changes."""
+
+import copy
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from running import TINY, command, environment, planned, run
+
+from incbayes.files import sha256_file
+from incbayes.posterior import read_posterior, verify_chain
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which the tiny study has been run."""
+    folder = tmp_path_factory.mktemp("a study") / "with ümlaut"
+    folder.mkdir()
+    done = run(folder, TINY)
+    assert done.returncode == 0, done.stdout
+    assert "left" in done.stdout and "100%" in done.stdout
+    return folder
+
+
+def changed(**keys):
+    """Return the tiny study with keys replaced; `__` in a name descends into a mapping."""
+    study = copy.deepcopy(TINY)
+    for path, value in keys.items():
+        *parents, last = path.split("__")
+        place = study
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return study
+
+
+def test_every_artifact_is_there_and_chained(finished):
+    chain = finished / "results/tiny/digits/ffg/T2/r0-1"
+    paths = [chain / f"t0{t}/posterior.safetensors" for t in (1, 2)]
+    posteriors = [read_posterior(path) for path in paths]
+    verify_chain(paths, posteriors)
+    assert posteriors[1].metadata["parent"] == sha256_file(paths[0])
+    assert posteriors[1].metadata["replicates"] == [0, 1]
+    for name in ("training.csv", "run.json", "metrics.json", "calibration.csv"):
+        assert (chain / "t02" / name).stat().st_size > 0
+    assert not list(finished.rglob("*.partial")) and not list(finished.rglob(".checkpoint*"))
+
+
+def test_records_cover_every_stage_split_and_predictor(finished):
+    records = pd.read_parquet(finished / "results/tiny/metrics.parquet")
+    assert records.equals(records.drop_duplicates())
+    assert set(records.metric) == {"accuracy", "nll", "brier", "ece"}
+    last = records.query("method == 'ffg' and T == 2 and t == 2 and metric == 'nll'")
+    assert set(last.split) == {"test", "part_01", "part_02"}
+    assert set(last.predictor) == {"predictive", "mean"}
+    assert set(records.query("method == 'ft'").predictor) == {"predictive"}
+    assert sorted(records.replicate.unique()) == [0, 1]
+    csv = pd.read_csv(finished / "results/tiny/metrics.csv")
+    pd.testing.assert_frame_equal(csv, records, check_dtype=False)
+
+
+def test_replicates_differ_and_volatile_things_stay_out_of_artifacts(finished):
+    chain = finished / "results/tiny/digits/ffg/T1/r0-1/t01"
+    states = read_posterior(chain / "posterior.safetensors").states
+    assert not (states[0]["1"]["weight_mean"] == states[1]["1"]["weight_mean"]).all()
+    described = (chain / "run.json").read_text()
+    for volatile in ("host", "seconds", "started", "device"):
+        assert volatile in json.loads(described)
+        assert f'"{volatile}"'.encode() not in (chain / "posterior.safetensors").read_bytes()
+
+
+def test_a_rerun_with_nothing_changed_does_nothing(finished):
+    assert planned(finished, TINY) == set()
+
+
+def test_a_changed_method_refits_that_method_alone(finished):
+    jobs = planned(finished, changed(methods__ffg__training={"learning_rate": 2e-3}))
+    touched = {job for job in jobs if "method=" in job}
+    assert {job for job in touched if job.startswith("fit")} == {
+        f"fit experiment=digits, method=ffg, T={T}, block=r0-1, t=0{t}"
+        for T, t in [(1, 1), (2, 1), (2, 2)]
+    }
+    assert all("method=ffg" in job for job in touched)
+    assert not any(job.startswith(("partition", "prepare")) for job in jobs)
+    assert {"collect", "report"} <= jobs
+
+
+def test_a_new_block_of_seeds_adds_only_itself(finished):
+    jobs = planned(finished, changed(replicates=4))
+    assert all("block=r2-3" in job for job in jobs if "block=" in job)
+    assert sum(job.startswith("fit") for job in jobs) == 6
+
+
+def test_where_and_how_scores_are_made_refits_nothing(finished):
+    assert planned(finished, changed(machine__checkpoint_seconds=5)) == set()
+    jobs = planned(finished, changed(evaluation__samples=4))
+    assert jobs and not any(job.startswith(("fit", "partition", "prepare")) for job in jobs)
+
+
+def test_a_new_method_changes_no_other_result(finished):
+    study = changed(methods__ffg_one={"family": {"kind": "ffg", "estimator": "weight"}})
+    study["experiments"]["digits"]["methods"] = ["ft", "ffg", "ffg_one"]
+    jobs = planned(finished, study)
+    assert {job for job in jobs if "method=" in job and "method=ffg_one" not in job} == set()
+
+
+def test_equal_data_prepared_again_refit_nothing(finished, tmp_path):
+    for name in ("train.safetensors", "test.safetensors", "checksums.json"):
+        path = finished / "results/data/digits" / name
+        os.utime(path, (time.time() + 5, time.time() + 5))
+    assert not any(job.startswith("fit") for job in planned(finished, TINY))
+
+
+def test_killed_in_the_middle_of_a_stage_it_goes_on_to_the_same_bits(finished, tmp_path):
+    study = changed(training__epochs=60, machine__checkpoint_seconds=0.1, study="killed")
+    stage = "results/killed/digits/ffg/T1/r0-1/t01"
+    target = f"{stage}/posterior.safetensors"
+    shutil.copytree(finished / "results/data", tmp_path / "killed/results/data")
+    folder = tmp_path / "killed"
+    process = subprocess.Popen(
+        command(folder, study, "--", target),
+        cwd=folder,
+        env=environment(),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    checkpoint = folder / stage / ".checkpoint.safetensors"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert checkpoint.exists() and not Path(folder, target).exists()
+    assert run(folder, study, "--unlock").returncode == 0
+    again = run(folder, study, "--", target)
+    assert again.returncode == 0, again.stdout
+    shutil.copytree(finished / "results/data", tmp_path / "whole/results/data")
+    whole = run(tmp_path / "whole", study, "--", target)
+    assert whole.returncode == 0, whole.stdout
+    assert sha256_file(folder / target) == sha256_file(tmp_path / "whole" / target)
+    assert not checkpoint.exists()
+
+
+def test_a_foreign_parent_is_refused_by_name(finished, tmp_path):
+    folder = tmp_path / "foreign"
+    shutil.copytree(finished, folder)
+    chain = folder / "results/tiny/digits"
+    shutil.copy(
+        chain / "ffg/T1/r0-1/t01/posterior.safetensors",
+        chain / "ffg/T2/r0-1/t01/posterior.safetensors",
+    )
+    target = "results/tiny/digits/ffg/T2/r0-1/t02/posterior.safetensors"
+    done = run(folder, TINY, "--force", "--allowed-rules", "fit", "--", target)
+    assert done.returncode != 0
+    assert "T2/r0-1/t01/posterior.safetensors: T is 1, expected 2" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "study, message",
+    [
+        (changed(methods__ffg__family="fgg"), "methods.ffg.family"),
+        (changed(experiments__digits__parts=[1, 5000]), "experiments.digits.parts"),
+        (changed(trainning={"epochs": 2}), "trainning"),
+    ],
+)
+def test_a_bad_study_ends_in_one_line_before_anything_runs(study, message, tmp_path):
+    done = run(tmp_path, study)
+    assert done.returncode != 0
+    assert message in done.stdout and "Traceback" not in done.stdout
+    assert not (tmp_path / "results").exists()

@@ -1,0 +1,31 @@
+"""What a data set delivers before preparation, and the error of everything that reads data.
+
+Knows neither where the images come from nor what becomes of them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from incbayes.errors import UserError
+
+
+class DataError(UserError, ValueError):
+    """Data that are missing, damaged or not what was declared; the message is one line."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawSplits:
+    """The images and labels of a data set, as its authors cut it into training and test.
+
+    Attributes:
+        train_images: uint8 [N, C, H, W].
+        train_labels: int64 [N], class numbers from 0.
+        test_images: uint8 [M, C, H, W].
+        test_labels: int64 [M].
+    """
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray

@@ -1,0 +1,73 @@
+"""Scores a posterior on the test set and on the parts seen so far, as tidy records."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from incbayes.inference.optimisation import Part
+from incbayes.metrics import METRICS
+from incbayes.metrics.calibration import calibration_bins
+from incbayes.predict import Predictor
+from incbayes.variational import NetworkState
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How posteriors are scored; every value comes from the study.
+
+    Attributes:
+        samples: draws S of the predictive mean.
+        batch_size: images at a time.
+        part_images: the first so many images of every part are scored; None for all.
+        calibration_bins: bins of the calibration error and the reliability diagram.
+    """
+
+    samples: int
+    batch_size: int
+    part_images: int | None
+    calibration_bins: int
+
+
+def predictions(
+    predictor: Predictor,
+    q: NetworkState,
+    part: Part,
+    evaluation: Evaluation,
+    generator: torch.Generator,
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield (`predictive` or `mean`, probabilities [N, K]).
+
+    A family without width has one network, whose prediction is the predictive mean; it gets
+    no second record.
+    """
+    if not predictor.family.constraints["bayesian"]:
+        yield "predictive", predictor.mean(q, part.images)
+        return
+    yield "predictive", predictor.predictive(q, part.images, evaluation.samples, generator)
+    yield "mean", predictor.mean(q, part.images)
+
+
+def score(
+    probabilities: Tensor, labels: Tensor, evaluation: Evaluation, tags: Record
+) -> list[Record]:
+    """Return one record per registered metric, with `tags` in each."""
+    probabilities, labels = probabilities.cpu(), labels.cpu()
+    return [
+        tags | {"metric": name, "value": METRICS[name](probabilities, labels, bins)}
+        for name in METRICS
+        for bins in [evaluation.calibration_bins]
+    ]
+
+
+def calibration_table(
+    probabilities: Tensor, labels: Tensor, evaluation: Evaluation, tags: Record
+) -> list[Record]:
+    """Return one row per bin of the reliability diagram, with `tags` in each."""
+    table = calibration_bins(probabilities.cpu(), labels.cpu(), evaluation.calibration_bins)
+    return [tags | {"bin": index, **dataclasses.asdict(entry)} for index, entry in enumerate(table)]

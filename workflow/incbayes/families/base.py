@@ -1,0 +1,63 @@
+"""What every posterior family provides; each family is one file beside this one.
+
+A family is a set of pure functions of a layer's `State`, a dict of named tensors. The
+prior of a stage is a state of the same family: yesterday's posterior, or a Gaussian
+that `from_gaussian` writes in the family's own form.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor
+
+from incbayes.layers import Layer, State
+from incbayes.noise import Noise
+
+
+class Family(ABC):
+    """A form of q(w), factorised over layers.
+
+    Attributes:
+        constraints: `bayesian`: whether q has a width, so that it can be sampled and
+            regularised to a prior.
+        scale_parameters: names of the parameters that hold a logarithm of a width; they
+            learn at `log_sigma_rate` times the learning rate.
+    """
+
+    constraints: ClassVar[dict[str, bool]] = {"bayesian": True}
+    scale_parameters: ClassVar[frozenset[str]] = frozenset()
+
+    @abstractmethod
+    def from_gaussian(self, layer: Layer, mean: State, sigma: State) -> State:
+        """Return the member of the family equal to N(mean, sigma²) over `weight` and `bias`."""
+
+    @abstractmethod
+    def start(self, layer: Layer, prior: State, weights: State, noise: Noise) -> State:
+        """Return the variational parameters at which the first stage starts.
+
+        Args:
+            layer: the layer.
+            prior: the state that the first stage is regularised to.
+            weights: plain `weight` and `bias` to centre q on.
+            noise: for families whose start is drawn.
+        """
+
+    @abstractmethod
+    def forward(self, layer: Layer, q: State, x: Tensor, noise: Noise) -> Tensor:
+        """Return one stochastic output [N, …] of the layer for x under w ~ q."""
+
+    @abstractmethod
+    def sample(self, layer: Layer, q: State, noise: Noise) -> State:
+        """Return one draw of plain `weight` and `bias` from q."""
+
+    @abstractmethod
+    def mean(self, layer: Layer, q: State) -> State:
+        """Return the plain weights of the posterior-mean network."""
+
+    @abstractmethod
+    def kl(self, layer: Layer, q: State, p: State, noise: Noise) -> Tensor:
+        """Return KL(q‖p) of the layer in nats, exactly or as an unbiased estimate."""
+
+    @abstractmethod
+    def sigma(self, layer: Layer, q: State) -> Tensor | None:
+        """Return the marginal standard deviation of every entry of `weight`, or None."""

@@ -1,0 +1,80 @@
+"""The fully factorised Gaussian, Kochurov et al. (2018) eq. (3): every weight on its own."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from incbayes.families.base import Family
+from incbayes.families.gaussian import diagonal_kl, draw, gaussian_state
+from incbayes.layers import Layer, State
+from incbayes.noise import Noise, normal_like
+from incbayes.options import option
+
+SMALLEST_VARIANCE = 1e-30
+"""Floor below the square root: its slope at 0 is infinite, and patches of zeros reach 0."""
+
+
+@dataclass(frozen=True)
+class FullyFactorisedGaussian(Family):
+    """A Gaussian per weight, q(w) = Π N(w_ij | μ_ij, σ_ij²).
+
+    The state of a layer is `weight_mean`, `weight_log_sigma` (shape of the weight) and,
+    with a bias, `bias_mean`, `bias_log_sigma` [O].
+    """
+
+    estimator: Literal["local", "weight"] = option(
+        "local",
+        "How the expected likelihood is sampled: `local` draws every pre-activation on its own "
+        "(local reparameterisation, Kingma et al. 2015: lower variance, two products), `weight` "
+        "draws one set of weights per minibatch (one product).",
+    )
+    initial_sigma: float = option(
+        0.1,
+        "Width of q at the start of the first stage, as a multiple of the prior's.",
+        exclusiveMinimum=0,
+    )
+
+    scale_parameters: ClassVar[frozenset[str]] = frozenset({"weight_log_sigma", "bias_log_sigma"})
+
+    def from_gaussian(self, layer: Layer, mean: State, sigma: State) -> State:
+        """Return N(mean, sigma²) itself."""
+        state: State = {}
+        for key in layer.shapes:
+            state |= gaussian_state(key, mean[key], sigma[key])
+        return state
+
+    def start(self, layer: Layer, prior: State, weights: State, noise: Noise) -> State:
+        """Return q centred on `weights`, with `initial_sigma` times the prior's width."""
+        sigma = {key: self.initial_sigma * prior[f"{key}_log_sigma"].exp() for key in layer.shapes}
+        return self.from_gaussian(layer, weights, sigma)
+
+    def forward(self, layer: Layer, q: State, x: Tensor, noise: Noise) -> Tensor:
+        """Return one stochastic output of the layer for x [N, …].
+
+        `local`: given x, the output is Gaussian with mean A(x; μ) and variance
+        A(x²; σ²), where A is the layer; one draw per output entry.
+        """
+        if self.estimator == "weight":
+            weights = self.sample(layer, q, noise)
+            return layer.apply(x, weights["weight"], weights.get("bias"))
+        mean = layer.apply(x, q["weight_mean"], q.get("bias_mean"))
+        bias_variance = (2 * q["bias_log_sigma"]).exp() if layer.has_bias else None
+        variance = layer.apply(x.square(), (2 * q["weight_log_sigma"]).exp(), bias_variance)
+        return mean + variance.clamp_min(SMALLEST_VARIANCE).sqrt() * normal_like(noise, mean)
+
+    def sample(self, layer: Layer, q: State, noise: Noise) -> State:
+        """Return μ + σ·ε for weight and bias."""
+        return {key: draw(q, key, noise) for key in layer.shapes}
+
+    def mean(self, layer: Layer, q: State) -> State:
+        """Return the means."""
+        return {key: q[f"{key}_mean"] for key in layer.shapes}
+
+    def kl(self, layer: Layer, q: State, p: State, noise: Noise) -> Tensor:
+        """Return KL(q‖p) in nats in closed form, the second term of eq. (2)."""
+        return sum(diagonal_kl(q, p, key) for key in layer.shapes)
+
+    def sigma(self, layer: Layer, q: State) -> Tensor:
+        """Return σ of every weight."""
+        return q["weight_log_sigma"].exp()

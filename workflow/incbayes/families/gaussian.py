@@ -1,0 +1,34 @@
+"""The diagonal Gaussian over one tensor: its parameters, draws and divergence.
+
+Shared by the families that keep a factorised Gaussian for all or part of a layer. It
+knows nothing of layers.
+"""
+
+import torch
+from torch import Tensor
+
+from incbayes.layers import State
+from incbayes.noise import Noise
+
+
+def gaussian_state(prefix: str, mean: Tensor, sigma: Tensor) -> State:
+    """Return the parameters `{prefix}_mean` and `{prefix}_log_sigma` of N(mean, sigma²)."""
+    return {f"{prefix}_mean": mean.clone(), f"{prefix}_log_sigma": sigma.log()}
+
+
+def draw(q: State, prefix: str, noise: Noise) -> Tensor:
+    """Return one reparameterised draw μ + σ·ε of the tensor `prefix`."""
+    mean = q[f"{prefix}_mean"]
+    return mean + q[f"{prefix}_log_sigma"].exp() * noise.normal(mean.shape, mean)
+
+
+def diagonal_kl(q: State, p: State, prefix: str) -> Tensor:
+    """Return KL(q‖p) in nats between two diagonal Gaussians over the tensor `prefix`.
+
+    Σ log(σ_p/σ_q) + (σ_q² + (μ_q - μ_p)²) / (2σ_p²) - 1/2, written with the difference
+    d = log σ_q - log σ_p so that it neither overflows nor cancels for σ from 1e-8 to 10:
+    ½·(e^{2d} - 1) - d + ½·((μ_q - μ_p)/σ_p)².
+    """
+    d = q[f"{prefix}_log_sigma"] - p[f"{prefix}_log_sigma"]
+    shift = (q[f"{prefix}_mean"] - p[f"{prefix}_mean"]) * torch.exp(-p[f"{prefix}_log_sigma"])
+    return (0.5 * torch.expm1(2 * d) - d + 0.5 * shift**2).sum()

@@ -1,0 +1,129 @@
+"""Accuracy on each part after each stage since it arrived: what a method forgets.
+
+Draws the largest T of each experiment, one panel a method, one line a part.
+"""
+
+import matplotlib
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from incbayes.figures import style
+from incbayes.figures.figure import FigureContext, Frames, StudyFigure
+from incbayes.figures.intervals import mean_interval
+from incbayes.figures.lines import fit_axis, stage_axis
+from incbayes.figures.selection import experiments_in, in_order, methods_in, most_parts
+
+TITLE = "Accuracy on each part after each stage"
+COLUMNS = 4
+"""At most so many methods beside each other."""
+
+
+def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and its numbers: one row an experiment, method, stage and part.
+
+    The test set is among the rows, as part 0 of split `test`.
+    """
+    data = _data(frames.records, context)
+    if data.empty:
+        return style.nothing(context, TITLE, "No experiment has data in more than one part."), data
+    experiments = experiments_in(data, context)
+    methods = data.groupby("experiment")["method"].nunique()
+    shapes = [style.even_grid(methods[experiment], COLUMNS) for experiment in experiments]
+    heights = [2.15 * rows + 0.45 for rows, _ in shapes]
+    test = Line2D([], [], color=style.INK, linestyle=(0, (3, 2)), label="test set")
+    page = style.page(context, TITLE, sum(heights), legend=[test])
+    bands = page.body.subfigures(len(experiments), 1, squeeze=False, height_ratios=heights)
+    for band, experiment, shape in zip(bands[:, 0], experiments, shapes, strict=True):
+        _draw_experiment(band, data[data["experiment"] == experiment], context, shape)
+        band.suptitle(
+            context.experiments[experiment], x=0.01, ha="left", fontsize=9.5, fontweight="bold"
+        )
+    return page.figure, data
+
+
+def _data(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
+    """Return accuracies in %, means over replicates, of every part seen and of the test set."""
+    chosen = records[
+        (records["metric"] == "accuracy")
+        & (records["predictor"] == "predictive")
+        & (records["T"] > 1)
+        & (records["split"].eq("test") | records["split"].str.startswith("part_"))
+    ]
+    chosen = most_parts(chosen)
+    part = chosen["split"].str.removeprefix("part_").where(chosen["split"] != "test", "0")
+    chosen = chosen.assign(value=100 * chosen["value"], part=part.astype(int))
+    chosen = in_order(chosen, context, "part", "t", "replicate")
+    data = mean_interval(chosen, ["experiment", "method", "T", "split", "part", "t"])
+    data.insert(2, "label", data["method"].map(context.methods))
+    return data.assign(metric="accuracy", unit="%")
+
+
+def _draw_experiment(
+    band: SubFigure, panel: pd.DataFrame, context: FigureContext, shape: tuple[int, int]
+) -> None:
+    parts = int(panel["T"].max())
+    colours = _part_colours(parts)
+    axes = band.subplots(*shape, squeeze=False)
+    methods = methods_in(panel, context)
+    used = list(axes.flat)[: len(methods)]
+    for ax in list(axes.flat)[len(methods) :]:
+        ax.set_axis_off()
+    fit_axis(used, panel, (0.0, 100.0), with_bands=False)
+    for place, (ax, method) in enumerate(zip(used, methods, strict=True)):
+        _draw_method(ax, panel[panel["method"] == method], colours)
+        stage_axis(ax, parts)
+        title = style.wrap_label(context.methods[method], 26)
+        ax.set_title(title, fontsize=8.5, fontweight="normal")
+        ax.set_xlabel("stage t")
+        ax.set_ylabel("accuracy (%)" if place % shape[1] == 0 else "")
+        ax.tick_params(labelleft=place % shape[1] == 0)
+    _draw_part_scale(band, axes, colours, parts)
+
+
+def _draw_method(ax: Axes, panel: pd.DataFrame, colours: ListedColormap) -> None:
+    for part, line in panel.groupby("part"):
+        if part == 0:
+            ax.plot(line["t"], line["mean"], color=style.INK, linestyle=(0, (3, 2)), zorder=4)
+            continue
+        colour = colours(int(part) - 1)
+        ax.plot(line["t"], line["mean"], color=colour, linewidth=1.1)
+        # The dot is the stage that fitted this part.
+        ax.plot(line["t"].iloc[0], line["mean"].iloc[0], "o", color=colour, markersize=3.6)
+
+
+def _part_colours(parts: int) -> ListedColormap:
+    """Return a colour for each part, early to late, without the palest of the map."""
+    cmap = matplotlib.colormaps["viridis"]
+    return ListedColormap([cmap(0.92 * part / max(parts - 1, 1)) for part in range(parts)])
+
+
+def _draw_part_scale(band: SubFigure, axes, colours: ListedColormap, parts: int) -> None:
+    norm = BoundaryNorm([part + 0.5 for part in range(parts + 1)], parts)
+    bar = band.colorbar(
+        ScalarMappable(norm, colours), ax=axes, label="part", aspect=18, pad=0.01, fraction=0.03
+    )
+    bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    bar.ax.minorticks_off()
+    bar.outline.set_visible(False)
+
+
+FIGURE = StudyFigure(
+    title=TITLE,
+    caption=(
+        "One line a part, from the stage that fitted it (dot) to the last stage; dashed, the "
+        "test set. A part is training data, so its line starts above the test set's. A line that "
+        "sinks to the dashed one has lost what was special to its part, which by itself costs no "
+        "test accuracy; a dashed line that falls is the task being forgotten. Accuracy of the "
+        "predictive mean on the first images of the part (evaluation.part_images), mean over "
+        "replicates; the 95 % intervals are in the CSV."
+    ),
+    alt="Lines of accuracy on each part over the stages after it arrived, one panel a method, "
+    "with the test set for comparison.",
+    draw=draw,
+    module=__name__,
+)

@@ -1,0 +1,40 @@
+"""Means over replicates and their 95 % intervals.
+
+The one place that says how uncertainty is computed; figures and tables both use it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+LEVEL = 0.95
+
+
+def mean_interval(
+    frame: pd.DataFrame, by: Sequence[str], value: str = "value", level: float = LEVEL
+) -> pd.DataFrame:
+    """Return the mean of `value` in each group and its two-sided Student-t interval.
+
+    The half-width is t_{n-1} · s / √n with the sample deviation s (n - 1 in the denominator);
+    it is NaN for a group of one.
+
+    Args:
+        frame: one row per replicate and group; rows without a value do not count.
+        by: columns that name the group; groups come in the order of their first row.
+        value: column to average.
+        level: coverage of the interval.
+
+    Returns:
+        `by`, then `n`, `mean`, `half_width`, `low`, `high`.
+    """
+    groups = frame.groupby(list(by), sort=False, observed=True)[value]
+    summary = groups.agg(n="count", mean="mean", deviation="std").reset_index()
+    n = summary["n"].to_numpy()
+    quantile = np.full(len(n), np.nan)
+    quantile[n > 1] = stats.t.ppf(0.5 + level / 2, n[n > 1] - 1)
+    summary["half_width"] = quantile * summary.pop("deviation") / np.sqrt(n)
+    summary["low"] = summary["mean"] - summary["half_width"]
+    summary["high"] = summary["mean"] + summary["half_width"]
+    return summary

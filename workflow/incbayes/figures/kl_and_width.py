@@ -1,0 +1,117 @@
+"""KL to the previous posterior and width of the posterior, per layer, at the end of each stage.
+
+Draws the largest T of each experiment; methods without a width (point) have no line.
+"""
+
+import re
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from incbayes.figures import style
+from incbayes.figures.figure import FigureContext, Frames, StudyFigure
+from incbayes.figures.intervals import mean_interval
+from incbayes.figures.lines import draw_methods, fit_axis, stage_axis
+from incbayes.figures.selection import experiments_in, in_order, methods_in, most_parts
+
+TITLE = "KL and width of the posterior, per layer"
+QUANTITIES = {"kl": "KL (nats)", "sigma_ratio": "median σ / σ of prior"}
+WHOLE = "whole network"
+COLUMNS = 5
+"""At most so many layers beside each other."""
+
+BY = ["experiment", "method", "T", "t", "quantity", "layer"]
+
+
+def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and its numbers: one row an experiment, method, stage and layer."""
+    data = _data(frames.training, context)
+    if data.empty:
+        reason = "No method of this study has a posterior with a width: there is no KL to show."
+        return style.nothing(context, TITLE, reason), data
+    experiments = experiments_in(data, context)
+    layers = {e: list(dict.fromkeys(data[data["experiment"] == e]["layer"])) for e in experiments}
+    heights = [style.even_grid(len(layers[e]), COLUMNS)[0] * 3.5 + 0.4 for e in experiments]
+    legend = [style.method_handle(method, context) for method in methods_in(data, context)]
+    page = style.page(context, TITLE, sum(heights), legend=legend)
+    bands = page.body.subfigures(len(experiments), 1, squeeze=False, height_ratios=heights)
+    for band, experiment in zip(bands[:, 0], experiments, strict=True):
+        _draw_experiment(band, data[data["experiment"] == experiment], layers[experiment], context)
+        band.suptitle(
+            context.experiments[experiment], x=0.01, ha="left", fontsize=9.5, fontweight="bold"
+        )
+    return page.figure, data
+
+
+def _data(training: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
+    """Return the last epoch of each stage in long form, means over replicates."""
+    columns = [c for c in training if re.fullmatch(r"(kl|sigma_ratio)(/.+)?", c)]
+    stage = ["experiment", "method", "T", "t", "replicate"]
+    if not columns:
+        return pd.DataFrame(columns=[*BY, "label"])
+    chosen = most_parts(training)
+    last = chosen.loc[chosen.groupby(stage)["epoch"].idxmax()]
+    long = last.melt(stage, columns, "column").dropna(subset="value")
+    names = long["column"].str.partition("/")
+    long = long.assign(quantity=names[0], layer=names[2].where(names[2] != "", WHOLE))
+    place = {column: index for index, column in enumerate(columns)}
+    long = in_order(
+        long.assign(place=long["column"].map(place)), context, "place", "t", "replicate"
+    )
+    data = mean_interval(long, BY)
+    data.insert(2, "label", data["method"].map(context.methods))
+    return data
+
+
+def _draw_experiment(
+    band: SubFigure, panel: pd.DataFrame, layers: list[str], context: FigureContext
+) -> None:
+    """Draw rows of KL above rows of widths, wrapped; one scale a quantity, so layers compare."""
+    stages = int(panel["T"].max())
+    blocks, columns = style.even_grid(len(layers), COLUMNS)
+    axes = band.subplots(2 * blocks, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_visible(False)
+    for offset, (quantity, label) in enumerate(QUANTITIES.items()):
+        rows = panel[panel["quantity"] == quantity]
+        places = [(2 * (i // columns) + offset, i % columns) for i in range(len(layers))]
+        fit_axis([axes[place] for place in places], rows)
+        for place, layer in zip(places, layers, strict=True):
+            ax = axes[place]
+            ax.set_visible(True)
+            _draw_panel(ax, rows[rows["layer"] == layer], context, stages)
+            if quantity == "kl":
+                ax.set_title(layer, fontsize=8.5, fontweight="normal")
+            else:
+                ax.axhline(1, color="#888888", linestyle="--", linewidth=1, zorder=1)
+                ax.set_xlabel("stage t")
+            _label_left(ax, label, place[1] == 0)
+
+
+def _draw_panel(ax: Axes, rows: pd.DataFrame, context: FigureContext, stages: int) -> None:
+    draw_methods(ax, rows, context, "t")
+    stage_axis(ax, stages)
+
+
+def _label_left(ax: Axes, label: str, leftmost: bool) -> None:
+    log = "\nlog scale" if ax.get_yscale() == "log" else ""
+    ax.set_ylabel(label + log if leftmost else "")
+    ax.tick_params(axis="y", which="both", labelleft=leftmost)
+
+
+FIGURE = StudyFigure(
+    title=TITLE,
+    caption=(
+        "At the last epoch of each stage of the largest T: KL divergence (nats, not scaled) of "
+        "the posterior to the prior of the stage, which is the posterior of the stage before, "
+        "and the median over weights of σ over σ of that prior. A ratio of 1 (dashed) says that "
+        "the part did not narrow the posterior; a KL near 0 says that the stage did not move "
+        "it. Mean over replicates with 95 % t-interval. All layers of an experiment share "
+        "one scale."
+    ),
+    alt="Lines of KL and of relative posterior width over the stages, one panel a layer, one "
+    "line a method.",
+    draw=draw,
+    module=__name__,
+)

@@ -1,0 +1,183 @@
+"""Reliability diagram: does confidence p come true in a share p of the cases?
+
+Draws the calibration bins of the last stage, pooled over replicates, for the smallest and the
+largest T; computes the ECE from the same bins, per replicate.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from incbayes.figures import style
+from incbayes.figures.figure import FigureContext, Frames, StudyFigure
+from incbayes.figures.intervals import mean_interval
+from incbayes.figures.lines import label_log_axis
+from incbayes.figures.selection import (
+    experiments_in,
+    extreme_parts,
+    final_stage,
+    in_order,
+    methods_in,
+)
+
+TITLE = "Reliability of the predictive probabilities"
+GROUP = ["experiment", "method", "T"]
+LABEL = 30
+"""Characters of a label on one line of the legend."""
+
+
+def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and its numbers: one row an experiment, method, T and bin."""
+    data = _data(frames.calibration, context)
+    if data.empty:
+        return style.nothing(context, TITLE, "No calibration bins have been collected."), data
+    experiments = experiments_in(data, context)
+    labels = [style.wrap_label(context.methods[m], LABEL) for m in methods_in(data, context)]
+    lines = sum(label.count("\n") + 1 for label in labels)
+    heights = [3.1, 0.9, (lines + 1) * style.LINE_HEIGHT + 0.2]
+    columns = int(data.groupby("experiment")["T"].nunique().max())
+    page = style.page(
+        context,
+        TITLE,
+        (sum(heights) + 0.6) * len(experiments),
+        width=style.WIDTH if columns > 1 else 0.62 * style.WIDTH,
+        notes=["Area of a marker: share of the images in the bin."],
+    )
+    grid = page.body.subplots(
+        3 * len(experiments), columns, squeeze=False, height_ratios=heights * len(experiments)
+    )
+    for ax in grid.flat:
+        ax.set_axis_off()
+    for row, experiment in enumerate(experiments):
+        panel = data[data["experiment"] == experiment]
+        for column, parts in enumerate(sorted(panel["T"].unique())):
+            title = f"{context.experiments[experiment]}, T\u00a0=\u00a0{parts}"
+            axes = grid[3 * row : 3 * row + 3, column]
+            axes[0].set_title(style.wrap_label(title, 46))
+            _draw_panel(axes, panel[panel["T"] == parts], context)
+    return page.figure, data
+
+
+def _data(calibration: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
+    """Return the bins pooled over replicates, each beside the ECE of its method."""
+    chosen = calibration[
+        (calibration["split"] == "test") & (calibration["predictor"] == "predictive")
+    ]
+    chosen = in_order(extreme_parts(final_stage(chosen)), context, "T", "replicate", "bin")
+    weights = chosen["count"]
+    sums = chosen.assign(
+        confidence=weights * chosen["confidence"].fillna(0.0),
+        accuracy=weights * chosen["accuracy"].fillna(0.0),
+    )
+    bins = (
+        sums.groupby([*GROUP, "bin", "lower", "upper"], sort=False, observed=True)[
+            ["count", "confidence", "accuracy"]
+        ]
+        .sum()
+        .reset_index()
+    )
+    counts = bins["count"].where(bins["count"] > 0)
+    bins["confidence"] /= counts
+    bins["accuracy"] /= counts
+    bins["share"] = bins["count"] / bins.groupby(GROUP)["count"].transform("sum")
+    data = bins.merge(_calibration_error(chosen), on=GROUP, how="left")
+    data.insert(2, "label", data["method"].map(context.methods))
+    return data
+
+
+def _calibration_error(bins: pd.DataFrame) -> pd.DataFrame:
+    """Return the ECE per method: mean over replicates of Σ share · |accuracy - confidence|."""
+    gaps = bins.assign(
+        gap=bins["count"] * (bins["accuracy"] - bins["confidence"]).abs().fillna(0.0)
+    )
+    sums = gaps.groupby([*GROUP, "replicate"], sort=False)[["gap", "count"]].sum().reset_index()
+    sums["ece"] = sums["gap"] / sums["count"]
+    images = sums.groupby(GROUP, sort=False)["count"].max().rename("images").reset_index()
+    summary = mean_interval(sums, GROUP, "ece").rename(
+        columns={"mean": "ece", "half_width": "ece_half_width", "n": "replicates"}
+    )
+    return summary.drop(columns=["low", "high"]).merge(images, on=GROUP)
+
+
+def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -> None:
+    diagram, histogram, legend = axes
+    for ax in (diagram, histogram):
+        ax.set_axis_on()
+        ax.set_xlim(-0.02, 1.02)
+    diagram.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1)
+    handles = []
+    for method in methods_in(panel, context):
+        rows = panel[panel["method"] == method]
+        handles.append(_draw_method(diagram, histogram, rows, method, context))
+    diagram.set_ylim(-0.02, 1.02)
+    diagram.set_ylabel("accuracy in the bin")
+    diagram.tick_params(labelbottom=False)
+    limits = (panel.loc[panel["count"] > 0, "share"].min() / 2, 1.5)
+    histogram.set_yscale("log")
+    histogram.set_ylim(limits)
+    label_log_axis(histogram.yaxis, limits)
+    histogram.set_xlabel("confidence (largest predicted probability)")
+    histogram.set_ylabel("share\n(log)")
+    entries = legend.legend(
+        handles=handles,
+        title=_counts(panel),
+        title_fontsize=8.5,
+        alignment="left",
+        loc="upper left",
+        borderpad=0,
+        borderaxespad=0,
+    )
+    entries.set_in_layout(False)  # its height is reserved, its width must not shrink the axes
+
+
+def _counts(panel: pd.DataFrame) -> str:
+    """Return the legend's title: what the numbers are means of."""
+    images, replicates = f"{panel['images'].max():,}", panel["replicates"].max()
+    images = images.replace(",", "\u2009")
+    if replicates == 1:
+        return f"ECE in % ({images} images, one replicate)"
+    return f"ECE in %, mean ± 95 % ({images} images × {replicates})"
+
+
+def _draw_method(
+    diagram: Axes, histogram: Axes, rows: pd.DataFrame, method: str, context: FigureContext
+):
+    """Draw a method's bins and return its legend entry, with ECE and number of images."""
+    filled = rows[rows["count"] > 0]
+    colour = style.colour(method, context)
+    diagram.plot(filled["confidence"], filled["accuracy"], color=colour, linewidth=1.1)
+    diagram.scatter(
+        filled["confidence"],
+        filled["accuracy"],
+        s=8 + 80 * filled["share"],
+        color=colour,
+        marker=style.marker(method, context),
+        alpha=0.85,
+        linewidth=0,
+        zorder=3,
+    )
+    edges = np.append(rows["lower"].to_numpy(), rows["upper"].iloc[-1])
+    histogram.stairs(rows["share"], edges, color=colour, linewidth=1.1, baseline=None)
+    first = rows.iloc[0]
+    interval = f" ± {100 * first['ece_half_width']:.2f}" if first["replicates"] > 1 else ""
+    handle = style.method_handle(method, context)
+    label = style.wrap_label(context.methods[method], LABEL)
+    handle.set_label(f"{label}: {100 * first['ece']:.2f}{interval}")
+    return handle
+
+
+FIGURE = StudyFigure(
+    title=TITLE,
+    caption=(
+        "Test images after the last stage, binned by the largest probability of the predictive "
+        "mean; bins are pooled over replicates. On the dashed diagonal confidence equals "
+        "accuracy; below it the method is overconfident. The strip shows the share of images in "
+        "each bin: bins with few images are noise. The legend gives the expected calibration "
+        "error from these bins: mean over replicates ± 95 % half-width."
+    ),
+    alt="Accuracy against confidence per method, with the share of images in each bin below. "
+    "Calibration errors are in the summary table.",
+    draw=draw,
+    module=__name__,
+)

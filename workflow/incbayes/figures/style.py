@@ -1,0 +1,263 @@
+"""How figures look and how they become files: theme, colours, page bands, byte-stable output.
+
+Knows matplotlib and the labels of a study; knows nothing of metrics.
+"""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
+
+from incbayes.figures.figure import FORMATS, FigureContext
+from incbayes.files import atomic_write
+
+# Chosen so that any two differ by at least 15 (CIE76) also under simulated protanopia,
+# deuteranopia and tritanopia, and each by 2.4:1 from white; the first four differ most.
+PALETTE = (
+    "#0173B2",
+    "#DE8F05",
+    "#029E73",
+    "#CC3311",
+    "#481830",
+    "#90A8C0",
+    "#300090",
+    "#A8A860",
+    "#780000",
+    "#606078",
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
+INK = "#222222"
+GREY = "#5A5A5A"
+WARNING = "#8A1C00"
+WARNING_GROUND = "#FDECE4"
+WIDTH = 8.6
+"""Width of a figure in inches."""
+
+LINE_HEIGHT = 0.19
+"""Height of one line of small text in inches."""
+
+SETTINGS = {
+    "svg.fonttype": "none",  # text stays text: searchable, and small
+    "svg.hashsalt": "incbayes",
+    "pdf.fonttype": 42,
+    "font.family": "sans-serif",
+    # DejaVu comes with matplotlib, which measures with it; the others are no wider.
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial"],
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # found once, not anew at each drawing
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "grid.linewidth": 0.6,
+    "grid.color": "#DDDDDD",
+    "axes.edgecolor": "#888888",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "savefig.dpi": 160,
+    "axes.unicode_minus": True,
+}
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """Hold seaborn's `whitegrid` with this project's settings; leaves no trace afterwards."""
+    settings = {**sns.axes_style("whitegrid"), **sns.plotting_context("paper"), **SETTINGS}
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def colour(method: str, context: FigureContext) -> str:
+    """Return the method's colour: by its place in the study, so equal in every figure."""
+    return PALETTE[list(context.methods).index(method) % len(PALETTE)]
+
+
+def marker(method: str, context: FigureContext) -> str:
+    """Return the method's marker, so that colour is never the only difference."""
+    place = list(context.methods).index(method)
+    return MARKERS[(place + place // len(PALETTE)) % len(MARKERS)]
+
+
+def method_handle(method: str, context: FigureContext) -> Line2D:
+    """Return the legend entry of a method drawn as a line with markers."""
+    return Line2D(
+        [],
+        [],
+        color=colour(method, context),
+        marker=marker(method, context),
+        label=context.methods[method],
+    )
+
+
+@dataclass(frozen=True)
+class Page:
+    """A figure whose bands have their own space, so that nothing covers the data.
+
+    Attributes:
+        figure: the whole.
+        body: the band for the axes.
+    """
+
+    figure: Figure
+    body: SubFigure
+
+
+def page(
+    context: FigureContext,
+    title: str,
+    height: float,
+    *,
+    width: float = WIDTH,
+    legend: Sequence[Artist] = (),
+    notes: Sequence[str] = (),
+) -> Page:
+    """Return an empty page: head, legend, body, notes.
+
+    The head names the study and, where the budget is reduced, says so; the notes always
+    name the methods with a tempered objective.
+
+    Args:
+        context: the study.
+        title: heading of the figure.
+        height: of the body, in inches.
+        width: of the whole, in inches.
+        legend: artists with labels, shown above the body.
+        notes: sentences to show below the body.
+    """
+    head = _wrap(f"{context.title} (study {context.study})", width, 9)
+    tempering = [context.tempering] if context.tempering else []
+    foot = [line for note in (*notes, *tempering) for line in _wrap(note, width, 8)]
+    columns, rows = _legend_shape(legend, width)
+    heights = [
+        0.33 + len(head) * LINE_HEIGHT + context.reduced * 0.3,
+        rows * LINE_HEIGHT + 0.14 if rows else 0.01,
+        height,
+        len(foot) * LINE_HEIGHT + 0.1 if foot else 0.01,
+    ]
+    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+    # Padding in inches only: `hspace` is a share of the figure, which would grow with it.
+    figure.get_layout_engine().set(hspace=0, wspace=0, h_pad=0.05, w_pad=0.06)
+    bands = figure.subfigures(4, 1, height_ratios=heights, hspace=0)
+    _draw_head(bands[0], heights[0], width, context, title, head)
+    if rows:
+        bands[1].legend(handles=list(legend), loc="center left", ncols=columns, borderpad=0)
+    for line, text in enumerate(foot):
+        y = 1 - (line + 0.5) * LINE_HEIGHT / heights[3]
+        bands[3].text(0.06 / width, y, text, fontsize=8, color=GREY, va="center")
+    return Page(figure, bands[2])
+
+
+def even_grid(panels: int, most: int) -> tuple[int, int]:
+    """Return rows and columns, at most `most`, that hold `panels` evenly."""
+    rows = -(-panels // most)
+    return rows, -(-panels // rows)
+
+
+def wrap_label(label: str, characters: int = 22) -> str:
+    """Return `label` on as many lines as it needs beside an axis."""
+    return "\n".join(textwrap.wrap(label, characters))
+
+
+def nothing(context: FigureContext, title: str, reason: str) -> Figure:
+    """Return a page that says why there is nothing to draw."""
+    lines = _wrap(reason, WIDTH, 10)
+    empty = page(context, title, 0.4 + len(lines) * LINE_HEIGHT)
+    empty.body.text(0.5, 0.5, "\n".join(lines), ha="center", va="center", color=GREY, fontsize=10)
+    return empty.figure
+
+
+def save_figure(figure: Figure, data: pd.DataFrame, stem: Path) -> None:
+    """Write `stem`.svg, .png, .pdf and the numbers in the figure as `stem`.csv.
+
+    Equal figures give equal bytes: no dates, no versions, fixed element names.
+    """
+    metadata = {
+        "svg": {"Date": None, "Creator": None},
+        "png": {"Software": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    }
+    with theme():
+        _fix_layout(figure)
+        for extension in FORMATS:
+            with atomic_write(stem.with_suffix(f".{extension}")) as partial:
+                figure.savefig(partial, format=extension, metadata=metadata[extension])
+    with atomic_write(stem.with_suffix(".csv")) as partial:
+        data.to_csv(partial, index=False, float_format="%.10g", lineterminator="\n")
+
+
+def _fix_layout(figure: Figure) -> None:
+    """Lay the figure out, once for all formats, and round what the layout's solver found.
+
+    Its last digits differ between runs, and names of clip paths in an svg hold every digit.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    bands = list(figure.subfigs)
+    for band in bands:
+        bands += band.subfigs
+        band.bbox_relative.p0 = band.bbox_relative.p0.round(5)
+        band.bbox_relative.p1 = band.bbox_relative.p1.round(5)
+    for ax in figure.findobj(Axes):
+        ax.set_position(Bbox(ax.get_position().get_points().round(5)))
+
+
+def _wrap(text: str, width: float, size: float) -> list[str]:
+    """Return the lines of `text` that fit into `width` inches at `size` points."""
+    # The mean advance of DejaVu Sans is about 0.58 em.
+    characters = int((width - 0.2) * 72 / (0.58 * size))
+    return textwrap.wrap(text, characters, break_on_hyphens=False)
+
+
+def _legend_shape(legend: Sequence[Artist], width: float) -> tuple[int, int]:
+    """Return columns and rows such that the longest label fits in every column."""
+    if not legend:
+        return 1, 0
+    longest = max(len(artist.get_label()) for artist in legend)
+    columns = max(1, int((width - 0.1) / (longest * 0.58 * 8.5 / 72 + 0.55)))
+    return columns, -(-len(legend) // columns)
+
+
+def _draw_head(
+    band: SubFigure,
+    height: float,
+    width: float,
+    context: FigureContext,
+    title: str,
+    lines: Sequence[str],
+) -> None:
+    left = 0.06 / width
+    band.text(left, 1 - 0.14 / height, title, fontsize=11.5, fontweight="bold", va="center")
+    top = 0.14 + LINE_HEIGHT + 0.03
+    for line, text in enumerate(lines):
+        y = 1 - (top + line * LINE_HEIGHT) / height
+        band.text(left, y, text, fontsize=9, color=GREY, va="center")
+    if context.reduced:
+        y = 1 - (top + len(lines) * LINE_HEIGHT + 0.07) / height
+        band.text(
+            left + 0.05 / width,
+            y,
+            f"reduced budget: {context.budget} – not the numbers of the full study",
+            fontsize=8.5,
+            fontweight="bold",
+            color=WARNING,
+            va="center",
+            bbox={"facecolor": WARNING_GROUND, "edgecolor": WARNING, "linewidth": 0.8, "pad": 2.5},
+        )

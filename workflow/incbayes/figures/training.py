@@ -1,0 +1,155 @@
+"""The bound and the NLL over the epochs of all stages: was a plateau reached before the next part?
+
+Draws the smallest and the largest T of each experiment; computes the bound per image.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from incbayes.figures import style
+from incbayes.figures.figure import FigureContext, Frames, StudyFigure
+from incbayes.figures.intervals import mean_interval
+from incbayes.figures.lines import draw_band, fit_axis
+from incbayes.figures.selection import experiments_in, extreme_parts, in_order, methods_in
+
+TITLE = "Training: bound and NLL over the epochs"
+QUANTITIES = {
+    "negative_elbo": "−ELBO per image\n(nats)",
+    "nll": "training NLL\n(nats per image)",
+}
+STAGE = ["experiment", "method", "T", "t"]
+NOTES = ["Vertical lines: a new part arrives and the optimiser starts afresh."]
+POINTS = 240
+"""About as many points are drawn a line; longer curves are thinned evenly."""
+
+
+def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and its numbers: one row an experiment, method, T, stage and epoch."""
+    data = _data(frames.training, context)
+    if data.empty:
+        return style.nothing(context, TITLE, "No training curves have been collected."), data
+    experiments = experiments_in(data, context)
+    columns = int(data.groupby("experiment")["T"].nunique().max())
+    legend = [style.method_handle(m, context) for m in methods_in(data, context)]
+    for handle in legend:
+        handle.set_marker("")
+        handle.set_linewidth(3)
+    page = style.page(
+        context,
+        TITLE,
+        4.2 * len(experiments),
+        legend=legend,
+        notes=NOTES if (data["T"] > 1).any() else [],
+    )
+    grid = page.body.subplots(2 * len(experiments), columns, squeeze=False)
+    for ax in grid.flat:
+        ax.set_visible(False)
+    for row, experiment in enumerate(experiments):
+        panel = data[data["experiment"] == experiment]
+        for column, parts in enumerate(sorted(panel["T"].unique())):
+            axes = grid[2 * row : 2 * row + 2, column]
+            title = f"{context.experiments[experiment]}, T\u00a0=\u00a0{parts}"
+            axes[0].set_title(style.wrap_label(title, 46))
+            _draw_panel(axes, panel[panel["T"] == parts], context)
+    return page.figure, data
+
+
+def _data(training: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
+    """Return means over replicates per epoch; a replicate that stopped keeps its last value."""
+    chosen = extreme_parts(training)
+    chosen = chosen.assign(negative_elbo=-chosen["elbo"] / _part_sizes(chosen, context))
+    chosen = in_order(_held(chosen), context, "T", "t", "replicate", "epoch")
+    frames = [
+        mean_interval(chosen, [*STAGE, "epoch"], quantity).assign(quantity=quantity)
+        for quantity in QUANTITIES
+    ]
+    data = pd.concat(frames, ignore_index=True) if frames else chosen
+    length = data.groupby(["experiment", "T"])["epoch"].transform("max")
+    data.insert(5, "stage_epochs", length)
+    data.insert(6, "position", (data["t"] - 1) * length + data["epoch"])
+    data.insert(2, "label", data["method"].map(context.methods))
+    return _thinned(data)
+
+
+def _part_sizes(training: pd.DataFrame, context: FigureContext) -> pd.Series:
+    """Return the number of images in each row's part, from ELBO = -N · NLL - kl_scale · KL."""
+    keys = zip(training["experiment"], training["method"], strict=True)
+    scale = pd.Series([context.kl_scales.get(key, 0.0) for key in keys], training.index, float)
+    kl = training["kl"].fillna(0.0) if "kl" in training else 0.0
+    images = -(training["elbo"] + scale * kl) / training["nll"].where(training["nll"] > 0)
+    # One size a stage: the median is safe against the rounding of a vanishing NLL.
+    return images.groupby([training[c] for c in (*STAGE, "replicate")]).transform("median").round()
+
+
+def _held(training: pd.DataFrame) -> pd.DataFrame:
+    """Return `training` with the last row of replicates that stopped early repeated."""
+    columns = [*STAGE, "replicate", "epoch", *QUANTITIES]
+    rows = training[columns]
+    ends = rows.loc[rows.groupby([*STAGE, "replicate"])["epoch"].idxmax()]
+    longest = ends.groupby(STAGE)["epoch"].transform("max")
+    early = ends[ends["epoch"] < longest]
+    copies = early.loc[early.index.repeat((longest - ends["epoch"])[early.index])]
+    steps = copies.groupby([*STAGE, "replicate"]).cumcount() + 1
+    return pd.concat([rows, copies.assign(epoch=copies["epoch"] + steps)], ignore_index=True)
+
+
+def _thinned(data: pd.DataFrame) -> pd.DataFrame:
+    """Return about `POINTS` epochs a curve, with the first and the last of every stage."""
+    step = (data["T"] * data["stage_epochs"] / POINTS).apply(np.ceil).clip(lower=1)
+    last = data.groupby([*STAGE, "quantity"])["epoch"].transform("max")
+    keep = ((data["epoch"] - 1) % step == 0) | (data["epoch"] == last)
+    return data[keep].reset_index(drop=True)
+
+
+def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -> None:
+    length, parts = int(panel["stage_epochs"].iloc[0]), int(panel["T"].iloc[0])
+    for ax, (quantity, label) in zip(axes, QUANTITIES.items(), strict=True):
+        ax.set_visible(True)
+        rows = panel[panel["quantity"] == quantity]
+        fit_axis([ax], rows, with_bands=False)
+        for stage in range(1, parts):
+            ax.axvline(stage * length + 0.5, color="#999999", linewidth=0.7, zorder=1)
+        for method in methods_in(rows, context):
+            _draw_curve(ax, rows[rows["method"] == method], style.colour(method, context))
+        ax.set_xlim(0, parts * length + 1)
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        ax.grid(False, axis="x")
+        ax.set_ylabel(label + (", log scale" if ax.get_yscale() == "log" else ""))
+    axes[-1].set_xlabel(f"epoch ({length} a stage)" if parts > 1 else "epoch")
+    axes[0].tick_params(labelbottom=False)
+
+
+def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: str) -> None:
+    """Draw each stage by itself: the jump between two stages is no training."""
+    for _, stage in curve.groupby("t"):
+        single = len(stage) == 1
+        if not single:
+            draw_band(ax, stage, "position", colour)
+        ax.plot(
+            stage["position"],
+            stage["mean"],
+            color=colour,
+            linewidth=1.1,
+            marker="o" if single else "",
+        )
+
+
+FIGURE = StudyFigure(
+    title=TITLE,
+    caption=(
+        "Negative ELBO of the part, per image, as it was minimised (with the scaled KL where the "
+        "objective is tempered; without a KL for point estimates) and its data term alone, for "
+        "the smallest and the largest T. A curve that still falls when its stage ends has not "
+        "reached a plateau: its method is judged before it was done. Mean over replicates with "
+        "95 % t-interval, cut at the edge of the panel; a replicate that stopped early keeps its "
+        "last value. Long curves are thinned; every epoch is in the training.csv beside each "
+        "posterior."
+    ),
+    alt="Curves of the negative bound per image and of the training NLL over epochs, one line a "
+    "method, stage after stage.",
+    draw=draw,
+    module=__name__,
+)

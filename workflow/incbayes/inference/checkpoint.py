@@ -1,0 +1,108 @@
+"""The mid-stage checkpoint: what a killed job needs in order to go on to the same bits.
+
+One file beside the posterior, replaced whole every few seconds, deleted when the stage
+is done. Never a pickle.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from incbayes.files import atomic_write
+from incbayes.inference.optimisation import EpochRecord, Snapshot
+from incbayes.variational import NetworkState
+
+
+class Checkpoint:
+    """Progress of a block: replicates that are done, and a snapshot of the running one."""
+
+    def __init__(self, path: Path, identity: str, seconds: float):
+        """Use `path`; read what is there if it was written for the same `identity`.
+
+        Args:
+            path: the checkpoint's file.
+            identity: digest of everything that the stage's outcome depends on.
+            seconds: least time between two writes.
+        """
+        self.path, self.identity, self.seconds = path, identity, seconds
+        self.tensors: dict[str, Tensor] = {}
+        self.histories: dict[str, list[EpochRecord]] = {}
+        self._running: tuple[int, Snapshot] | None = None
+        self._written = time.monotonic()
+        self._read()
+
+    def finished(self, replicate: int) -> tuple[NetworkState, list[EpochRecord]] | None:
+        """Return state and history of a replicate that is done, else None."""
+        if str(replicate) not in self.histories:
+            return None
+        prefix = f"done/{replicate}/"
+        state: NetworkState = {}
+        for key, value in self.tensors.items():
+            if key.startswith(prefix):
+                layer, _, parameter = key.removeprefix(prefix).rpartition("/")
+                state.setdefault(layer, {})[parameter] = value
+        return state, self.histories[str(replicate)]
+
+    def running(self, replicate: int) -> Snapshot | None:
+        """Return the snapshot of `replicate`, if that is the one that was interrupted."""
+        if self._running is None or self._running[0] != replicate:
+            return None
+        return self._running[1]
+
+    def finish(self, replicate: int, state: NetworkState, history: list[EpochRecord]) -> None:
+        """Remember a replicate that is done; the next write stores it."""
+        for layer, tensors in state.items():
+            for parameter, value in tensors.items():
+                self.tensors[f"done/{replicate}/{layer}/{parameter}"] = value
+        self.histories[str(replicate)] = history
+        self._running = None
+
+    @property
+    def due(self) -> bool:
+        """Whether the last write is long enough ago."""
+        return time.monotonic() - self._written >= self.seconds
+
+    def write(self, replicate: int, snapshot: Snapshot) -> None:
+        """Store the finished replicates and the snapshot of the running one."""
+        tensors = {f"running/{key}": value for key, value in snapshot.tensors.items()}
+        tensors |= self.tensors
+        progress: dict[str, Any] = {
+            "identity": self.identity,
+            "histories": self.histories,
+            "replicate": replicate,
+            "progress": snapshot.progress,
+        }
+        contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        with atomic_write(self.path) as partial:
+            save_file(contiguous, partial, metadata={"checkpoint": json.dumps(progress)})
+        self._written = time.monotonic()
+
+    def delete(self) -> None:
+        """Remove the file: the stage is done."""
+        self.path.unlink(missing_ok=True)
+
+    def _read(self) -> None:
+        """Read the file; one that is damaged or of another stage counts as absent."""
+        if not self.path.exists():
+            return
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                progress = json.loads((file.metadata() or {})["checkpoint"])
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, KeyError, ValueError, OSError):
+            return
+        if progress["identity"] != self.identity:
+            return
+        self.tensors = {k: v for k, v in tensors.items() if k.startswith("done/")}
+        self.histories = progress["histories"]
+        running = {
+            key.removeprefix("running/"): value
+            for key, value in tensors.items()
+            if key.startswith("running/")
+        }
+        self._running = (progress["replicate"], Snapshot(running, progress["progress"]))

@@ -1,0 +1,205 @@
+"""Fits one stage for the replicates of a block: where it starts, what pulls it, what it returns.
+
+It knows families, priors and the parent posterior; how a part is optimised is
+`optimisation`'s affair, and which files these come from is the caller's.
+"""
+
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+
+from incbayes.families import FAMILIES
+from incbayes.families.base import Family
+from incbayes.inference.checkpoint import Checkpoint
+from incbayes.inference.optimisation import (
+    DivergenceError,
+    EpochRecord,
+    Optimisation,
+    Part,
+    Stream,
+)
+from incbayes.inference.training import Training
+from incbayes.layers import layers_of, plain_weights
+from incbayes.networks import fresh_network, variational
+from incbayes.noise import GeneratorNoise
+from incbayes.objective import Objective
+from incbayes.priors import PRIORS
+from incbayes.priors.base import Source
+from incbayes.streams import stream_seed, torch_stream
+from incbayes.variational import NetworkState
+
+TERMINATED = 143
+"""Exit status of a job that was told to stop and has written its checkpoint."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the streams of a replicate are named by, beside the purpose.
+
+    Initial weights hang on experiment and replicate alone, order and noise also on T and t,
+    and nothing hangs on the method: methods are paired on a replicate.
+    """
+
+    seed: int
+    experiment: str
+    parts: int
+    t: int
+
+    def stream(self, replicate: int) -> Stream:
+        """Return the source of the replicate's generators for this stage."""
+
+        def named(*names: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+            path = (self.experiment, f"T{self.parts}", f"t{self.t}", replicate, *names)
+            return torch_stream(self.seed, *path, device=str(device))
+
+        return named
+
+    def initial_seed(self, replicate: int) -> int:
+        """Return the seed of the replicate's fresh weights."""
+        return stream_seed(self.seed, self.experiment, replicate, "initialisation")
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """The settings of a method in an experiment, resolved; every value is a plain JSON value."""
+
+    family: Mapping[str, Any]
+    prior: Mapping[str, Any]
+    training: Mapping[str, Any]
+    objective: Mapping[str, Any]
+    model: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a stage starts (`state`) and what it is regularised to (`prior`)."""
+
+    state: NetworkState
+    prior: NetworkState
+
+
+def first_start(
+    settings: StageSettings,
+    shape: tuple[int, int, int],
+    classes: int,
+    source: Source,
+    names: Names,
+    replicate: int,
+) -> Start:
+    """Return the start of stage 1: the method's prior, and q around its starting weights."""
+    family: Family = FAMILIES.build(settings.family)
+    network = fresh_network(settings.model, shape, classes, names.initial_seed(replicate))
+    gaussians = PRIORS.build(settings.prior).gaussians(
+        layers_of(network), plain_weights(network), source
+    )
+    noise = GeneratorNoise(names.stream(replicate)("start"))
+    start = Start({}, {})
+    for layer in layers_of(network):
+        gaussian = gaussians[layer.name]
+        prior = family.from_gaussian(layer, gaussian.mean, gaussian.sigma)
+        start.prior[layer.name] = prior
+        start.state[layer.name] = family.start(layer, prior, gaussian.start, noise)
+    return start
+
+
+def later_start(parent: NetworkState) -> Start:
+    """Return the start of stage t > 1: at, and regularised to, the posterior of t-1."""
+    return Start(state=parent, prior=parent)
+
+
+@dataclass(frozen=True)
+class ReplicateTask:
+    """What one replicate is fitted to, and from."""
+
+    part: Part
+    start: Start
+    classes: int
+
+
+def fit_block(
+    settings: StageSettings,
+    tasks: Mapping[int, Callable[[], ReplicateTask]],
+    shape: tuple[int, int, int],
+    names: Names,
+    checkpoint: Checkpoint,
+    narrate: Callable[[int, Optimisation], None],
+) -> dict[int, tuple[NetworkState, list[EpochRecord]]]:
+    """Fit every replicate of a block, going on from the checkpoint where there is one.
+
+    Args:
+        settings: of the method.
+        tasks: by replicate, a function that loads its data and start.
+        shape: [C, H, W] of an image.
+        names: of the random streams.
+        checkpoint: what is done already, and where progress is kept.
+        narrate: called after every step with the replicate and its optimisation.
+
+    Returns:
+        By replicate, the variational parameters (on the CPU) and the epochs' records.
+
+    Raises:
+        DivergenceError: naming replicate, epoch, step and tensor.
+        SystemExit: 143 after SIGTERM, once the checkpoint is written.
+    """
+    with _Interruption() as interruption:
+        for replicate, load in tasks.items():
+            if checkpoint.finished(replicate) is not None:
+                continue
+            optimisation = _optimisation(settings, load(), shape, names.stream(replicate))
+            snapshot = checkpoint.running(replicate)
+            if snapshot is not None:
+                optimisation.restore(snapshot)
+
+            def after_step(current: Optimisation, replicate: int = replicate) -> None:
+                narrate(replicate, current)
+                if checkpoint.due or interruption.requested:
+                    checkpoint.write(replicate, current.snapshot())
+                if interruption.requested:
+                    sys.exit(TERMINATED)
+
+            try:
+                history = optimisation.run(after_step)
+            except DivergenceError as error:
+                raise DivergenceError(f"replicate {replicate}, {error}") from None
+            state = {
+                layer: {key: value.cpu() for key, value in parameters.items()}
+                for layer, parameters in optimisation.network.state().items()
+            }
+            checkpoint.finish(replicate, state, history)
+    return {replicate: checkpoint.finished(replicate) for replicate in tasks}
+
+
+def _optimisation(
+    settings: StageSettings, task: ReplicateTask, shape: tuple[int, int, int], stream: Stream
+) -> Optimisation:
+    family: Family = FAMILIES.build(settings.family)
+    device = task.part.images.device
+    network = variational(settings.model, shape, task.classes, family, task.start.state)
+    prior = {
+        layer: {key: value.to(device) for key, value in parameters.items()}
+        for layer, parameters in task.start.prior.items()
+    }
+    training, objective = Training.of(settings.training), Objective(**settings.objective)
+    return Optimisation(network.to(device), prior, task.part, training, objective, stream)
+
+
+class _Interruption:
+    """Notes SIGTERM, which schedulers send before they kill, instead of dying of it."""
+
+    def __init__(self):
+        self.requested = False
+
+    def __enter__(self) -> "_Interruption":
+        self._previous = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+
+    def __exit__(self, *exception: object) -> None:
+        signal.signal(signal.SIGTERM, self._previous)

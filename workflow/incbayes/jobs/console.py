@@ -1,0 +1,88 @@
+"""What a job says while it runs: plain lines in its log file, a bar on a terminal."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from tqdm import tqdm
+
+from incbayes.errors import UserError
+
+if TYPE_CHECKING:  # a job that fits nothing need not pay for torch
+    from incbayes.inference.optimisation import Optimisation
+
+
+class Console:
+    """The voice of one job.
+
+    Attributes:
+        title: what the job does, e.g. `digits ffg T5 r0-2 stage 3`.
+    """
+
+    def __init__(self, title: str, log: TextIO):
+        """Write lines to `log`, and a bar to standard error where that is a terminal."""
+        self.title, self._log = title, log
+        self._bar: tqdm | None = None
+        self._replicate: int | None = None
+
+    def say(self, line: str) -> None:
+        """Write one line, with the time, to the log."""
+        self._log.write(f"{datetime.now():%H:%M:%S} {line}\n")
+        self._log.flush()
+
+    def narrate(self, replicate: int, optimisation: "Optimisation") -> None:
+        """Report a step: a line per epoch to the log, the step to the bar."""
+        if replicate != self._replicate:
+            self._open_bar(replicate, optimisation)
+        if self._bar is not None:
+            done = optimisation.epoch * optimisation.batches + optimisation.step
+            self._bar.update(done - self._bar.n)
+        if optimisation.step == 0 and optimisation.history:
+            record = optimisation.history[-1]
+            numbers = [f"{key} {record[key]:.4g}" for key in ("elbo", "nll", "kl") if key in record]
+            epochs = f"epoch {optimisation.epoch}/{optimisation.training.epochs}"
+            self.say(f"replicate {replicate} {epochs} {' '.join(numbers)}")
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _open_bar(self, replicate: int, optimisation: "Optimisation") -> None:
+        self.close()
+        self._replicate = replicate
+        if sys.stderr.isatty():
+            total = optimisation.training.epochs * optimisation.batches
+            title = f"{self.title} replicate {replicate}"
+            self._bar = tqdm(total=total, desc=title, unit="step", leave=False, mininterval=0.5)
+
+
+@contextmanager
+def job(title: str, log: str | Path) -> Iterator[Console]:
+    """Run a job's body with its console; turn an error into a readable end.
+
+    An error that a user can act on ends the process with one line on standard error and in
+    the log; any other leaves its traceback in both.
+
+    Raises:
+        SystemExit: 1 after such an error.
+    """
+    with open(log, "w", encoding="utf-8", buffering=1) as file:
+        console = Console(title, file)
+        console.say(f"{title}: started")
+        try:
+            yield console
+            console.say(f"{title}: done")
+        except UserError as error:
+            console.say(f"error: {error}")
+            print(f"{title}: {error}", file=sys.stderr)
+            sys.exit(1)
+        except Exception:
+            file.write(traceback.format_exc())
+            raise
+        finally:
+            console.close()

@@ -1,0 +1,125 @@
+"""Scores every stage of a chain and writes its tidy records."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from incbayes.evaluate import Evaluation, calibration_table, predictions, score
+from incbayes.families import FAMILIES
+from incbayes.files import atomic_write, write_json
+from incbayes.images import ImageSource
+from incbayes.inference.optimisation import Part
+from incbayes.jobs.request import BlockRequest, Machine
+from incbayes.jobs.voice import Voice
+from incbayes.posterior import Posterior, read_posterior, verify_chain
+from incbayes.predict import Predictor
+
+
+@dataclass(frozen=True)
+class StageScores:
+    """The files of one stage's scores."""
+
+    metrics: Path
+    calibration: Path
+
+
+def run_evaluation(
+    request: BlockRequest,
+    evaluation: Evaluation,
+    posteriors: Sequence[Path],
+    outputs: Sequence[StageScores],
+    machine: Machine,
+    voice: Voice,
+) -> None:
+    """Score the posteriors of stages 1 to T on the test set and on the parts seen by then.
+
+    Args:
+        request: of the chain.
+        evaluation: how to score.
+        posteriors: files of stages 1 to T, which must form one chain.
+        outputs: where the scores of each go.
+        machine: where to run.
+        voice: what to say it to.
+    """
+    device = machine.prepare()
+    train, test = request.images("train", device), request.images("test", device)
+    read = [read_posterior(path, request.identity(t)) for t, path in enumerate(posteriors, 1)]
+    verify_chain(list(posteriors), read)
+    rows: list[tuple[list, list]] = [([], []) for _ in read]
+    for replicate in request.replicates:
+        splits = {"test": test.load(None, request.cut(replicate).target_classes)}
+        for t, (posterior, (records, bins)) in enumerate(zip(read, rows, strict=True), 1):
+            splits[f"part_{t:02d}"] = _part(request, replicate, t, train, evaluation)
+            scoring = _Scoring(request, evaluation, device, test.shape, t, replicate)
+            scoring.add(posterior, splits, records, bins)
+            voice.say(f"replicate {replicate} stage {t}: {_summary(records, replicate)}")
+    for (records, bins), files in zip(rows, outputs, strict=True):
+        with atomic_write(files.calibration) as partial:
+            pd.DataFrame(bins).to_csv(partial, index=False, lineterminator="\n")
+        write_json(files.metrics, records)
+
+
+def _part(
+    request: BlockRequest, replicate: int, t: int, train: ImageSource, evaluation: Evaluation
+) -> Part:
+    """Return the scored images of part t, the first `part_images` of it."""
+    cut = request.cut(replicate)
+    return train.load(cut.parts[t - 1][: evaluation.part_images], cut.target_classes)
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """Scores one stage of one replicate."""
+
+    request: BlockRequest
+    evaluation: Evaluation
+    device: torch.device
+    shape: tuple[int, int, int]
+    t: int
+    replicate: int
+
+    def add(self, posterior: Posterior, splits: dict[str, Part], records: list, bins: list) -> None:
+        """Append the records of every split and predictor, and the test set's bins."""
+        settings, q = self.request.settings, posterior.states[self.replicate]
+        classes = len(posterior.metadata["classes"][str(self.replicate)])
+        family = FAMILIES.build(settings.family)
+        predictor = Predictor(
+            settings.model, self.shape, classes, family, self.device, self.evaluation.batch_size
+        )
+        stream = self.request.names(self.t).stream(self.replicate)
+        for split, part in splits.items():
+            generator = stream("prediction", split, device=self.device)
+            for name, probabilities in predictions(predictor, q, part, self.evaluation, generator):
+                tags, budget = self._tags(split, name), {"budget": self.request.budget}
+                records += score(probabilities, part.labels, self.evaluation, tags | budget)
+                if split == "test":
+                    bins += calibration_table(probabilities, part.labels, self.evaluation, tags)
+
+    def _tags(self, split: str, predictor: str) -> dict[str, Any]:
+        return {
+            "study": self.request.study,
+            "experiment": self.request.experiment,
+            "method": self.request.method,
+            "family": self.request.settings.family["kind"],
+            "T": self.request.parts,
+            "t": self.t,
+            "replicate": self.replicate,
+            "split": split,
+            "predictor": predictor,
+        }
+
+
+def _summary(records: list[dict[str, Any]], replicate: int) -> str:
+    """Return the test accuracy and NLL among the records, for the log."""
+    chosen = {
+        record["metric"]: record["value"]
+        for record in records
+        if record["replicate"] == replicate
+        and record["split"] == "test"
+        and record["predictor"] == "predictive"
+    }
+    return f"test accuracy {chosen['accuracy']:.4f}, NLL {chosen['nll']:.4f}"

@@ -1,0 +1,28 @@
+"""A small convolutional network for images of about 8x8 pixels."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class DigitsNet:
+    """Two 3x3 convolutions and two dense layers, for images of about 8x8 pixels."""
+
+    constraints: ClassVar[dict[str, int]] = {"min_side": 4}
+
+    def build(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """Return the network for images [C, H, W] with `classes` outputs."""
+        channels, height, width = shape
+        return nn.Sequential(
+            nn.Conv2d(channels, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32 * (height // 2) * (width // 2), 64),
+            nn.ReLU(),
+            nn.Linear(64, classes),
+        )

@@ -1,0 +1,27 @@
+"""A multi-layer perceptron; 2 x 400 is the network of Wohlert et al. (2017)."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from torch import nn
+
+from incbayes.options import option
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Fully connected layers with ReLU between them."""
+
+    widths: list[int] = option([400, 400], "Units of each hidden layer.", minimum=1)
+
+    constraints: ClassVar[dict[str, int]] = {"min_side": 1}
+
+    def build(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """Return the network for images [C, H, W] with `classes` outputs."""
+        layers: list[nn.Module] = [nn.Flatten()]
+        inputs = prod(shape)
+        for width in self.widths:
+            layers += [nn.Linear(inputs, width), nn.ReLU()]
+            inputs = width
+        return nn.Sequential(*layers, nn.Linear(inputs, classes))

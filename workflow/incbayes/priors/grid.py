@@ -1,0 +1,44 @@
+"""N(w*, σ²) with one σ² for all weights, chosen from a grid on validation data."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from incbayes.layers import Layer, State
+from incbayes.options import option
+from incbayes.priors.base import LayerGaussian, Prior, Source
+
+
+@dataclass(frozen=True)
+class Grid(Prior):
+    """N(w*, σ²) around the source task's weights, σ² from a grid (Kochurov et al. 2018, §2).
+
+    σ² is chosen per replicate by the validation NLL of a first stage fitted to the first
+    part less a validation cut; test data play no role.
+    """
+
+    variances: list[float] = option(
+        [1e-4, 1e-3, 1e-2, 1e-1], "The variances σ² to choose from.", exclusiveMinimum=0, minItems=1
+    )
+    validation_fraction: float = option(
+        0.2,
+        "Fraction of the target's first part that is held out to choose σ².",
+        exclusiveMinimum=0,
+        exclusiveMaximum=1,
+    )
+
+    constraints: ClassVar[dict[str, Any]] = {"needs_source": True}
+
+    def hidden(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
+        """Return N(w*, σ²) with the chosen σ².
+
+        Raises:
+            ValueError: no variance has been chosen.
+        """
+        if source.variance is None:
+            raise ValueError("prior grid: no variance was chosen for this replicate")
+        weights = source.weights[layer.name]
+        width = source.variance**0.5
+        sigma = {key: torch.full_like(value, width) for key, value in weights.items()}
+        return LayerGaussian(mean=dict(weights), sigma=sigma, start=dict(weights))

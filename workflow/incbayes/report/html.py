@@ -1,0 +1,208 @@
+"""The report of a study: one HTML page that needs nothing beside itself.
+
+Knows how to turn frames, figures and provenance into a page; computes no number of its own
+beyond what `tables` and `provenance` return.
+"""
+
+import base64
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+import pandas as pd
+import yaml
+from markupsafe import Markup
+
+from incbayes.figures.figure import FigureContext, FigureFile, context_of
+from incbayes.files import atomic_write
+from incbayes.report import tables
+from incbayes.report.methods import describe_experiment, describe_method, overrides
+from incbayes.report.provenance import rule_costs, stage_costs
+from incbayes.report.tables import Table
+
+TEMPLATES = Path(__file__).parent
+
+
+def write_report(
+    out: Path,
+    study: Mapping[str, Any],
+    records: pd.DataFrame,
+    figures: Sequence[FigureFile],
+    timings: pd.DataFrame,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write the report of a study as one self-contained HTML page.
+
+    Args:
+        out: the page; links to the figures' files are relative to its folder.
+        study: in its resolved form.
+        records: every record of the study.
+        figures: in the order of the page; the first stands above the tables.
+        timings: as `provenance.collect_timings` returns them.
+        provenance: as `provenance.collect_provenance` returns it.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    context = context_of(study)
+    page = environment.get_template("report.html.j2").render(
+        study=study,
+        style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+        figures=[_figure(figure, out.parent) for figure in figures],
+        results=_results(records, context),
+        budgets=_budgets(records, context),
+        overrides=overrides(study),
+        tempering=context.tempering,
+        experiments=_experiments(study, context),
+        config=yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True, width=90),
+        provenance=provenance,
+        costs=_costs(timings, provenance, context),
+        runs=_runs(provenance, context),
+    )
+    with atomic_write(out) as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def _figure(figure: FigureFile, folder: Path) -> dict[str, Any]:
+    """Return a figure for the template, its picture as a data URI."""
+    picture = base64.b64encode(figure.svg.read_bytes()).decode()
+    return {
+        "name": figure.name,
+        "title": figure.title,
+        "caption": figure.caption,
+        "alt": figure.alt,
+        "module": figure.module,
+        # As an image and not inline: element names and styles of two figures do not meet.
+        "source": f"data:image/svg+xml;base64,{picture}",
+        "files": [
+            (path.suffix[1:], quote(Path(os.path.relpath(path, folder)).as_posix()))
+            for path in (figure.csv, figure.pdf, figure.png, figure.svg)
+        ],
+    }
+
+
+def _results(records: pd.DataFrame, context: FigureContext) -> list[dict[str, Any]]:
+    """Return the tables of each experiment that has results."""
+    summary = tables.summarise(records, context)
+    methods = tables.compare_methods(records, context)
+    parts = tables.compare_parts(records, context)
+    results = []
+    for experiment, title in context.experiments.items():
+        found = [
+            tables.summary_table(summary, experiment, "predictive", context),
+            tables.comparison_table(methods, experiment, context),
+            tables.parts_table(parts, experiment, context),
+            tables.summary_table(summary, experiment, "mean", context),
+        ]
+        shown = [_download(table) for table in found if table is not None]
+        if shown:
+            results.append({"name": experiment, "title": title, "tables": shown})
+    return results
+
+
+def _download(table: Table) -> dict[str, Any]:
+    """Return a table for the template, with its full precision as a data URI."""
+    content = table.frame.to_csv(index=False, lineterminator="\n", float_format="%.10g")
+    return {"table": table, "file": f"{table.name}.csv", "source": _csv_uri(content)}
+
+
+def _csv_uri(content: str) -> str:
+    return f"data:text/csv;charset=utf-8,{quote(content)}"
+
+
+def _budgets(records: pd.DataFrame, context: FigureContext) -> list[dict[str, Any]]:
+    """Return how many numbers of each experiment were made at which budget."""
+    counts = records.groupby(["budget", "experiment"], sort=True).size()
+    return [
+        {
+            "budget": budget,
+            "experiment": context.experiments[experiment],
+            "values": count,
+            "reduced": context.reduced and budget == context.budget,
+        }
+        for (budget, experiment), count in counts.items()
+    ]
+
+
+def _experiments(study: Mapping[str, Any], context: FigureContext) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "title": context.experiments[name],
+            "facts": describe_experiment(study, name),
+            "methods": [describe_method(study, name, method) for method in experiment["methods"]],
+        }
+        for name, experiment in study["experiments"].items()
+    ]
+
+
+def _costs(
+    timings: pd.DataFrame, provenance: Mapping[str, Any], context: FigureContext
+) -> dict[str, Any]:
+    """Return the cost of rules and of stages as rows of text."""
+    rules = rule_costs(timings)
+    stages = stage_costs(provenance["runs"])
+    return {
+        "rules": [
+            [
+                row.rule,
+                str(row.jobs),
+                seconds(row.total),
+                seconds(row.median),
+                seconds(row.longest),
+                "–" if pd.isna(row.max_rss_mb) else f"{row.max_rss_mb:.0f}",
+            ]
+            for row in rules.itertuples()
+        ],
+        "total": seconds(rules["total"].sum()),
+        "stages": [
+            [
+                context.experiments[row.experiment],
+                context.methods[row.method],
+                str(row.T),
+                str(row.stages),
+                f"{row.seconds:.1f}",
+                f"{row.device}, {row.threads} thread{'s' if row.threads != 1 else ''}",
+            ]
+            for row in stages.itertuples()
+        ],
+    }
+
+
+def seconds(value: float) -> str:
+    """Return a duration as text: `12.3 s`, `4 min 05 s`, `2 h 03 min`."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _runs(provenance: Mapping[str, Any], context: FigureContext) -> dict[str, Any]:
+    """Return the posteriors with their digests, and the machines that fitted them."""
+    runs = provenance["runs"]
+    machines: dict[tuple[str, ...], list[float]] = {}
+    for run in runs:
+        key = (run["host"], run["device"], str(run["threads"]), run["torch"])
+        machines.setdefault(key, []).append(run["seconds"])
+    columns = ["experiment", "method", "T", "block", "t", "sha256"]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([run[column] for column in columns] for run in runs)
+    return {
+        "columns": columns,
+        "rows": [[str(run[column]) for column in columns] for run in runs],
+        "machines": [[*key, str(len(t)), seconds(sum(t))] for key, t in machines.items()],
+        "source": _csv_uri(buffer.getvalue()),
+    }

@@ -1,0 +1,82 @@
+"""What a study did, in words: its experiments, its methods, and what a budget changed.
+
+Knows the resolved form of a study; knows nothing of results.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from incbayes.study import method_settings
+
+MACHINE_SETTINGS = ("checkpoint_seconds",)
+"""Settings of training that no number depends on."""
+
+
+def describe_experiment(study: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
+    """Return pairs of key and text: data, pixels, model, parts, partition, pretraining."""
+    experiment = study["experiments"][name]
+    pretrain = experiment["pretrain"]
+    return [
+        ("Data set", options(experiment["dataset"])),
+        ("Pixels", options(experiment["pixels"])),
+        ("Model", options(experiment["model"])),
+        ("Numbers of parts T", ", ".join(map(str, experiment["parts"]))),
+        ("Partition", settings(experiment["partition"])),
+        ("Pretraining", "none" if pretrain is None else settings(pretrain) or "as the study"),
+    ]
+
+
+def describe_method(study: Mapping[str, Any], experiment: str, method: str) -> list[str]:
+    """Return label, family, prior, training and objective as an experiment uses them."""
+    chosen = method_settings(study, experiment, method)
+    training = {k: v for k, v in chosen["training"].items() if k not in MACHINE_SETTINGS}
+    objective = settings(chosen["objective"])
+    if chosen["family"]["kind"] == "point":
+        objective = "NLL alone: a point has no KL"
+    elif chosen["objective"]["kl_scale"] != 1:
+        objective += " (tempered: no variational bound)"
+    return [
+        study["methods"][method]["label"],
+        options(chosen["family"]),
+        options(chosen["prior"]),
+        settings(training),
+        objective,
+    ]
+
+
+def overrides(study: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the keys that the study's budget overrides, as dotted paths with their values."""
+    changes = study.get("budgets", {}).get(study["budget"], {})
+    return [(key, value(content)) for key, content in _flat(changes, "")]
+
+
+def options(spec: Mapping[str, Any]) -> str:
+    """Return `kind (option value, …)`."""
+    rest = settings({key: content for key, content in spec.items() if key != "kind"})
+    return f"{spec['kind']} ({rest})" if rest else spec["kind"]
+
+
+def settings(mapping: Mapping[str, Any]) -> str:
+    """Return `key value, …` with nested mappings as dotted keys."""
+    return ", ".join(f"{key} {value(content)}" for key, content in _flat(mapping, ""))
+
+
+def value(content: Any) -> str:
+    """Return a value of a study as text; null is `none`."""
+    if content is None:
+        return "none"
+    if isinstance(content, bool):
+        return "yes" if content else "no"
+    if isinstance(content, float):
+        return f"{content:g}"
+    if isinstance(content, list):
+        return "[" + ", ".join(map(value, content)) + "]"
+    return str(content)
+
+
+def _flat(mapping: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, content in mapping.items():
+        if isinstance(content, Mapping):
+            yield from _flat(content, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", content

@@ -1,0 +1,191 @@
+"""Where the numbers of a report come from: code, versions, machines, files, and their cost.
+
+Reads run.json and posteriors' bytes, Snakemake's benchmark files and this machine; knows
+nothing of metrics, and does not import torch to ask for its version.
+"""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from incbayes.collect import CollectError, stage_of
+from incbayes.files import sha256_file
+
+PACKAGES = (
+    "incbayes",
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "safetensors",
+    "matplotlib",
+    "seaborn",
+    "snakemake",
+)
+TIMING_COLUMNS = ["rule", "job", "seconds", "cpu_seconds", "max_rss_mb"]
+RUN_KEYS = ("seconds", "device", "host", "torch", "threads", "replicates")
+
+
+def collect_provenance(
+    command: str, code_digest: str, posteriors: Iterable[Path], repository: Path
+) -> dict[str, Any]:
+    """Return what `write_report` says of the origin of its numbers.
+
+    Args:
+        command: what a reader types to make the same report.
+        code_digest: of the library code that the results ran.
+        posteriors: every posterior of the study, with its run.json beside it.
+        repository: folder whose git commit is named, where it is a clone.
+
+    Raises:
+        CollectError: a run.json is missing or malformed.
+    """
+    return {
+        "command": command,
+        "code_digest": code_digest,
+        "commit": git_commit(repository),
+        "versions": versions(),
+        "hardware": hardware(),
+        "runs": [run_of(path) for path in sorted(map(Path, posteriors))],
+    }
+
+
+def run_of(posterior: Path) -> dict[str, Any]:
+    """Return stage, digest and run record of a posterior.
+
+    Raises:
+        CollectError: naming the run.json that is missing or malformed.
+    """
+    path = posterior.with_name("run.json")
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CollectError(f"{path}: cannot be read as JSON: {error}") from error
+    missing = [key for key in RUN_KEYS if key not in run]
+    if missing:
+        raise CollectError(f"{path}: missing keys {missing}; delete the stage and run it again")
+    return {**stage_of(posterior), **run, "sha256": sha256_file(posterior)}
+
+
+def collect_timings(benchmarks: Path) -> pd.DataFrame:
+    """Return one row per job from `{benchmarks}/{rule}/….tsv`, as Snakemake writes them.
+
+    Returns:
+        Columns `rule`, `job` (path of the file without the suffix), `seconds` (wall),
+        `cpu_seconds` and `max_rss_mb`; NaN where a job was too short to be sampled.
+
+    Raises:
+        CollectError: naming a file that is no benchmark.
+    """
+    rows = []
+    for path in sorted(Path(benchmarks).rglob("*.tsv")):
+        rule, *job = path.relative_to(benchmarks).with_suffix("").parts
+        try:
+            table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
+            for _, run in table.iterrows():
+                numbers = [float(run[key]) for key in ("s", "cpu_time", "max_rss")]
+                rows.append([rule, "/".join(job), *numbers])
+        except (OSError, ValueError, KeyError) as error:
+            raise CollectError(f"{path}: not a Snakemake benchmark: {error!r}") from error
+    frame = pd.DataFrame(rows, columns=TIMING_COLUMNS)
+    numbers = {column: "float64" for column in TIMING_COLUMNS[2:]}
+    # A resident size of 0 is that of a job that ended before it was sampled.
+    return frame.astype(numbers).assign(
+        max_rss_mb=lambda f: f["max_rss_mb"].where(f["max_rss_mb"] > 0)
+    )
+
+
+def rule_costs(timings: pd.DataFrame) -> pd.DataFrame:
+    """Return jobs, wall seconds (total, median, longest) and peak memory of each rule."""
+    return (
+        timings.groupby("rule", sort=True)
+        .agg(
+            jobs=("seconds", "size"),
+            total=("seconds", "sum"),
+            median=("seconds", "median"),
+            longest=("seconds", "max"),
+            max_rss_mb=("max_rss_mb", "max"),
+        )
+        .reset_index()
+    )
+
+
+def stage_costs(runs: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Return the median wall seconds of a stage, per replicate, of each method and machine."""
+    columns = ["experiment", "method", "T", "device", "threads"]
+    frame = pd.DataFrame(
+        [[*(run[c] for c in columns), run["seconds"] / len(run["replicates"])] for run in runs],
+        columns=[*columns, "seconds"],
+    )
+    return (
+        frame.groupby(columns, sort=False)
+        .agg(stages=("seconds", "size"), seconds=("seconds", "median"))
+        .reset_index()
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            if package == "incbayes":  # run from its source tree
+                import incbayes
+
+                found[package] = incbayes.__version__
+    return found
+
+
+def hardware() -> dict[str, str]:
+    """Return operating system, processor, memory and, where nvidia-smi is, GPUs."""
+    found = {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+    }
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        found["memory"] = f"{size / 2**30:.1f} GiB"
+    except (ValueError, OSError, AttributeError):  # not on every system
+        pass
+    gpus = _output(
+        "nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"
+    )
+    if gpus:
+        found["gpu"] = "; ".join(gpus.splitlines())
+    return found
+
+
+def git_commit(repository: Path) -> str | None:
+    """Return the commit of a clone, with `-dirty` for uncommitted changes, or None."""
+    return _output("git", "-C", str(repository), "describe", "--always", "--dirty", "--abbrev=40")
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _output(*command: str) -> str | None:
+    """Return what a command prints, or None where it is absent or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,200 @@
+"""The numbers of the report as tables: means over replicates, and paired differences.
+
+Knows the tidy records; the same frames are shown on the page and offered as CSV.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from incbayes.figures.figure import FigureContext
+from incbayes.figures.intervals import mean_interval
+from incbayes.figures.selection import final_stage, in_order
+
+MINUS = "\u2212"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is written.
+
+    Attributes:
+        heading: of its column.
+        factor: from the record's unit to the written one.
+        decimals: of the written number.
+    """
+
+    heading: str
+    factor: float
+    decimals: int
+
+
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric("Accuracy (%)", 100.0, 2),
+    "nll": Metric("NLL (nats)", 1.0, 4),
+    "brier": Metric("Brier score", 1.0, 4),
+    "ece": Metric("ECE (%)", 100.0, 2),
+}
+GROUP = ["experiment", "method", "T", "predictor"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text.
+
+    Attributes:
+        caption: what the numbers are.
+        headings: of the columns; the first `keys` of them name the row.
+        rows: cells, one string a column.
+        keys: number of columns that name the row.
+        frame: the same numbers in full precision, for the CSV.
+        name: of the CSV.
+    """
+
+    caption: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    keys: int
+    frame: pd.DataFrame
+    name: str
+
+
+def summarise(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
+    """Return mean and 95 % interval over replicates of the test metrics at the last stage.
+
+    Returns:
+        One row per experiment, method, T, predictor and metric: those, `n`, `mean`,
+        `half_width`, `low`, `high`, in the units of the records.
+    """
+    return mean_interval(_final(records, context), [*GROUP, "metric"])
+
+
+def compare_methods(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
+    """Return each method minus the first of its experiment, at equal T, paired on replicates.
+
+    Returns:
+        As `summarise`, with `baseline`; `n` is the number of pairs. Only the predictive mean.
+    """
+    final = _final(records, context)
+    final = final[final["predictor"] == "predictive"]
+    present = final.groupby("experiment", sort=False)["method"].agg(set)
+    first = {e: next(m for m in context.methods if m in found) for e, found in present.items()}
+    final = final.assign(baseline=final["experiment"].map(first))
+    base = final[final["method"] == final["baseline"]]
+    others = final[final["method"] != final["baseline"]]
+    return _paired(others, base, ["experiment", "T", "replicate", "metric"], ["baseline"])
+
+
+def compare_parts(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
+    """Return each method in T parts minus itself at T = 1, paired on replicates.
+
+    Returns:
+        As `summarise`; only the predictive mean, and methods that also ran at T = 1.
+    """
+    final = _final(records, context)
+    final = final[final["predictor"] == "predictive"]
+    base, others = final[final["T"] == 1], final[final["T"] > 1]
+    return _paired(others, base, ["experiment", "method", "replicate", "metric"], [])
+
+
+def summary_table(
+    summary: pd.DataFrame, experiment: str, predictor: str, context: FigureContext
+) -> Table | None:
+    """Return the table of one experiment and predictor, or None where there is nothing."""
+    chosen = summary[(summary["experiment"] == experiment) & (summary["predictor"] == predictor)]
+    what = (
+        "predictive mean over posterior samples"
+        if predictor == "predictive"
+        else "the network at the posterior mean"
+    )
+    caption = (
+        f"Test set after the last stage, {what}. "
+        "Mean ± 95 % half-width (Student t) over n replicates."
+    )
+    return _table(chosen, caption, f"summary_{experiment}_{predictor}", context, signed=False)
+
+
+def comparison_table(
+    comparison: pd.DataFrame, experiment: str, context: FigureContext
+) -> Table | None:
+    """Return the differences of one experiment to its first method, or None."""
+    chosen = comparison[comparison["experiment"] == experiment]
+    if chosen.empty:
+        return None
+    baseline = context.methods[chosen["baseline"].iloc[0]]
+    caption = (
+        f"Difference to {baseline} at the same T, paired on n replicates; mean ± 95 % "
+        "half-width. The intervals are not corrected for their number."
+    )
+    return _table(chosen, caption, f"difference_{experiment}", context, signed=True)
+
+
+def parts_table(comparison: pd.DataFrame, experiment: str, context: FigureContext) -> Table | None:
+    """Return the differences of one experiment's methods to themselves at T = 1, or None."""
+    chosen = comparison[comparison["experiment"] == experiment]
+    caption = (
+        "What it costs that data arrive in T parts: difference to the same method at T = 1, "
+        "paired on n replicates; mean ± 95 % half-width."
+    )
+    return _table(chosen, caption, f"parts_{experiment}", context, signed=True)
+
+
+def number(value: float, decimals: int, signed: bool = False) -> str:
+    """Return a number as text with a true minus sign."""
+    text = f"{value:{'+' if signed else ''}.{decimals}f}"
+    return text.replace("-", MINUS)
+
+
+def _final(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
+    test = records[records["split"] == "test"]
+    return in_order(final_stage(test), context, "T", "replicate")
+
+
+def _metrics_in(frame: pd.DataFrame) -> dict[str, Metric]:
+    """Return how to write the metrics of `frame`; one that is new here as it is."""
+    present = sorted(set(frame["metric"]))
+    known = {metric: METRICS[metric] for metric in METRICS if metric in present}
+    return known | {name: Metric(name, 1.0, 4) for name in present if name not in known}
+
+
+def _paired(
+    frame: pd.DataFrame, base: pd.DataFrame, on: list[str], extra: list[str]
+) -> pd.DataFrame:
+    """Return the interval of `frame` minus the row of `base` that agrees with it in `on`."""
+    pairs = frame.merge(base[[*on, "value"]], on=on, suffixes=("", "_base"))
+    pairs = pairs.assign(value=pairs["value"] - pairs["value_base"])
+    return mean_interval(pairs, [*GROUP, *extra, "metric"])
+
+
+def _table(
+    chosen: pd.DataFrame, caption: str, name: str, context: FigureContext, *, signed: bool
+) -> Table | None:
+    """Return rows of method and T, with a column a metric and the scale of the KL."""
+    if chosen.empty:
+        return None
+    metrics = _metrics_in(chosen)
+    rows = []
+    for (experiment, method, parts), group in chosen.groupby(
+        ["experiment", "method", "T"], sort=False
+    ):
+        scale = context.kl_scales.get((experiment, method))
+        cells = group.set_index("metric")
+        rows.append(
+            [
+                context.methods[method],
+                str(parts),
+                "–" if scale is None else f"{scale:g}" + (" (tempered)" if scale != 1 else ""),
+                str(int(cells["n"].max())),
+                *(_cell(cells.loc[name], metric, signed) for name, metric in metrics.items()),
+            ]
+        )
+    headings = ["Method", "T", "KL ×", "n", *(metric.heading for metric in metrics.values())]
+    return Table(caption, headings, rows, 2, chosen, name)
+
+
+def _cell(summary: pd.Series, metric: Metric, signed: bool) -> str:
+    mean = number(metric.factor * summary["mean"], metric.decimals, signed)
+    if pd.isna(summary["half_width"]):
+        return mean
+    return f"{mean} ± {number(metric.factor * summary['half_width'], metric.decimals)}"

@@ -1,0 +1,177 @@
+"""What a schema cannot say: checks between the keys of a study, made before anything runs.
+
+They take a study in normal form and the constraints of its kinds (how many images a data set has,
+which classes, …), and read no data.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from incbayes.registry import nearest
+from incbayes.study_file import KeyPath, StudyError, shown
+from incbayes.study_schema import kind_constraints, kind_names
+
+Study = dict[str, Any]
+Experiment = dict[str, Any]
+
+WIDTHLESS_PRIORS = {"pretrained"}
+"""Priors that are a place to start at and no distribution: for families without a width."""
+
+
+def check_meaning(study: Study) -> None:
+    """Check a study in normal form.
+
+    Raises:
+        StudyError: the first contradiction between keys.
+    """
+    for name in study["methods"]:
+        _check_prior_suits_family(study, name)
+    for name, experiment in study["experiments"].items():
+        path = ("experiments", name)
+        for check in EXPERIMENT_CHECKS:
+            check(path, experiment)
+        _check_methods(path, experiment, study["methods"])
+
+
+def _check_prior_suits_family(study: Study, name: str) -> None:
+    family = study["methods"][name]["family"]["kind"]
+    prior = study["methods"][name]["prior"]["kind"]
+    suitable = [other for other in kind_names("prior") if _suits(other, family)]
+    if prior not in suitable:
+        lack = "has no width" if prior in WIDTHLESS_PRIORS else "is a distribution"
+        verb = "needs" if prior in WIDTHLESS_PRIORS else "cannot use"
+        raise StudyError(
+            ("methods", name, "prior"),
+            f"{prior} {lack}, which the family {family} {verb}; allowed: {', '.join(suitable)}",
+        )
+
+
+def _suits(prior: str, family: str) -> bool:
+    """Return whether a family can use a prior; without a source every family can."""
+    if not _needs_source(prior):
+        return True
+    bayesian = kind_constraints("family", family).get("bayesian", True)
+    return bayesian != (prior in WIDTHLESS_PRIORS)
+
+
+def _needs_source(prior: str) -> bool:
+    return kind_constraints("prior", prior).get("needs_source", False)
+
+
+def _check_model(path: KeyPath, experiment: Experiment) -> None:
+    model, dataset = experiment["model"]["kind"], experiment["dataset"]["kind"]
+    shape = _dataset(experiment)["shape"]
+    least = kind_constraints("model", model).get("min_side", 1)
+    if min(shape[1:]) < least:
+        size = f"{shape[1]}x{shape[2]}"
+        raise StudyError(
+            (*path, "model"),
+            f"{model} needs images of at least {least}x{least} pixels; {dataset} has {size}",
+        )
+
+
+def _check_classes(path: KeyPath, experiment: Experiment) -> None:
+    classes = len(_dataset(experiment)["classes"])
+    partition = experiment["partition"]
+    source, target = partition["source_classes"], partition["target_classes"]
+    for key, numbers in (("source_classes", source), ("target_classes", target)):
+        for position, number in enumerate(numbers if isinstance(numbers, list) else []):
+            if number >= classes:
+                raise StudyError(
+                    (*path, "partition", key, position),
+                    f"class {shown(number)} does not exist; {experiment['dataset']['kind']} has "
+                    f"the classes 0 to {classes - 1}",
+                )
+    where = (*path, "partition", "source_classes")
+    if isinstance(source, int):
+        most = classes - len(target) if target else classes - 1
+        if source > most:
+            raise StudyError(
+                where,
+                f"found {shown(source)} random classes; allowed: 1 to {most}, as "
+                f"{experiment['dataset']['kind']} has {classes} classes and the target task "
+                f"needs {len(target) if target else 'at least one'} of them",
+            )
+    elif source and not target and len(source) == classes:
+        raise StudyError(where, "all the classes; none is left for the target task")
+    elif source and set(source) & set(target or []):
+        shared = sorted(set(source) & set(target))
+        raise StudyError(
+            (*path, "partition", "target_classes"),
+            f"the classes {shown(shared)} are in source_classes too; a class belongs to one task",
+        )
+
+
+def _check_parts(path: KeyPath, experiment: Experiment) -> None:
+    data, partition = _dataset(experiment), experiment["partition"]
+    classes, target = len(data["classes"]), _target_size(experiment)
+    images = data["train"] if target == classes else data["train"] * target // classes
+    # Rounded half up, as the partition does it.
+    kept = math.floor(partition["fraction"] * images + 0.5)
+    about = "" if target == classes else "about "
+    share = f"fraction {partition['fraction']} of {about}{images}"
+    if kept == 0:
+        raise StudyError((*path, "partition", "fraction"), f"leaves no training image: {share}")
+    for position, number in enumerate(experiment["parts"]):
+        if number > kept:
+            whose = f"{experiment['dataset']['kind']}, {target} of {classes} classes, {share}"
+            raise StudyError(
+                (*path, "parts", position),
+                f"found {shown(number)} parts of {about}{kept} training images ({whose}); "
+                f"allowed: 1 to {kept}",
+            )
+
+
+def _check_pretraining(path: KeyPath, experiment: Experiment) -> None:
+    if experiment["pretrain"] is not None and experiment["partition"]["source_classes"] is None:
+        raise StudyError(
+            (*path, "pretrain"),
+            "needs a source task to train on; give partition.source_classes, or leave it out",
+        )
+
+
+def _check_methods(path: KeyPath, experiment: Experiment, methods: dict[str, Any]) -> None:
+    labels: dict[str, str] = {}
+    for position, name in enumerate(experiment["methods"]):
+        here = (*path, "methods", position)
+        if name not in methods:
+            known = f"known: {', '.join(methods)}"
+            raise StudyError(here, f"unknown method {name!r}{nearest(name, methods)}; {known}")
+        label = methods[name]["label"]
+        if label in labels:
+            raise StudyError(
+                here, f"{name} has the label of {labels[label]}, {label!r}; give each its own"
+            )
+        labels[label] = name
+        prior = methods[name]["prior"]["kind"]
+        if _needs_source(prior) and experiment["pretrain"] is None:
+            source = experiment["partition"]["source_classes"]
+            keys = "pretrain" if source is not None else "partition.source_classes and pretrain"
+            raise StudyError(
+                here,
+                f"{name} has the prior {prior}, which is made from a source task; give {keys}, "
+                "or leave the method out",
+            )
+
+
+def _dataset(experiment: Experiment) -> dict[str, Any]:
+    return kind_constraints("dataset", experiment["dataset"]["kind"])
+
+
+def _target_size(experiment: Experiment) -> int:
+    """Return the number of classes of the target task."""
+    partition = experiment["partition"]
+    source, target = partition["source_classes"], partition["target_classes"]
+    if target is not None:
+        return len(target)
+    taken = len(source) if isinstance(source, list) else source or 0
+    return len(_dataset(experiment)["classes"]) - taken
+
+
+EXPERIMENT_CHECKS: Iterable[Callable[[KeyPath, Experiment], None]] = (
+    _check_model,
+    _check_classes,
+    _check_parts,
+    _check_pretraining,
+)

@@ -1,0 +1,201 @@
+"""Loads and validates the study, and holds what the rules ask of it: paths, inputs, params."""
+
+import os
+import sys
+from pathlib import Path
+
+LIBRARY = Path(workflow.basedir) / "workflow"
+sys.path.insert(0, str(LIBRARY))
+# Scripts import the library from here, also in a conda environment that does not hold it.
+search = [str(LIBRARY), os.environ.get("PYTHONPATH")]
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, search)))
+
+from incbayes.code_digest import code_digest
+from incbayes.data import DATASETS, PIXELS
+from incbayes.families import FAMILIES
+from incbayes.figures import FIGURES
+from incbayes.metrics import METRICS
+from incbayes.models import MODELS
+from incbayes.priors import PRIORS
+from incbayes.progress import follow
+from incbayes.study import (
+    StudyError,
+    block_replicates,
+    blocks,
+    method_settings,
+    pretrain_training,
+    read_yaml,
+    resolve_study,
+)
+from incbayes.study_schema import kind_constraints
+from snakemake.utils import update_config
+
+follow(workflow)
+
+
+def load_study():
+    """Return the study in normal form, or end with one line that says what is wrong with it.
+
+    Snakemake would merge a `configfile:` of the Snakefile with those of --configfile, and
+    two studies are not to be mixed: config.yaml is read only where no other was given.
+    """
+    written = {}
+    try:
+        for file in workflow.configfiles or [Path(workflow.basedir) / "config.yaml"]:
+            update_config(written, read_yaml(file))
+        update_config(written, workflow.config_settings.config)
+        return resolve_study(written)
+    except StudyError as error:
+        sys.exit(str(error))
+
+
+STUDY = load_study()
+EXPERIMENTS, METHODS = STUDY["experiments"], STUDY["methods"]
+# Scripts read from the config what changes no result, such as where jobs run; all else they
+# get through params, so that Snakemake sees it change. Captions read it too.
+config.update(STUDY)
+
+# What figures and report show of the study; where jobs ran they learn from the run records.
+STUDY_SHOWN = {key: value for key, value in STUDY.items() if key not in ("machine", "data_root")}
+
+RESULTS = f"results/{STUDY['study_id']}"
+DATA = "results/data/{dataset}"
+PARTS = f"{RESULTS}/{{experiment}}/parts/T{{T}}/{{block}}.safetensors"
+PRETRAIN = f"{RESULTS}/{{experiment}}/pretrain/{{block}}"
+CHAIN = f"{RESULTS}/{{experiment}}/{{method}}/T{{T}}/{{block}}"
+STAGE = f"{CHAIN}/t{{t}}"
+LOGS, BENCHMARKS = f"{RESULTS}/logs", f"{RESULTS}/benchmarks"
+PART_COUNTS = sorted({T for described in EXPERIMENTS.values() for T in described["parts"]})
+
+
+wildcard_constraints:
+    experiment="|".join(EXPERIMENTS),
+    method="|".join(METHODS),
+    T=r"[1-9]\d*",
+    t=r"\d\d+",
+    block="|".join(blocks(STUDY)),
+    dataset="|".join(DATASETS),
+    fisher="empirical|mc|ggn",
+
+
+def chain_files(pattern):
+    """Return the files that `pattern` names, of every chain and every stage of it."""
+    return [
+        pattern.format(experiment=name, method=method, T=T, block=block, t=f"{t:02d}")
+        for name, described in EXPERIMENTS.items()
+        for method in described["methods"]
+        for T in described["parts"]
+        for block in blocks(STUDY)
+        for t in range(1, T + 1)
+    ]
+
+
+def names(wildcards):
+    """Return the wildcards as a mapping, to format a path with."""
+    return dict(wildcards.items())
+
+
+def data_file(name):
+    """Return an input function of a file of the experiment's data set."""
+
+    def file(wildcards):
+        dataset = EXPERIMENTS[wildcards.experiment]["dataset"]["kind"]
+        return f"{DATA}/{{name}}".format(dataset=dataset, name=name)
+
+    return file
+
+
+def images_file(split):
+    """Return an input function of a split's images, whose time stamp does not count.
+
+    Jobs also take the checksums as input, which are small, so that Snakemake compares their
+    content: preparing equal data again refits nothing.
+    """
+    path = data_file(f"{split}.safetensors")
+
+    def file(wildcards):
+        return ancient(path(wildcards))
+
+    return file
+
+
+def parent_posterior(wildcards):
+    """Return the posterior of stage t-1, which is the prior of stage t; nothing for stage 1."""
+    t = int(wildcards.t)
+    return f"{CHAIN}/t{t - 1:02d}/posterior.safetensors".format(**names(wildcards)) if t > 1 else []
+
+
+def source_weights(wildcards):
+    """Return the source task's weights where the method's prior is made of them."""
+    prior = METHODS[wildcards.method]["prior"]
+    needed = kind_constraints("prior", prior["kind"])["needs_source"]
+    first = int(wildcards.get("t", 1)) == 1
+    return (
+        f"{PRETRAIN}/posterior.safetensors".format(**names(wildcards)) if needed and first else []
+    )
+
+
+def source_fisher(wildcards):
+    """Return their Fisher information where the method's prior is a Laplace approximation."""
+    kind = METHODS[wildcards.method]["prior"].get("fisher")
+    path = f"{PRETRAIN}/fisher_{kind}.safetensors".format(**names(wildcards))
+    return path if kind and int(wildcards.t) == 1 else []
+
+
+def chosen_variance(wildcards):
+    """Return the outcome of the search where the method's prior is chosen from a grid."""
+    searched = "variances" in METHODS[wildcards.method]["prior"]
+    path = f"{CHAIN}/prior.json".format(**names(wildcards))
+    return path if searched and int(wildcards.t) == 1 else []
+
+
+def described_block(wildcards):
+    """Return the params that every job of a block has in common."""
+    experiment = EXPERIMENTS[wildcards.experiment]
+    return {
+        "study": STUDY["study_id"],
+        "budget": STUDY["budget"],
+        "seed": STUDY["seed"],
+        "replicates": list(block_replicates(wildcards.block)),
+        "model": experiment["model"],
+        "pixels": experiment["pixels"],
+    }
+
+
+def settings_of_method(wildcards):
+    return method_settings(STUDY, wildcards.experiment, wildcards.method)
+
+
+def settings_of_pretraining(wildcards):
+    """Return the settings of the source task's training: a plain network, fresh weights."""
+    return {
+        "family": {"kind": "point"},
+        "prior": {"kind": "normal"},
+        "training": pretrain_training(STUDY, wildcards.experiment),
+        "objective": {"kl_scale": 0.0},
+    }
+
+
+def code_of(job, settings):
+    """Return a params function: the digest of a job's code and of the kinds that it uses."""
+
+    def digest(wildcards):
+        experiment, chosen = EXPERIMENTS[wildcards.experiment], settings(wildcards)
+        return code_digest(
+            f"incbayes.jobs.{job}",
+            MODELS.module(experiment["model"]["kind"]),
+            PIXELS.module(experiment["pixels"]["kind"]),
+            FAMILIES.module(chosen["family"]["kind"]),
+            PRIORS.module(chosen["prior"]["kind"]),
+        )
+
+    return digest
+
+
+def reproduce():
+    """Return the command that makes this study again, from the top of the repository."""
+    files = [os.path.relpath(file, workflow.basedir) for file in workflow.configfiles]
+    chosen = [f"{key}={value}" for key, value in workflow.config_settings.config.items()]
+    given = [("--configfile", files), ("--config", chosen)]
+    options = [" ".join([option, *values]) for option, values in given if values]
+    return " ".join(["snakemake --cores all", *options])

@@ -1,0 +1,32 @@
+"""Fits a stage: the posterior of stage t-1 is the prior of stage t."""
+
+
+rule fit:
+    input:
+        checksums=data_file("checksums.json"),
+        train=images_file("train"),
+        parts=PARTS,
+        parent=parent_posterior,
+        weights=source_weights,
+        fisher=source_fisher,
+        variance=chosen_variance,
+    output:
+        posterior=f"{STAGE}/posterior.safetensors",
+        training=f"{STAGE}/training.csv",
+        run=f"{STAGE}/run.json",
+    log:
+        f"{LOGS}/fit/{{experiment}}/{{method}}/T{{T}}/{{block}}/t{{t}}.log",
+    benchmark:
+        f"{BENCHMARKS}/fit/{{experiment}}.{{method}}.T{{T}}.{{block}}.t{{t}}.tsv"
+    conda:
+        "../../envs/incbayes.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=720,
+    params:
+        block=described_block,
+        settings=settings_of_method,
+        code=code_of("stage", settings_of_method),
+    script:
+        "../scripts/fit.py"

@@ -1,0 +1,83 @@
+"""The source task: its network, the Fisher information, and the choice of a grid's variance."""
+
+
+rule pretrain:
+    input:
+        checksums=data_file("checksums.json"),
+        train=images_file("train"),
+        parts=lambda wildcards: PARTS.format(
+            T=EXPERIMENTS[wildcards.experiment]["parts"][0], **dict(wildcards.items())
+        ),
+    output:
+        posterior=f"{PRETRAIN}/posterior.safetensors",
+        training=f"{PRETRAIN}/training.csv",
+        run=f"{PRETRAIN}/run.json",
+    log:
+        f"{LOGS}/pretrain/{{experiment}}/{{block}}.log",
+    benchmark:
+        f"{BENCHMARKS}/pretrain/{{experiment}}.{{block}}.tsv"
+    conda:
+        "../../envs/incbayes.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=720,
+    params:
+        block=described_block,
+        settings=settings_of_pretraining,
+        code=code_of("pretraining", settings_of_pretraining),
+    script:
+        "../scripts/pretrain.py"
+
+
+rule fisher:
+    input:
+        checksums=data_file("checksums.json"),
+        train=images_file("train"),
+        parts=rules.pretrain.input.parts,
+        weights=rules.pretrain.output.posterior,
+    output:
+        f"{PRETRAIN}/fisher_{{fisher}}.safetensors",
+    log:
+        f"{LOGS}/fisher/{{experiment}}/{{block}}.{{fisher}}.log",
+    benchmark:
+        f"{BENCHMARKS}/fisher/{{experiment}}.{{block}}.{{fisher}}.tsv"
+    conda:
+        "../../envs/incbayes.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        block=described_block,
+        settings=settings_of_pretraining,
+        code=code_of("pretraining", settings_of_pretraining),
+    script:
+        "../scripts/fisher.py"
+
+
+rule choose_variance:
+    input:
+        checksums=data_file("checksums.json"),
+        train=images_file("train"),
+        parts=PARTS,
+        weights=source_weights,
+    output:
+        f"{CHAIN}/prior.json",
+    log:
+        f"{LOGS}/choose_variance/{{experiment}}/{{method}}.T{{T}}.{{block}}.log",
+    benchmark:
+        f"{BENCHMARKS}/choose_variance/{{experiment}}.{{method}}.T{{T}}.{{block}}.tsv"
+    conda:
+        "../../envs/incbayes.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=720,
+    params:
+        block=described_block,
+        settings=settings_of_method,
+        evaluation=STUDY["evaluation"],
+        code=code_of("selection", settings_of_method),
+    script:
+        "../scripts/choose_variance.py"

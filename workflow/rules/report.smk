@@ -1,0 +1,73 @@
+"""Draws the figures of a study and writes its report."""
+
+FIGURE_DATA = {
+    "records": f"{RESULTS}/metrics.parquet",
+    "training": chain_files(f"{STAGE}/training.csv"),
+    "calibration": chain_files(f"{STAGE}/calibration.csv"),
+}
+
+
+rule figures:
+    input:
+        **FIGURE_DATA,
+    output:
+        svg=[
+            report(
+                f"{RESULTS}/figures/{name}.svg",
+                category="Figures",
+                caption=f"../report/{name}.rst",
+                labels={"figure": name},
+            )
+            for name in FIGURES
+        ],
+        other=[
+            f"{RESULTS}/figures/{name}.{suffix}"
+            for name in FIGURES
+            for suffix in ("png", "pdf", "csv")
+        ],
+    log:
+        f"{LOGS}/figures.log",
+    benchmark:
+        f"{BENCHMARKS}/figures/study.tsv"
+    conda:
+        "../../envs/incbayes.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        study=STUDY_SHOWN,
+        figures={name: code_digest(FIGURES.module(name)) for name in FIGURES},
+    script:
+        "../scripts/figures.py"
+
+
+rule report:
+    input:
+        records=FIGURE_DATA["records"],
+        svg=rules.figures.output.svg,
+        other=rules.figures.output.other,
+        posteriors=chain_files(f"{STAGE}/posterior.safetensors"),
+    output:
+        report(
+            f"{RESULTS}/report.html",
+            category="Report",
+            caption="../report/report.rst",
+            labels={"figure": "the whole report"},
+        ),
+    log:
+        f"{LOGS}/report.log",
+    conda:
+        "../../envs/incbayes.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        study=STUDY_SHOWN,
+        command=reproduce(),
+        code=code_digest("incbayes.report.html", "incbayes.report.provenance"),
+        fitting=code_digest("incbayes.jobs.stage"),
+        benchmarks=BENCHMARKS,
+    script:
+        "../scripts/report.py"

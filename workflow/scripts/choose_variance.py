@@ -1,0 +1,20 @@
+"""Adapter of rule choose_variance."""
+
+from pathlib import Path
+
+from adapter import block_request, machine, source_files
+
+from incbayes.evaluate import Evaluation
+from incbayes.jobs.console import job
+from incbayes.jobs.selection import run_selection
+
+names = snakemake.wildcards
+with job(f"{names.experiment} {names.method} T{names.T} grid", snakemake.log[0]) as console:
+    run_selection(
+        block_request(snakemake, names.method, int(names.T)),
+        source_files(snakemake),
+        Evaluation(**snakemake.params.evaluation),
+        Path(snakemake.output[0]),
+        machine(snakemake),
+        console,
+    )

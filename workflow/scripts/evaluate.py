@@ -1,0 +1,25 @@
+"""Adapter of the rules evaluate_T…."""
+
+from pathlib import Path
+
+from adapter import block_request, machine
+
+from incbayes.evaluate import Evaluation
+from incbayes.jobs.console import job
+from incbayes.jobs.evaluation import StageScores, run_evaluation
+
+names, parts = snakemake.wildcards, snakemake.params.parts
+with job(f"{names.experiment} {names.method} T{parts} scores", snakemake.log[0]) as console:
+    run_evaluation(
+        block_request(snakemake, names.method, parts),
+        Evaluation(**snakemake.params.evaluation),
+        [Path(path) for path in snakemake.input.posteriors],
+        [
+            StageScores(Path(metrics), Path(calibration))
+            for metrics, calibration in zip(
+                snakemake.output.metrics, snakemake.output.calibration, strict=True
+            )
+        ],
+        machine(snakemake),
+        console,
+    )

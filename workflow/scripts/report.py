@@ -1,0 +1,26 @@
+"""Adapter of rule report."""
+
+from pathlib import Path
+
+from incbayes.collect import read_records
+from incbayes.figures import FIGURES
+from incbayes.figures.figure import describe_figure
+from incbayes.jobs.console import job
+from incbayes.report.html import write_report
+from incbayes.report.provenance import collect_provenance, collect_timings
+
+with job("report", snakemake.log[0]):
+    params, folder = snakemake.params, Path(snakemake.input.svg[0]).parent
+    write_report(
+        Path(snakemake.output[0]),
+        params.study,
+        read_records(Path(snakemake.input.records)),
+        [describe_figure(name, folder) for name in FIGURES],
+        collect_timings(Path(params.benchmarks)),
+        collect_provenance(
+            params.command,
+            params.fitting,
+            map(Path, snakemake.input.posteriors),
+            Path(snakemake.scriptdir),
+        ),
+    )
