@@ -201,7 +201,6 @@ def _read_csv(
             dtype=text,
             keep_default_na=False,
             na_values=["", "nan", "NaN"],
-            float_precision="round_trip",
         )
     except (OSError, ValueError) as error:
         raise CollectError(f"{path}: cannot be read as CSV: {error}") from error

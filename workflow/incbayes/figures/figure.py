@@ -80,12 +80,13 @@ class FigureContext:
 def context_of(study: Mapping[str, Any]) -> FigureContext:
     """Return the context of a study in its resolved form."""
     from incbayes.study import method_settings
+    from incbayes.study_schema import kind_constraints
 
     scales = {}
     for experiment, description in study["experiments"].items():
         for method in description["methods"]:
             settings = method_settings(study, experiment, method)
-            if settings["family"]["kind"] != "point":  # a point has no KL to scale
+            if kind_constraints("family", settings["family"]["kind"])["bayesian"]:
                 scales[experiment, method] = float(settings["objective"]["kl_scale"])
     return FigureContext(
         study=study["study_id"],

@@ -82,7 +82,11 @@ def _draw_experiment(
             ax.set_visible(True)
             _draw_panel(ax, rows[rows["layer"] == layer], context, stages)
             if quantity == "kl":
-                ax.set_title(layer, fontsize=8.5, fontweight="normal")
+                ax.set_title(
+                    f"layer {layer}" if layer.isdigit() else layer,
+                    fontsize=8.5,
+                    fontweight="normal",
+                )
             else:
                 ax.axhline(1, color="#888888", linestyle="--", linewidth=1, zorder=1)
                 ax.set_xlabel("stage t")

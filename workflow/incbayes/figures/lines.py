@@ -61,13 +61,16 @@ def draw_methods(ax: Axes, summary: pd.DataFrame, context: FigureContext, x: str
 def draw_band(ax: Axes, line: pd.DataFrame, x: str, colour: str) -> None:
     """Shade the interval of `line`, cut at the limits of the axis; NaN leaves a gap."""
     bottom, top = ax.get_ylim()
-    if line["half_width"].isna().all():
+    if line["low"].isna().all():
         return
     low, high = line["low"].clip(bottom, top), line["high"].clip(bottom, top)
     if len(line) == 1:  # a band has no width there
         ax.plot([line[x].iloc[0]] * 2, [low.iloc[0], high.iloc[0]], color=colour, linewidth=1.1)
     else:
-        ax.fill_between(line[x], low, high, color=colour, alpha=0.16, linewidth=0)
+        ax.fill_between(line[x], low, high, color=colour, alpha=0.09, linewidth=0)
+        # Edges, so that bands on top of each other can still be told apart.
+        for end in (low, high):
+            ax.plot(line[x], end, color=colour, alpha=0.55, linewidth=0.6)
 
 
 def stage_axis(ax: Axes, stages: int) -> None:

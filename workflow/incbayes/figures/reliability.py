@@ -7,6 +7,7 @@ largest T; computes the ECE from the same bins, per replicate.
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from incbayes.figures import style
@@ -23,6 +24,9 @@ from incbayes.figures.selection import (
 
 TITLE = "Reliability of the predictive probabilities"
 GROUP = ["experiment", "method", "T"]
+FEW = 20
+"""Below so many images the accuracy in a bin is noise."""
+
 LABEL = 30
 """Characters of a label on one line of the legend."""
 
@@ -33,20 +37,23 @@ def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
     if data.empty:
         return style.nothing(context, TITLE, "No calibration bins have been collected."), data
     experiments = experiments_in(data, context)
-    labels = [style.wrap_label(context.methods[m], LABEL) for m in methods_in(data, context)]
-    lines = sum(label.count("\n") + 1 for label in labels)
-    heights = [3.1, 0.9, (lines + 1) * style.LINE_HEIGHT + 0.2]
+    heights = [
+        height
+        for experiment in experiments
+        for height in (3.1, 0.9, _legend_height(data[data["experiment"] == experiment], context))
+    ]
     columns = int(data.groupby("experiment")["T"].nunique().max())
     page = style.page(
         context,
         TITLE,
-        (sum(heights) + 0.6) * len(experiments),
+        sum(heights) + 0.6 * len(experiments),
         width=style.WIDTH if columns > 1 else 0.62 * style.WIDTH,
-        notes=["Area of a marker: share of the images in the bin."],
+        notes=[
+            "Area of a marker: share of the images in the bin. Hollow and not joined: fewer than "
+            f"{FEW} images in the bin, over all replicates."
+        ],
     )
-    grid = page.body.subplots(
-        3 * len(experiments), columns, squeeze=False, height_ratios=heights * len(experiments)
-    )
+    grid = page.body.subplots(3 * len(experiments), columns, squeeze=False, height_ratios=heights)
     for ax in grid.flat:
         ax.set_axis_off()
     for row, experiment in enumerate(experiments):
@@ -131,6 +138,13 @@ def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -
     entries.set_in_layout(False)  # its height is reserved, its width must not shrink the axes
 
 
+def _legend_height(panel: pd.DataFrame, context: FigureContext) -> float:
+    """Return the inches that a legend of the methods in `panel` takes."""
+    labels = [style.wrap_label(context.methods[m], LABEL) for m in methods_in(panel, context)]
+    lines = sum(label.count("\n") + 1 for label in labels)
+    return (lines + 1) * style.LINE_HEIGHT + 0.2
+
+
 def _counts(panel: pd.DataFrame) -> str:
     """Return the legend's title: what the numbers are means of."""
     images, replicates = f"{panel['images'].max():,}", panel["replicates"].max()
@@ -146,15 +160,17 @@ def _draw_method(
     """Draw a method's bins and return its legend entry, with ECE and number of images."""
     filled = rows[rows["count"] > 0]
     colour = style.colour(method, context)
-    diagram.plot(filled["confidence"], filled["accuracy"], color=colour, linewidth=1.1)
+    sure = filled["count"] >= FEW
+    joined = filled[["confidence", "accuracy"]].where(sure)
+    diagram.plot(joined["confidence"], joined["accuracy"], color=colour, linewidth=1.1)
     diagram.scatter(
         filled["confidence"],
         filled["accuracy"],
-        s=8 + 80 * filled["share"],
-        color=colour,
+        s=10 + 80 * filled["share"],
+        facecolors=[to_rgba(colour, 0.85) if enough else "white" for enough in sure],
+        edgecolors=colour,
         marker=style.marker(method, context),
-        alpha=0.85,
-        linewidth=0,
+        linewidth=0.7,
         zorder=3,
     )
     edges = np.append(rows["lower"].to_numpy(), rows["upper"].iloc[-1])
@@ -173,8 +189,8 @@ FIGURE = StudyFigure(
         "Test images after the last stage, binned by the largest probability of the predictive "
         "mean; bins are pooled over replicates. On the dashed diagonal confidence equals "
         "accuracy; below it the method is overconfident. The strip shows the share of images in "
-        "each bin: bins with few images are noise. The legend gives the expected calibration "
-        "error from these bins: mean over replicates ± 95 % half-width."
+        "each bin: where they are few, accuracy is noise. The legend gives the expected "
+        "calibration error from these bins: mean over replicates ± 95 % half-width."
     ),
     alt="Accuracy against confidence per method, with the share of images in each bin below. "
     "Calibration errors are in the summary table.",

@@ -142,7 +142,8 @@ def page(
         legend: artists with labels, shown above the body.
         notes: sentences to show below the body.
     """
-    head = _wrap(f"{context.title} (study {context.study})", width, 9)
+    name = "" if context.title == context.study else f" (study {context.study})"
+    head = _wrap(context.title + name, width, 9)
     tempering = [context.tempering] if context.tempering else []
     foot = [line for note in (*notes, *tempering) for line in _wrap(note, width, 8)]
     columns, rows = _legend_shape(legend, width)
@@ -209,7 +210,7 @@ def _fix_layout(figure: Figure) -> None:
     Its last digits differ between runs, and names of clip paths in an svg hold every digit.
     """
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)  # else every format lays it out anew
     bands = list(figure.subfigs)
     for band in bands:
         bands += band.subfigs

@@ -11,7 +11,6 @@ from matplotlib.ticker import MaxNLocator
 
 from incbayes.figures import style
 from incbayes.figures.figure import FigureContext, Frames, StudyFigure
-from incbayes.figures.intervals import mean_interval
 from incbayes.figures.lines import draw_band, fit_axis
 from incbayes.figures.selection import experiments_in, extreme_parts, in_order, methods_in
 
@@ -58,15 +57,18 @@ def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
 
 
 def _data(training: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
-    """Return means over replicates per epoch; a replicate that stopped keeps its last value."""
+    """Return mean and range over replicates; a replicate that stopped keeps its last value."""
     chosen = extreme_parts(training)
     chosen = chosen.assign(negative_elbo=-chosen["elbo"] / _part_sizes(chosen, context))
     chosen = in_order(_held(chosen), context, "T", "t", "replicate", "epoch")
     frames = [
-        mean_interval(chosen, [*STAGE, "epoch"], quantity).assign(quantity=quantity)
+        chosen.groupby([*STAGE, "epoch"], sort=False)[quantity]
+        .agg(n="count", mean="mean", low="min", high="max")
+        .reset_index()
+        .assign(quantity=quantity)
         for quantity in QUANTITIES
     ]
-    data = pd.concat(frames, ignore_index=True) if frames else chosen
+    data = pd.concat(frames, ignore_index=True)
     length = data.groupby(["experiment", "T"])["epoch"].transform("max")
     data.insert(5, "stage_epochs", length)
     data.insert(6, "position", (data["t"] - 1) * length + data["epoch"])
@@ -80,8 +82,10 @@ def _part_sizes(training: pd.DataFrame, context: FigureContext) -> pd.Series:
     scale = pd.Series([context.kl_scales.get(key, 0.0) for key in keys], training.index, float)
     kl = training["kl"].fillna(0.0) if "kl" in training else 0.0
     images = -(training["elbo"] + scale * kl) / training["nll"].where(training["nll"] > 0)
-    # One size a stage: the median is safe against the rounding of a vanishing NLL.
-    return images.groupby([training[c] for c in (*STAGE, "replicate")]).transform("median").round()
+    # A part is the same for every method; a pull that is not recorded as a KL (`l2` of a point)
+    # can only make it look larger.
+    part = ["experiment", "T", "t", "replicate"]
+    return images.groupby([training[column] for column in part]).transform("min").round()
 
 
 def _held(training: pd.DataFrame) -> pd.DataFrame:
@@ -109,7 +113,7 @@ def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -
     for ax, (quantity, label) in zip(axes, QUANTITIES.items(), strict=True):
         ax.set_visible(True)
         rows = panel[panel["quantity"] == quantity]
-        fit_axis([ax], rows, with_bands=False)
+        fit_axis([ax], rows)
         for stage in range(1, parts):
             ax.axvline(stage * length + 0.5, color="#999999", linewidth=0.7, zorder=1)
         for method in methods_in(rows, context):
@@ -143,9 +147,9 @@ FIGURE = StudyFigure(
         "Negative ELBO of the part, per image, as it was minimised (with the scaled KL where the "
         "objective is tempered; without a KL for point estimates) and its data term alone, for "
         "the smallest and the largest T. A curve that still falls when its stage ends has not "
-        "reached a plateau: its method is judged before it was done. Mean over replicates with "
-        "95 % t-interval, cut at the edge of the panel; a replicate that stopped early keeps its "
-        "last value. Long curves are thinned; every epoch is in the training.csv beside each "
+        "reached a plateau: its method is judged before it was done. Mean over replicates; "
+        "the band reaches from the smallest to the largest. A replicate that stopped early keeps "
+        "its last value. Long curves are thinned; every epoch is in the training.csv beside each "
         "posterior."
     ),
     alt="Curves of the negative bound per image and of the training NLL over epochs, one line a "

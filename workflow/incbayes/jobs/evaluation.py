@@ -91,9 +91,16 @@ class _Scoring:
             settings.model, self.shape, classes, family, self.device, self.evaluation.batch_size
         )
         stream = self.request.names(self.t).stream(self.replicate)
-        for split, part in splits.items():
-            generator = stream("prediction", split, device=self.device)
-            for name, probabilities in predictions(predictor, q, part, self.evaluation, generator):
+        generator = stream("prediction", device=self.device)
+        # One pass over all splits together: a draw of the weights serves them all.
+        whole = Part(
+            *(torch.cat(tensors) for tensors in zip(*map(_tensors, splits.values()), strict=True))
+        )
+        sizes = [len(part.labels) for part in splits.values()]
+        for name, together in predictions(predictor, q, whole, self.evaluation, generator):
+            for (split, part), probabilities in zip(
+                splits.items(), together.split(sizes), strict=True
+            ):
                 tags, budget = self._tags(split, name), {"budget": self.request.budget}
                 records += score(probabilities, part.labels, self.evaluation, tags | budget)
                 if split == "test":
@@ -111,6 +118,10 @@ class _Scoring:
             "split": split,
             "predictor": predictor,
         }
+
+
+def _tensors(part: Part) -> tuple[torch.Tensor, torch.Tensor]:
+    return part.images, part.labels
 
 
 def _summary(records: list[dict[str, Any]], replicate: int) -> str:

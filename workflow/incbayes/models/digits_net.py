@@ -17,9 +17,9 @@ class DigitsNet:
         channels, height, width = shape
         return nn.Sequential(
             nn.Conv2d(channels, 16, 3, padding=1),
+            nn.MaxPool2d(2),
             nn.ReLU(),
             nn.Conv2d(16, 32, 3, padding=1),
-            nn.MaxPool2d(2),
             nn.ReLU(),
             nn.Flatten(),
             nn.Linear(32 * (height // 2) * (width // 2), 64),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from incbayes.study import method_settings
+from incbayes.study_schema import kind_constraints
 
 MACHINE_SETTINGS = ("checkpoint_seconds",)
 """Settings of training that no number depends on."""
@@ -30,18 +31,23 @@ def describe_method(study: Mapping[str, Any], experiment: str, method: str) -> l
     """Return label, family, prior, training and objective as an experiment uses them."""
     chosen = method_settings(study, experiment, method)
     training = {k: v for k, v in chosen["training"].items() if k not in MACHINE_SETTINGS}
-    objective = settings(chosen["objective"])
-    if chosen["family"]["kind"] == "point":
-        objective = "NLL alone: a point has no KL"
-    elif chosen["objective"]["kl_scale"] != 1:
-        objective += " (tempered: no variational bound)"
     return [
         study["methods"][method]["label"],
         options(chosen["family"]),
         options(chosen["prior"]),
         settings(training),
-        objective,
+        _objective(chosen),
     ]
+
+
+def _objective(chosen: Mapping[str, Any]) -> str:
+    family, scale = chosen["family"], chosen["objective"]["kl_scale"]
+    if kind_constraints("family", family["kind"])["bayesian"]:
+        tempered = " (tempered: no variational bound)" if scale != 1 else ""
+        return settings(chosen["objective"]) + tempered
+    if family.get("l2"):
+        return f"NLL and kl_scale {scale:g} × the pull of l2; no KL"
+    return "NLL alone: no KL"
 
 
 def overrides(study: Mapping[str, Any]) -> list[tuple[str, str]]:

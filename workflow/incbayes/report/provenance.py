@@ -91,9 +91,8 @@ def collect_timings(benchmarks: Path) -> pd.DataFrame:
         rule, *job = path.relative_to(benchmarks).with_suffix("").parts
         try:
             table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
-            for _, run in table.iterrows():
-                numbers = [float(run[key]) for key in ("s", "cpu_time", "max_rss")]
-                rows.append([rule, "/".join(job), *numbers])
+            table = table[["s", "cpu_time", "max_rss"]].astype(float)
+            rows += [[rule, "/".join(job), *run] for run in table.to_numpy().tolist()]
         except (OSError, ValueError, KeyError) as error:
             raise CollectError(f"{path}: not a Snakemake benchmark: {error!r}") from error
     frame = pd.DataFrame(rows, columns=TIMING_COLUMNS)

@@ -1,0 +1,318 @@
+"""The report: its tables against numbers by hand, and the page in a real browser."""
+
+import hashlib
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_studies import Shape, made_context, made_frames, made_study
+from scipy import stats
+
+from incbayes.collect import CollectError
+from incbayes.figures import FIGURES
+from incbayes.figures.figure import write_figure
+from incbayes.report import html, methods, provenance, tables
+
+FULL = Shape(methods=3, experiments=1, parts=(1, 3), replicates=4, layers=1)
+REDUCED = Shape(methods=1, experiments=1, parts=(1,), replicates=1, reduced=True, points_only=True)
+COMMAND = "snakemake --cores all --configfile 'studies/made.yaml'"
+
+
+def made_provenance(shape: Shape) -> dict:
+    """Return the provenance of a made study."""
+    runs = [
+        {
+            "study": "made", "experiment": experiment, "method": method, "T": parts, "t": t,
+            "block": "r0-3", "replicates": list(range(shape.replicates)), "seconds": 60.0,
+            "device": "cpu", "host": "a-host", "torch": "2.14.1", "threads": 1,
+            "sha256": hashlib.sha256(f"{experiment}{method}{parts}{t}".encode()).hexdigest(),
+        }
+        for experiment, content in made_study(shape)["experiments"].items()
+        for method in content["methods"]
+        for parts in shape.parts
+        for t in range(1, parts + 1)
+    ]  # fmt: skip
+    return {
+        "command": COMMAND,
+        "code_digest": "c0de" * 16,
+        "commit": None,
+        "versions": {"python": "3.11.7", "torch": "2.14.1"},
+        "hardware": {"processor": "a processor"},
+        "runs": runs,
+    }
+
+
+TIMINGS = pd.DataFrame(
+    [
+        ["fit", "a", 61.0, 60.0, 512.0],
+        ["fit", "b", 59.0, 58.0, np.nan],
+        ["plot", "", 2.0, 1, np.nan],
+    ],
+    columns=provenance.TIMING_COLUMNS,
+)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """Return the page of a full and of a reduced study, with their figures beside them."""
+    pages = {}
+    for name, shape in (("full", FULL), ("reduced", REDUCED)):
+        folder = tmp_path_factory.mktemp(name)
+        frames, context = made_frames(shape), made_context(shape)
+        figures = [write_figure(f, frames, context, folder / "figures") for f in FIGURES]
+        pages[name] = folder / "report.html"
+        arguments = (frames.records, figures, TIMINGS, made_provenance(shape))
+        html.write_report(pages[name], made_study(shape), *arguments)
+        again = folder / "again.html"
+        html.write_report(again, made_study(shape), *arguments)
+        assert again.read_bytes() == pages[name].read_bytes()
+    return pages
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on the path: the report is not opened in a browser")
+    with playwright.sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = driver.chromium.launch(executable_path=chromium, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "scheme"),
+    [
+        ("full", 1280, "light"),
+        ("full", 400, "dark"),
+        ("reduced", 1280, "dark"),
+        ("reduced", 400, "light"),
+    ],
+)
+def test_the_page_in_a_browser(browser, pages, name, width, scheme):
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    console, requests = [], []
+    page.on("console", lambda message: console.append(message.text))
+    page.on("pageerror", lambda error: console.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(pages[name].as_uri())
+    assert console == []
+    assert [url for url in requests if not url.startswith("data:")] == [pages[name].as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    images = page.locator("img")
+    assert images.count() == len(FIGURES)
+    for image in images.all():
+        assert image.is_visible()
+        assert image.evaluate("i => i.complete && i.naturalWidth > 0 && i.naturalHeight > 0")
+        box = image.bounding_box()
+        assert box["width"] > 300 and box["height"] > 50
+    for link in page.locator("nav a").all():
+        assert page.locator(link.get_attribute("href")).is_visible()
+    page.close()
+
+
+class Outline(HTMLParser):
+    """Collects the headings, the links, the images and the cells of a page."""
+
+    def __init__(self, content: str):
+        super().__init__()
+        self.headings, self.links, self.images, self.cells, self.ids = [], [], [], [], []
+        self.language = None
+        self.feed(content)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag == "html":
+            self.language = attributes.get("lang")
+        if tag == "th":
+            self.cells.append(attributes.get("scope"))
+        if tag == "img":
+            self.images.append(attributes)
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        self.links += [attributes[key] for key in ("href", "src") if key in attributes]
+
+
+@pytest.mark.parametrize("name", ["full", "reduced"])
+def test_the_page_is_self_contained_and_accessible(pages, name):
+    outline = Outline(pages[name].read_text(encoding="utf-8"))
+    assert outline.language == "en"
+    assert outline.headings[0] == 1 and outline.headings.count(1) == 1
+    assert all(b - a <= 1 for a, b in zip(outline.headings, outline.headings[1:], strict=False))
+    assert all(len(image["alt"]) > 20 for image in outline.images)
+    assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in outline.images)
+    assert set(outline.cells) == {"col", "row"}
+    assert len(outline.ids) == len(set(outline.ids))
+    for link in outline.links:
+        assert re.match(r"data:|#|figures/[a-z_]+\.(csv|pdf|png|svg)$", link), link
+        if link.startswith("#"):
+            assert link[1:] in outline.ids
+        elif not link.startswith("data:"):
+            assert (pages[name].parent / link).is_file()
+
+
+def test_the_page_says_what_it_must(pages):
+    page = pages["full"].read_text(encoding="utf-8")
+    assert "Made numbers &lt;b&gt;that&lt;/b&gt; measure nothing &amp; only" in page
+    assert "Reduced budget" not in page and "(reduced)" not in page
+    assert "KL × 0.1 in every method that has a KL term" in page
+    assert "snakemake --cores all --configfile &#39;studies/made.yaml&#39;" in page
+    assert "c0de" * 16 in page and "calibration_bins: 10" in page
+    for run in made_provenance(FULL)["runs"]:
+        assert run["sha256"] in page
+    for name in FIGURES:
+        assert f"incbayes.figures.{name}</code>" in page
+    assert "2 min 00 s" in page  # two jobs of rule fit
+    assert "15.0" in page  # seconds a stage and replicate
+
+
+def test_the_page_of_a_reduced_budget_says_so(pages):
+    page = pages["reduced"].read_text(encoding="utf-8")
+    assert "Reduced budget: quick." in page
+    assert "<code>training.epochs</code> = 12" in page
+    assert "(reduced budget: quick)</title>" in page
+    assert "<code>quick</code> (reduced)" in page
+    assert "Tempered" not in page
+
+
+def values(records: pd.DataFrame, method: str, parts: int, metric: str) -> np.ndarray:
+    """Return the values over replicates of the first experiment, by hand."""
+    chosen = records.query(
+        "experiment == 'e0' and method == @method and T == @parts and t == @parts "
+        "and split == 'test' and predictor == 'predictive' and metric == @metric"
+    )
+    return chosen.sort_values("replicate")["value"].to_numpy()
+
+
+def half_width(sample: np.ndarray) -> float:
+    """Return half of the 95 % t-interval."""
+    return stats.t.ppf(0.975, len(sample) - 1) * sample.std(ddof=1) / np.sqrt(len(sample))
+
+
+def test_the_summary_is_of_the_last_stage():
+    records, context = made_frames(FULL).records, made_context(FULL)
+    table = tables.summary_table(tables.summarise(records, context), "e0", "predictive", context)
+    assert [row[:2] for row in table.rows[:3]] == [
+        ["Fine-tuning", "1"], ["Fine-tuning", "3"], ["FFG", "1"],
+    ]  # fmt: skip
+    row = table.rows[3]
+    accuracy, nll = values(records, "m1", 3, "accuracy"), values(records, "m1", 3, "nll")
+    assert row == [
+        "FFG", "3", "0.1 (tempered)", "4",
+        f"{100 * accuracy.mean():.2f} ± {100 * half_width(accuracy):.2f}",
+        f"{nll.mean():.4f} ± {half_width(nll):.4f}",
+        *row[6:],
+    ]  # fmt: skip
+    mean = tables.summary_table(tables.summarise(records, context), "e0", "mean", context)
+    assert {row[0] for row in mean.rows} == {"FFG", "CFG"}  # a point has one network
+
+
+def test_methods_are_compared_in_pairs():
+    records, context = made_frames(FULL).records, made_context(FULL)
+    compared = tables.compare_methods(records, context)
+    assert set(compared["baseline"]) == {"m0"} and "m0" not in set(compared["method"])
+    row = compared.query("experiment == 'e0' and method == 'm2' and T == 3 and metric == 'nll'")
+    difference = values(records, "m2", 3, "nll") - values(records, "m0", 3, "nll")
+    np.testing.assert_allclose(row["mean"].item(), difference.mean())
+    np.testing.assert_allclose(row["half_width"].item(), half_width(difference))
+    assert row["n"].item() == 4
+
+
+def test_only_complete_pairs_count():
+    records, context = made_frames(FULL).records, made_context(FULL)
+    records = records[(records["method"] != "m1") | (records["replicate"] != 2)]
+    compared = tables.compare_methods(records, context)
+    assert set(compared.query("method == 'm1'")["n"]) == {3}
+    parts = tables.compare_parts(records, context)
+    difference = np.delete(values(records, "m0", 3, "ece") - values(records, "m0", 1, "ece"), [])
+    row = parts.query("experiment == 'e0' and method == 'm0' and T == 3 and metric == 'ece'")
+    np.testing.assert_allclose(row["mean"].item(), difference.mean())
+    assert set(parts["T"]) == {3}
+
+
+def test_tables_of_one_replicate_one_method_and_a_new_metric():
+    records, context = made_frames(REDUCED).records, made_context(REDUCED)
+    new = records[records["metric"] == "nll"].assign(metric="auroc", value=0.5)
+    records = pd.concat([records, new], ignore_index=True)
+    table = tables.summary_table(tables.summarise(records, context), "e0", "predictive", context)
+    assert table.headings[-1] == "auroc" and table.rows[0][-1] == "0.5000"
+    assert "±" not in " ".join(table.rows[0])
+    assert table.rows[0][2] == "–"
+    assert tables.comparison_table(tables.compare_methods(records, context), "e0", context) is None
+    assert tables.parts_table(tables.compare_parts(records, context), "e0", context) is None
+
+
+def test_numbers_have_a_true_minus():
+    assert tables.number(-0.126, 2, signed=True) == "\u22120.13"
+    assert tables.number(0.126, 2, signed=True) == "+0.13"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3.25, "3.2 s"), (61, "1 min 01 s"), (3599.6, "1 h 00 min"), (7380, "2 h 03 min")],
+)
+def test_durations(value, text):
+    assert html.seconds(value) == text
+
+
+def test_settings_in_words():
+    spec = {"kind": "grid", "variances": [1e-3, 0.1], "exact": True, "limit": None}
+    assert methods.options(spec) == "grid (variances [0.001, 0.1], exact yes, limit none)"
+    study = made_study(REDUCED)
+    assert methods.overrides(study) == [("replicates", "1"), ("training.epochs", "12")]
+    assert methods.describe_method(study, "e0", "m0")[-1] == "NLL alone: no KL"
+    study["methods"]["m0"]["family"]["l2"] = 2.0
+    assert "kl_scale 0.1 × the pull of l2" in methods.describe_method(study, "e0", "m0")[-1]
+
+
+def test_benchmarks_are_collected(tmp_path):
+    header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+    job = tmp_path / "fit" / "digits" / "ffg.tsv"
+    job.parent.mkdir(parents=True)
+    job.write_text(header + "12.5\t0:00:12\t300.5\t1\t1\t1\t0\t0\t99\t12.1\n")
+    (tmp_path / "plot.tsv").write_text(header + "0.1\t0:00:00\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\n")
+    timings = provenance.collect_timings(tmp_path)
+    assert timings[["rule", "job", "seconds"]].values.tolist() == [
+        ["fit", "digits/ffg", 12.5], ["plot", "", 0.1],
+    ]  # fmt: skip
+    costs = provenance.rule_costs(timings).set_index("rule")
+    assert costs.loc["fit", "max_rss_mb"] == 300.5 and np.isnan(costs.loc["plot", "max_rss_mb"])
+    job.write_text("nothing of the kind\n")
+    with pytest.raises(CollectError, match="ffg.tsv: not a Snakemake benchmark"):
+        provenance.collect_timings(tmp_path)
+
+
+def test_a_study_without_benchmarks_has_no_timings(tmp_path):
+    assert provenance.collect_timings(tmp_path / "absent").empty
+
+
+def test_runs_are_read_beside_their_posteriors(tmp_path):
+    posterior = tmp_path / "made/e0/m1/T3/r0-3/t02/posterior.safetensors"
+    posterior.parent.mkdir(parents=True)
+    posterior.write_bytes(b"weights")
+    with pytest.raises(CollectError, match="run.json: cannot be read"):
+        provenance.run_of(posterior)
+    run = {key: made_provenance(FULL)["runs"][0][key] for key in provenance.RUN_KEYS}
+    posterior.with_name("run.json").write_text(json.dumps(run))
+    found = provenance.collect_provenance(COMMAND, "c0de", [posterior], tmp_path)
+    assert found["runs"][0]["sha256"] == hashlib.sha256(b"weights").hexdigest()
+    assert found["runs"][0]["t"] == 2 and found["runs"][0]["method"] == "m1"
+    assert {"python", "torch", "snakemake"} <= set(found["versions"])
+    assert {"system", "processor", "cores"} <= set(found["hardware"])
+    del run["seconds"]
+    posterior.with_name("run.json").write_text(json.dumps(run))
+    with pytest.raises(CollectError, match=r"missing keys \['seconds'\]"):
+        provenance.run_of(posterior)
+
+
+def test_the_commit_of_a_clone_and_of_none(tmp_path):
+    assert provenance.git_commit(tmp_path) is None or Path(tmp_path / ".git").exists()
