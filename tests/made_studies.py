@@ -65,21 +65,6 @@ def made_study(shape: Shape) -> dict:
         }
         for place in range(shape.methods)
     }
-    experiments = {
-        f"e{place}": {
-            "title": f"Digits {place} in parts" + (", pretrained on the others" if place else ""),
-            "dataset": {"kind": "digits"},
-            "model": {"kind": "digits_net"},
-            "pixels": {"kind": "standard"},
-            "parts": list(shape.parts),
-            "partition": {"stratify": False, "fraction": 1.0, "source_classes": None},
-            "pretrain": None,
-            "methods": list(methods),
-            "training": {},
-            "objective": {},
-        }
-        for place in range(shape.experiments)
-    }
     budgets = {"quick": {"replicates": shape.replicates, "training": {"epochs": EPOCHS}}}
     return {
         "study": "made",
@@ -94,9 +79,27 @@ def made_study(shape: Shape) -> dict:
         "training": {"epochs": EPOCHS, "batch_size": 32, "learning_rate": 1e-3, "plateau": None},
         "objective": {"kl_scale": shape.kl_scale},
         "evaluation": {"samples": 100, "part_images": 1000, "calibration_bins": 10},
-        "experiments": experiments,
+        "experiments": _experiments(shape, list(methods)),
         "methods": methods,
         "budgets": budgets,
+    }
+
+
+def _experiments(shape: Shape, methods: list[str]) -> dict:
+    return {
+        f"e{place}": {
+            "title": f"Digits {place} in parts" + (", pretrained on the others" if place else ""),
+            "dataset": {"kind": "digits"},
+            "model": {"kind": "digits_net"},
+            "pixels": {"kind": "standard"},
+            "parts": list(shape.parts),
+            "partition": {"stratify": False, "fraction": 1.0, "source_classes": None},
+            "pretrain": None,
+            "methods": list(methods),
+            "training": {},
+            "objective": {},
+        }
+        for place in range(shape.experiments)
     }
 
 

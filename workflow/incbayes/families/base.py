@@ -48,7 +48,18 @@ class Family(ABC):
 
     @abstractmethod
     def sample(self, layer: Layer, q: State, noise: Noise) -> State:
-        """Return one draw of plain `weight` and `bias` from q."""
+        """Return one draw of plain `weight` and `bias` from q.
+
+        A family with latent variables may add them to the draw under names of their own.
+        """
+
+    def log_density(self, layer: Layer, q: State, draw: State) -> Tensor:
+        """Return ln q(draw) in nats, jointly with the latent variables that the draw holds.
+
+        Raises:
+            TypeError: the family has no density.
+        """
+        raise TypeError(f"{type(self).__name__} has no density")
 
     @abstractmethod
     def mean(self, layer: Layer, q: State) -> State:

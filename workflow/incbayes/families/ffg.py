@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from incbayes.families.base import Family
-from incbayes.families.gaussian import diagonal_kl, draw, gaussian_state
+from incbayes.families.gaussian import diagonal_kl, draw, gaussian_state, log_density
 from incbayes.layers import Layer, State
 from incbayes.noise import Noise, normal_like
 from incbayes.options import option
@@ -66,6 +66,10 @@ class FullyFactorisedGaussian(Family):
     def sample(self, layer: Layer, q: State, noise: Noise) -> State:
         """Return μ + σ·ε for weight and bias."""
         return {key: draw(q, key, noise) for key in layer.shapes}
+
+    def log_density(self, layer: Layer, q: State, draw: State) -> Tensor:
+        """Return Σ ln N(w | μ, σ²) over weight and bias, in nats."""
+        return sum(log_density(q, key, draw[key]) for key in layer.shapes)
 
     def mean(self, layer: Layer, q: State) -> State:
         """Return the means."""

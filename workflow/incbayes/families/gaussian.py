@@ -4,6 +4,8 @@ Shared by the families that keep a factorised Gaussian for all or part of a laye
 knows nothing of layers.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,13 @@ def draw(q: State, prefix: str, noise: Noise) -> Tensor:
     """Return one reparameterised draw μ + σ·ε of the tensor `prefix`."""
     mean = q[f"{prefix}_mean"]
     return mean + q[f"{prefix}_log_sigma"].exp() * noise.normal(mean.shape, mean)
+
+
+def log_density(q: State, prefix: str, value: Tensor) -> Tensor:
+    """Return ln N(value | μ, σ²) in nats, summed over the tensor `prefix`."""
+    log_sigma = q[f"{prefix}_log_sigma"]
+    standard = (value - q[f"{prefix}_mean"]) * torch.exp(-log_sigma)
+    return (-0.5 * standard**2 - log_sigma - 0.5 * math.log(2 * math.pi)).sum()
 
 
 def diagonal_kl(q: State, p: State, prefix: str) -> Tensor:

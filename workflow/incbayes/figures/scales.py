@@ -33,8 +33,8 @@ def view_limits(
 ) -> tuple[float, float]:
     """Return axis limits that hold all `values` and their intervals as far as is sensible.
 
-    With two replicates a 95 % interval is 9 times as wide as their distance. So an interval
-    widens the axis by no more than the span of the values on either side; beyond it is cut.
+    An interval widens the axis by no more than the span of the values on either side: with two
+    replicates it is 13 times as wide as their distance, and would flatten everything else.
 
     Args:
         values: what must be visible.
@@ -43,9 +43,8 @@ def view_limits(
         scale: of the axis.
         bounds: limits that the quantity itself has.
     """
-    log = scale == "log"
     values, low, high = _finite(values), _finite(low), _finite(high)
-    if log:
+    if scale == "log":
         values, low, high = np.log10(values), np.log10(low[low > 0]), np.log10(high[high > 0])
     if not len(values):
         return (0.0, 1.0)
@@ -58,7 +57,7 @@ def view_limits(
     top = min(max([top, *high]), top + span)
     pad = 0.06 * (top - bottom)
     limits = (bottom - pad, top + pad)
-    if log:
+    if scale == "log":
         limits = (10.0 ** limits[0], 10.0 ** limits[1])
     # A little beyond a bound, so that a mark on it is not halved.
     reach = 0.02 * (min(limits[1], bounds[1]) - max(limits[0], bounds[0]))

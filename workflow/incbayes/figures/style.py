@@ -160,9 +160,7 @@ def page(
     _draw_head(bands[0], heights[0], width, context, title, head)
     if rows:
         bands[1].legend(handles=list(legend), loc="center left", ncols=columns, borderpad=0)
-    for line, text in enumerate(foot):
-        y = 1 - (line + 0.5) * LINE_HEIGHT / heights[3]
-        bands[3].text(0.06 / width, y, text, fontsize=8, color=GREY, va="center")
+    _draw_foot(bands[3], heights[3], width, foot)
     return Page(figure, bands[2])
 
 
@@ -234,6 +232,12 @@ def _legend_shape(legend: Sequence[Artist], width: float) -> tuple[int, int]:
     longest = max(len(artist.get_label()) for artist in legend)
     columns = max(1, int((width - 0.1) / (longest * 0.58 * 8.5 / 72 + 0.55)))
     return columns, -(-len(legend) // columns)
+
+
+def _draw_foot(band: SubFigure, height: float, width: float, lines: Sequence[str]) -> None:
+    for line, text in enumerate(lines):
+        y = 1 - (line + 0.5) * LINE_HEIGHT / height
+        band.text(0.06 / width, y, text, fontsize=8, color=GREY, va="center")
 
 
 def _draw_head(

@@ -46,15 +46,8 @@ def write_report(
         timings: as `provenance.collect_timings` returns them.
         provenance: as `provenance.collect_provenance` returns it.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     context = context_of(study)
-    page = environment.get_template("report.html.j2").render(
+    page = _template().render(
         study=study,
         style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
         figures=[_figure(figure, out.parent) for figure in figures],
@@ -70,6 +63,17 @@ def write_report(
     )
     with atomic_write(out) as partial:
         partial.write_text(page, encoding="utf-8")
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
 
 
 def _figure(figure: FigureFile, folder: Path) -> dict[str, Any]:
