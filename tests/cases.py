@@ -1,5 +1,7 @@
 """Layers, states and tiny problems that several tests run every registered family on."""
 
+import typing
+
 import torch
 from torch import nn
 
@@ -8,6 +10,29 @@ from incbayes.layers import Layer, State
 from incbayes.noise import GeneratorNoise
 
 BAYESIAN = [name for name in FAMILIES if FAMILIES[name].constraints["bayesian"]]
+
+GAUSSIAN_OPTIONS = {"mnf": {"prior_z_sigma": 1e-8}}
+"""By family: options under which `from_gaussian` gives that Gaussian itself, to rounding.
+
+A family that is not named does so under all options. Of `mnf` it is the limit of a z that
+does not vary; what holds for other widths is in `test_mnf`.
+"""
+
+SAMPLED_KL = frozenset({"planar"})
+"""Families whose `kl` is an estimate from one draw even between two Gaussians."""
+
+
+def _estimators(name: str) -> dict[str, dict[str, str]]:
+    """Return, by name, the options that choose each estimator of a family's likelihood."""
+    hint = typing.get_type_hints(FAMILIES[name]).get("estimator")
+    choices = {f"{name} {choice}": {"estimator": choice} for choice in typing.get_args(hint)}
+    return choices or {name: {}}
+
+
+ESTIMATORS = {
+    case: (name, options) for name in BAYESIAN for case, options in _estimators(name).items()
+}
+"""By name: a Bayesian family and the options that choose one of its estimators."""
 
 LAYERS = {
     "linear": (nn.Linear(5, 3), (4, 5)),
@@ -42,6 +67,11 @@ def layer_and_input(name: str) -> tuple[Layer, torch.Tensor]:
     module, shape = LAYERS[name]
     x = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     return Layer.of("layer", module), x.clamp_min(0)
+
+
+def gaussian_family(name: str):
+    """Return the family with the options under which a Gaussian is one of its members."""
+    return FAMILIES[name](**GAUSSIAN_OPTIONS.get(name, {}))
 
 
 def random_member(family, layer: Layer, seed: int) -> State:

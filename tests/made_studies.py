@@ -207,7 +207,8 @@ def _training(stage: dict, skill: float, shape: Shape, rng: np.random.Generator)
         start = 2.3 if stage["t"] == 1 else 0.4
         nll = start * np.exp(-epoch / 2.5) + 3 * (1 - skill) * rng.lognormal(0, 0.03)
         row = {key: stage[key] for key in ("study", "experiment", "method", "T", "t")}
-        row |= {"replicate": stage["replicate"], "epoch": epoch, "elbo": -images * nll, "nll": nll}
+        row |= {"replicate": stage["replicate"], "epoch": epoch}
+        row |= {"images": images, "elbo": -images * nll, "nll": nll}
         if stage["family"] != "point":
             kl = {
                 f"kl/{layer}": 400.0 * (place + 1) / stage["t"] ** 1.5 * rng.lognormal(0, 0.1)

@@ -137,13 +137,13 @@ def test_two_values_for_one_thing_name_both_files(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("replicate,epoch,elbo\n0,1,-3\n", "missing columns ['nll']"),
-        ("replicate,epoch,elbo,nll,colour\n0,1,-3,1,2\n", "unknown columns ['colour']"),
-        ("replicate,epoch,elbo,nll\n0,1,low,1\n", "column elbo"),
-        ("replicate,epoch,elbo,nll\n0,1.5,-3,1\n", "column epoch"),
-        ("replicate,epoch,elbo,nll\n0,1,-inf,1\n", "not finite"),
-        ("replicate,epoch,elbo,nll\n0,1,,1\n", "not finite"),
-        ("replicate,epoch,elbo,nll\n", "no epoch"),
+        ("replicate,epoch,images,elbo\n0,1,9,-3\n", "missing columns ['nll']"),
+        ("replicate,epoch,images,elbo,nll,colour\n0,1,9,-3,1,2\n", "unknown columns ['colour']"),
+        ("replicate,epoch,images,elbo,nll\n0,1,9,low,1\n", "column elbo"),
+        ("replicate,epoch,images,elbo,nll\n0,1.5,9,-3,1\n", "column epoch"),
+        ("replicate,epoch,images,elbo,nll\n0,1,9,-inf,1\n", "not finite"),
+        ("replicate,epoch,images,elbo,nll\n0,1,9,,1\n", "not finite"),
+        ("replicate,epoch,images,elbo,nll\n", "no epoch"),
         ("", "cannot be read as CSV"),
     ],
 )

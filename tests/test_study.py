@@ -1,6 +1,7 @@
 """Studies that are good: what is filled in, which level wins, and what budgets change."""
 
 import copy
+import dataclasses
 import re
 
 import pytest
@@ -8,14 +9,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from small_study import HALVES, PLAIN, SMALL, changed
 
+from incbayes.families import FAMILIES
+from incbayes.reading import AS_PUBLISHED
 from incbayes.study import (
     StudyError,
     block_replicates,
     blocks,
+    evaluation_settings,
     method_settings,
     pretrain_training,
     resolve_study,
 )
+
+
+def family_with_defaults(kind):
+    """Return `{kind: …, options}` of a family as its class declares them."""
+    options = dataclasses.asdict(FAMILIES[kind]())
+    return {"kind": kind, **options}
 
 
 def test_defaults_are_filled_in():
@@ -33,11 +43,20 @@ def test_defaults_are_filled_in():
         "precision": "fp32",
     }
     assert study["machine"] == {"device": "auto", "checkpoint_seconds": 60.0}
-    assert study["objective"] == {"kl_scale": 1.0}
+    assert study["objective"] == {
+        "kl_scale": 1.0,
+        "beta": "uniform",
+        "complexity": "closed_form",
+        "draws": 1,
+        "warmup_epochs": 0,
+        "likelihood": "sum",
+        "batches": "used",
+    }
     assert study["evaluation"] == {
         "samples": 100,
         "batch_size": 1000,
         "part_images": 1000,
+        "test_images": "all",
         "calibration_bins": 15,
     }
     assert study["experiments"]["plain"] == {
@@ -60,11 +79,32 @@ def test_defaults_are_filled_in():
     assert study["experiments"]["halves"]["methods"] == list(SMALL["methods"])
     assert study["methods"]["ffg"] == {
         "label": "ffg",
-        "family": {"kind": "ffg", "estimator": "local", "initial_sigma": 0.05},
+        "family": family_with_defaults("ffg") | {"initial_sigma": 0.05},
         "prior": {"kind": "normal", "sigma": None},
+        "reading": "corrected",
         "training": {},
         "objective": {},
     }
+
+
+def test_the_published_reading_turns_every_switch_that_a_method_has():
+    raw = copy.deepcopy(SMALL)
+    raw["methods"]["ffg"]["reading"] = "as_published"
+    raw["methods"]["ffg"]["prior"] = {"kind": "transfer"}
+    raw["experiments"] = {"halves": raw["experiments"]["halves"] | {"methods": ["ffg", "ft"]}}
+    study = resolve_study(raw)
+    settings = method_settings(study, "halves", "ffg")
+    settings |= {"evaluation": evaluation_settings(study, "ffg")}
+    for switches in AS_PUBLISHED.values():
+        for section, values in switches.items():
+            for key, value in values.items():
+                if key == "log_determinant":
+                    assert key not in settings[section]  # a switch of the flow alone
+                else:
+                    assert settings[section][key] == value
+    other = method_settings(study, "halves", "ft")
+    assert other["objective"]["likelihood"] == "sum"
+    assert evaluation_settings(study, "ft")["test_images"] == "all"
 
 
 def test_the_argument_is_left_as_it_was():
@@ -153,7 +193,7 @@ def test_method_wins_over_experiment_and_that_over_study():
     assert ffg["training"]["learning_rate"] == 0.5
     assert ffg["training"]["plateau"] == {"patience": 3, "min_delta": 0.0}
     assert ffg["training"]["schedule"] == "cosine"
-    assert (ffg["objective"], ft["objective"]) == ({"kl_scale": 0.1}, {"kl_scale": 0.5})
+    assert (ffg["objective"]["kl_scale"], ft["objective"]["kl_scale"]) == (0.1, 0.5)
     assert ft["training"]["epochs"] == 10
     assert method_settings(study, "halves", "ft")["training"]["epochs"] == 1
     assert ffg["family"] == study["methods"]["ffg"]["family"]
@@ -211,11 +251,8 @@ def test_budget_replaces_lists_and_other_kinds():
     assert plain["parts"] == [2]
     assert plain["model"] == {"kind": "mlp", "widths": [8]}
     assert plain["pixels"] == {"kind": "divide", "by": 126.0}
-    assert methods["ffg"]["family"] == {
-        "kind": "ffg",
-        "estimator": "weight",
-        "initial_sigma": 0.05,
-    }
+    chosen = {"estimator": "weight", "initial_sigma": 0.05}
+    assert methods["ffg"]["family"] == family_with_defaults("ffg") | chosen
     laplace = {"kind": "laplace", "fisher": "mc", "prior_precision": None}
     assert methods["ffg_grid"]["prior"] == laplace
     assert methods["ffg_laplace"]["prior"] == laplace | {"fisher": "empirical"}

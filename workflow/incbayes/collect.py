@@ -45,7 +45,7 @@ CALIBRATION_COLUMNS = {
     "confidence": float,
     "accuracy": float,
 }
-TRAINING_COLUMNS = {"replicate": int, "epoch": int, "elbo": float, "nll": float}
+TRAINING_COLUMNS = {"replicate": int, "epoch": int, "images": int, "elbo": float, "nll": float}
 TRAINING_OPTIONAL = re.compile(r"(kl|sigma_ratio)(/.+)?|gradient_norm|learning_rate")
 
 RECORD_KEY = [column for column in RECORD_COLUMNS if column not in ("value", "budget", "family")]

@@ -25,12 +25,14 @@ class Evaluation:
         samples: draws S of the predictive mean.
         batch_size: images at a time.
         part_images: the first so many images of every part are scored; None for all.
+        test_images: share of the test set that is scored, the first images of each; 1 is all.
         calibration_bins: bins of the calibration error and the reliability diagram.
     """
 
     samples: int
     batch_size: int
     part_images: int | None
+    test_images: float
     calibration_bins: int
 
 

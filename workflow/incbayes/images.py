@@ -64,4 +64,5 @@ class ImageSource:
         labels = task_labels(self.split.labels[index], classes)
         if scaled.shape[1] > 1:
             scaled = scaled.contiguous(memory_format=torch.channels_last)
-        return Part(scaled.to(self.device), labels.to(self.device))
+        available = int(torch.isin(self.split.labels, torch.tensor(list(classes))).sum())
+        return Part(scaled.to(self.device), labels.to(self.device), available)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -92,6 +93,16 @@ def weighted_modules(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, module
         elif any(True for _ in module.parameters(recurse=False)):
             raise TypeError(f"layer {name}: {type(module).__name__} is neither Linear nor Conv2d")
+
+
+def channels_last(tensor: Tensor) -> Tensor:
+    """Return a copy in the layout that convolutions are fastest in, where it is 4-dimensional.
+
+    A convolution's output takes the layout of its weight, and the next layer's input is that.
+    """
+    if tensor.dim() == 4:
+        return tensor.clone(memory_format=torch.channels_last)
+    return tensor.clone()
 
 
 def layers_of(network: nn.Module) -> list[Layer]:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from incbayes.families.base import Family
-from incbayes.layers import State, layers_of
+from incbayes.layers import Layer, State, layers_of
 from incbayes.networks import fresh_network, with_weights
-from incbayes.noise import GeneratorNoise
+from incbayes.noise import GeneratorNoise, Noise
 from incbayes.variational import NetworkState
 
 
@@ -35,7 +35,8 @@ class Predictor:
             device: to compute on.
             batch_size: images at a time, which bounds the memory.
         """
-        self.network = fresh_network(model, shape, classes, 0).to(device).eval()
+        network = fresh_network(model, shape, classes, 0).to(device).eval()
+        self.network = network.to(memory_format=torch.channels_last)
         self.layers = layers_of(self.network)
         self.family, self.device, self.batch_size = family, device, batch_size
 
@@ -64,11 +65,14 @@ class Predictor:
         q = {name: self._on_device(state) for name, state in q.items()}
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for _ in range(samples):
-            weights = {
-                layer.name: self.family.sample(layer, q[layer.name], noise) for layer in self.layers
-            }
+            weights = {layer.name: self._draw(layer, q[layer.name], noise) for layer in self.layers}
             total = total + self._probabilities(with_weights(self.network, weights), images)
         return total / samples
+
+    def _draw(self, layer: Layer, q: State, noise: Noise) -> State:
+        """Return one draw of the plain weights, without the latent variables of the family."""
+        draw = self.family.sample(layer, q, noise)
+        return {key: draw[key] for key in layer.shapes}
 
     def _on_device(self, state: State) -> State:
         return {key: value.to(self.device) for key, value in state.items()}

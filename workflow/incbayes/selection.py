@@ -47,7 +47,7 @@ def validation_cut(part: Part, fraction: float, generator: torch.Generator) -> t
     order = torch.randperm(count, generator=generator).to(part.labels.device)
     validation, training = order[:held_out], order[held_out:]
     return (
-        Part(part.images[training], part.labels[training]),
+        Part(part.images[training], part.labels[training], part.available),
         Part(part.images[validation], part.labels[validation]),
     )
 

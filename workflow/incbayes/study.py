@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from incbayes.reading import as_published
 from incbayes.registry import nearest
 from incbayes.schema_words import UNQUOTED
 from incbayes.study_checks import check_meaning
@@ -18,6 +19,7 @@ __all__ = [
     "StudyError",
     "block_replicates",
     "blocks",
+    "evaluation_settings",
     "method_settings",
     "pretrain_training",
     "read_yaml",
@@ -65,7 +67,8 @@ def resolve_study(raw: Mapping[str, Any]) -> Study:
 def method_settings(study: Study, experiment: str, method: str) -> dict[str, Any]:
     """Return family, prior, training and objective of a method in an experiment, all complete.
 
-    A key of the method wins over the experiment's, and that over the study's.
+    A key of the method wins over the experiment's, and that over the study's; `reading:
+    as_published` wins over all.
 
     Args:
         study: a study in normal form.
@@ -77,12 +80,22 @@ def method_settings(study: Study, experiment: str, method: str) -> dict[str, Any
     """
     chosen = _entry(study, "methods", method)
     levels = [study, _entry(study, "experiments", experiment), chosen]
-    return {
+    settings = {
         "family": chosen["family"],
         "prior": chosen["prior"],
         "training": _settings("training", levels),
         "objective": _settings("objective", levels),
     }
+    return {key: _read(chosen, key, value) for key, value in settings.items()}
+
+
+def evaluation_settings(study: Study, method: str) -> dict[str, Any]:
+    """Return how the posteriors of a method are evaluated.
+
+    Raises:
+        StudyError: there is no such method.
+    """
+    return _read(_entry(study, "methods", method), "evaluation", study["evaluation"])
 
 
 def pretrain_training(study: Study, experiment: str) -> dict[str, Any]:
@@ -169,6 +182,12 @@ def _settings(key: str, levels: list[dict[str, Any]]) -> dict[str, Any]:
     for level in levels:
         settings = _merged(settings, level[key])
     return settings
+
+
+def _read(method: dict[str, Any], section: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with the switches turned that the method's reading turns."""
+    published = method["reading"] == "as_published"
+    return settings | (as_published(section, settings) if published else {})
 
 
 def _entry(study: Study, key: str, name: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from incbayes.families.base import Family
-from incbayes.layers import Layer, State, weighted_modules
+from incbayes.layers import Layer, State, channels_last, weighted_modules
 from incbayes.noise import Noise
 
 NetworkState = dict[str, State]
@@ -26,8 +26,10 @@ class VariationalLayer(nn.Module):
         super().__init__()
         self.layer, self.family = layer, family
         self.noise: Noise | None = None
+        self.keeps_draws = False
+        self.draw: State = {}
         for key, value in state.items():
-            self.register_parameter(key, nn.Parameter(value.detach().clone()))
+            self.register_parameter(key, nn.Parameter(channels_last(value.detach())))
 
     @property
     def state(self) -> State:
@@ -37,9 +39,14 @@ class VariationalLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return a stochastic output where noise is set, else that of the posterior mean."""
         if self.noise is None:
-            weights = self.family.mean(self.layer, self.state)
-            return self.layer.apply(x, weights["weight"], weights.get("bias"))
+            return self._plain(x, self.family.mean(self.layer, self.state))
+        if self.keeps_draws:
+            self.draw = self.family.sample(self.layer, self.state, self.noise)
+            return self._plain(x, self.draw)
         return self.family.forward(self.layer, self.state, x, self.noise)
+
+    def _plain(self, x: Tensor, weights: State) -> Tensor:
+        return self.layer.apply(x, weights["weight"], weights.get("bias"))
 
 
 class VariationalNetwork(nn.Module):
@@ -90,6 +97,23 @@ class VariationalNetwork(nn.Module):
             )
             for module in self._layers
         }
+
+    def keep_draws(self) -> None:
+        """From now on draw whole weights in every pass, and keep them for `cost_of_draw`."""
+        for module in self._layers:
+            module.keeps_draws = True
+
+    def cost_of_draw(self, prior: NetworkState) -> dict[str, Tensor]:
+        """Return ln q(w) - ln p(w) in nats of every layer, at the draw of the last pass.
+
+        Its mean over draws is KL(q‖p): the complexity cost of Wohlert et al. (2017) eq. (4).
+        """
+        costs = {}
+        for module in self._layers:
+            layer, draw = module.layer, module.draw
+            log_q = self.family.log_density(layer, module.state, draw)
+            costs[layer.name] = log_q - self.family.log_density(layer, prior[layer.name], draw)
+        return costs
 
     def state(self) -> NetworkState:
         """Return detached copies of the variational parameters."""

@@ -22,6 +22,7 @@ from incbayes.study import (
     StudyError,
     block_replicates,
     blocks,
+    evaluation_settings,
     method_settings,
     pretrain_training,
     read_yaml,
@@ -125,14 +126,21 @@ def parent_posterior(wildcards):
     return f"{CHAIN}/t{t - 1:02d}/posterior.safetensors".format(**names(wildcards)) if t > 1 else []
 
 
-def source_weights(wildcards):
-    """Return the source task's weights where the method's prior is made of them."""
-    prior = METHODS[wildcards.method]["prior"]
-    needed = kind_constraints("prior", prior["kind"])["needs_source"]
-    first = int(wildcards.get("t", 1)) == 1
-    return (
-        f"{PRETRAIN}/posterior.safetensors".format(**names(wildcards)) if needed and first else []
-    )
+def source_of(method):
+    """Return what a method's prior takes from the source task: weights, posterior or None."""
+    return kind_constraints("prior", METHODS[method]["prior"]["kind"]).get("source")
+
+
+def source_posterior(wildcards):
+    """Return the source task's posterior where the method's prior is made of it.
+
+    The weights of an ordinarily trained network, or the posterior of the method itself.
+    """
+    source = source_of(wildcards.method)
+    if source is None or int(wildcards.get("t", 1)) > 1:
+        return []
+    folder = PRETRAIN if source == "weights" else f"{PRETRAIN}/{{method}}"
+    return f"{folder}/posterior.safetensors".format(**names(wildcards))
 
 
 def source_fisher(wildcards):
@@ -172,8 +180,25 @@ def settings_of_pretraining(wildcards):
         "family": {"kind": "point"},
         "prior": {"kind": "normal"},
         "training": pretrain_training(STUDY, wildcards.experiment),
-        "objective": {"kl_scale": 0.0},
+        "objective": STUDY["objective"] | {"kl_scale": 0.0},
     }
+
+
+def settings_of_source_fit(wildcards):
+    """Return the settings of the method itself on the source task, from N(0, sigma²)."""
+    settings = settings_of_method(wildcards)
+    return settings | {
+        "prior": {"kind": "normal", "sigma": settings["prior"]["sigma"]},
+        "training": pretrain_training(STUDY, wildcards.experiment),
+    }
+
+
+def evaluation_of(wildcards):
+    """Return how the method's posteriors are evaluated, and the share of data it is fitted to."""
+    partition = EXPERIMENTS[wildcards.experiment]["partition"]
+    settings = evaluation_settings(STUDY, wildcards.method)
+    whole = settings["test_images"] == "all"
+    return settings | {"test_images": 1.0 if whole else partition["fraction"]}
 
 
 def code_of(job, settings):

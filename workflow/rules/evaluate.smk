@@ -41,7 +41,7 @@ for T in PART_COUNTS:
             block=described_block,
             parts=T,
             settings=settings_of_method,
-            evaluation=STUDY["evaluation"],
+            evaluation=evaluation_of,
             metrics={name: code_digest(METRICS.module(name)) for name in METRICS},
             code=code_of("evaluation", settings_of_method),
         script:

@@ -7,7 +7,7 @@ rule fit:
         train=images_file("train"),
         parts=PARTS,
         parent=parent_posterior,
-        weights=source_weights,
+        weights=source_posterior,
         fisher=source_fisher,
         variance=chosen_variance,
     output:

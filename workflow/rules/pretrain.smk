@@ -1,4 +1,4 @@
-"""The source task: its network, the Fisher information, and the choice of a grid's variance."""
+"""The source task: its network or posterior, the Fisher information, a grid's variance."""
 
 
 rule pretrain:
@@ -26,6 +26,33 @@ rule pretrain:
         block=described_block,
         settings=settings_of_pretraining,
         code=code_of("pretraining", settings_of_pretraining),
+    script:
+        "../scripts/pretrain.py"
+
+
+rule fit_source:
+    input:
+        checksums=data_file("checksums.json"),
+        train=images_file("train"),
+        parts=rules.pretrain.input.parts,
+    output:
+        posterior=f"{PRETRAIN}/{{method}}/posterior.safetensors",
+        training=f"{PRETRAIN}/{{method}}/training.csv",
+        run=f"{PRETRAIN}/{{method}}/run.json",
+    log:
+        f"{LOGS}/fit_source/{{experiment}}/{{method}}.{{block}}.log",
+    benchmark:
+        f"{BENCHMARKS}/fit_source/{{experiment}}.{{method}}.{{block}}.tsv"
+    params:
+        block=described_block,
+        settings=settings_of_source_fit,
+        code=code_of("pretraining", settings_of_source_fit),
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=720,
+    conda:
+        "../../envs/incbayes.yaml"
     script:
         "../scripts/pretrain.py"
 
@@ -61,7 +88,7 @@ rule choose_variance:
         checksums=data_file("checksums.json"),
         train=images_file("train"),
         parts=PARTS,
-        weights=source_weights,
+        weights=source_posterior,
     output:
         f"{CHAIN}/prior.json",
     log:
@@ -77,7 +104,7 @@ rule choose_variance:
     params:
         block=described_block,
         settings=settings_of_method,
-        evaluation=STUDY["evaluation"],
+        evaluation=evaluation_of,
         code=code_of("selection", settings_of_method),
     script:
         "../scripts/choose_variance.py"

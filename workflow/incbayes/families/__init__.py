@@ -7,5 +7,8 @@ FAMILIES = Registry(
     {
         "point": "incbayes.families.point:Point",
         "ffg": "incbayes.families.ffg:FullyFactorisedGaussian",
+        "cfg": "incbayes.families.cfg:ChannelFactorisedGaussian",
+        "mnf": "incbayes.families.mnf:MultiplicativeNormalisingFlow",
+        "planar": "incbayes.families.planar:Planar",
     },
 )

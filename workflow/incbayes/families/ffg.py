@@ -6,13 +6,23 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from incbayes.families.base import Family
-from incbayes.families.gaussian import diagonal_kl, draw, gaussian_state, log_density
+from incbayes.families.gaussian import (
+    SMALLEST_VARIANCE,  # noqa: F401
+    diagonal_kl,
+    draw,
+    gaussian_state,
+    log_density,
+    perturbed,
+)
+from incbayes.families.initialisation import (
+    INITIAL_SIGMA,
+    INITIALISATION,
+    Initialisation,
+    initial_gaussian,
+)
 from incbayes.layers import Layer, State
-from incbayes.noise import Noise, normal_like
+from incbayes.noise import Noise
 from incbayes.options import option
-
-SMALLEST_VARIANCE = 1e-30
-"""Floor below the square root: its slope at 0 is infinite, and patches of zeros reach 0."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +39,8 @@ class FullyFactorisedGaussian(Family):
         "(local reparameterisation, Kingma et al. 2015: lower variance, two products), `weight` "
         "draws one set of weights per minibatch (one product).",
     )
-    initial_sigma: float = option(
-        0.1,
-        "Width of q at the start of the first stage, as a multiple of the prior's.",
-        exclusiveMinimum=0,
-    )
+    initial_sigma: float = option(0.1, INITIAL_SIGMA, exclusiveMinimum=0)
+    initialisation: Initialisation = option("prior_scaled", INITIALISATION)
 
     scale_parameters: ClassVar[frozenset[str]] = frozenset({"weight_log_sigma", "bias_log_sigma"})
 
@@ -45,9 +52,11 @@ class FullyFactorisedGaussian(Family):
         return state
 
     def start(self, layer: Layer, prior: State, weights: State, noise: Noise) -> State:
-        """Return q centred on `weights`, with `initial_sigma` times the prior's width."""
-        sigma = {key: self.initial_sigma * prior[f"{key}_log_sigma"].exp() for key in layer.shapes}
-        return self.from_gaussian(layer, weights, sigma)
+        """Return q as `initialisation` has it, by default around `weights`."""
+        mean, sigma = initial_gaussian(
+            self.initialisation, layer, prior, weights, self.initial_sigma, noise
+        )
+        return self.from_gaussian(layer, mean, sigma)
 
     def forward(self, layer: Layer, q: State, x: Tensor, noise: Noise) -> Tensor:
         """Return one stochastic output of the layer for x [N, …].
@@ -61,7 +70,7 @@ class FullyFactorisedGaussian(Family):
         mean = layer.apply(x, q["weight_mean"], q.get("bias_mean"))
         bias_variance = (2 * q["bias_log_sigma"]).exp() if layer.has_bias else None
         variance = layer.apply(x.square(), (2 * q["weight_log_sigma"]).exp(), bias_variance)
-        return mean + variance.clamp_min(SMALLEST_VARIANCE).sqrt() * normal_like(noise, mean)
+        return perturbed(mean, variance, noise)
 
     def sample(self, layer: Layer, q: State, noise: Noise) -> State:
         """Return μ + σ·ε for weight and bias."""

@@ -10,7 +10,39 @@ import torch
 from torch import Tensor
 
 from incbayes.layers import State
-from incbayes.noise import Noise
+from incbayes.noise import Noise, normal_like
+
+SMALLEST_VARIANCE = 1e-30
+"""Floor below the square root: its slope at 0 is infinite, and patches of zeros reach 0."""
+
+
+class _Perturbation(torch.autograd.Function):
+    """mean + sqrt(variance)·ε and its gradient, in half the passes over memory of plain ops."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(mean: Tensor, variance: Tensor, draws: Tensor) -> Tensor:
+        return torch.addcmul(mean, variance.clamp_min(SMALLEST_VARIANCE).sqrt(), draws)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        _, variance, draws = inputs
+        ctx.save_for_backward(draws / variance.clamp_min(SMALLEST_VARIANCE).sqrt())
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        (ratio,) = ctx.saved_tensors
+        return gradient, (gradient * ratio) * 0.5, None
+
+
+def perturbed(mean: Tensor, variance: Tensor, noise: Noise) -> Tensor:
+    """Return a draw of N(mean, variance) for pre-activations of that mean and variance.
+
+    The local reparameterisation of Kingma et al. (2015): mean + sqrt(variance)·ε, with one
+    ε for every entry.
+    """
+    return _Perturbation.apply(mean, variance, normal_like(noise, mean))
 
 
 def gaussian_state(prefix: str, mean: Tensor, sigma: Tensor) -> State:

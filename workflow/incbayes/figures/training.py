@@ -59,7 +59,7 @@ def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
 def _data(training: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
     """Return mean and range over replicates; a replicate that stopped keeps its last value."""
     chosen = extreme_parts(training)
-    chosen = chosen.assign(negative_elbo=-chosen["elbo"] / _part_sizes(chosen, context))
+    chosen = chosen.assign(negative_elbo=-chosen["elbo"] / chosen["images"])
     chosen = in_order(_held(chosen), context, "T", "t", "replicate", "epoch")
     frames = [
         chosen.groupby([*STAGE, "epoch"], sort=False)[quantity]
@@ -74,18 +74,6 @@ def _data(training: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
     data.insert(6, "position", (data["t"] - 1) * length + data["epoch"])
     data.insert(2, "label", data["method"].map(context.methods))
     return _thinned(data)
-
-
-def _part_sizes(training: pd.DataFrame, context: FigureContext) -> pd.Series:
-    """Return the number of images in each row's part, from ELBO = -N · NLL - kl_scale · KL."""
-    keys = zip(training["experiment"], training["method"], strict=True)
-    scale = pd.Series([context.kl_scales.get(key, 0.0) for key in keys], training.index, float)
-    kl = training["kl"].fillna(0.0) if "kl" in training else 0.0
-    images = -(training["elbo"] + scale * kl) / training["nll"].where(training["nll"] > 0)
-    # A part is the same for every method; a pull that is not recorded as a KL (`l2` of a point)
-    # can only make it look larger.
-    part = ["experiment", "T", "t", "replicate"]
-    return images.groupby([training[column] for column in part]).transform("min").round()
 
 
 def _held(training: pd.DataFrame) -> pd.DataFrame:

@@ -36,10 +36,17 @@ class Part:
     Attributes:
         images: [N, C, H, W], scaled, floating point.
         labels: [N], int64, positions in the task's classes.
+        available: images of the whole task, where the part is cut from a fraction of it.
     """
 
     images: Tensor
     labels: Tensor
+    available: int | None = None
+
+    @property
+    def whole(self) -> int:
+        """Images of the whole task."""
+        return len(self.labels) if self.available is None else self.available
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,8 @@ class Optimisation:
         self.noise = GeneratorNoise(self.generator)
         scales, others = network.scale_parameters()
         self.adam = Adam([(others, 1.0), (scales, training.log_sigma_rate)])
+        if objective.complexity == "monte_carlo":
+            network.keep_draws()
         self.history: list[EpochRecord] = []
         self.epoch = self.step = 0
         self.sums = self._zero_sums()
@@ -146,24 +155,38 @@ class Optimisation:
 
     def _take_step(self, indices: Tensor) -> None:
         images, labels = self.part.images[indices], self.part.labels[indices]
-        # Entered per step: an autocast context held open caches stale low-precision weights.
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"
-        ):
-            logits = self.network(images, self.noise)
-        self.layer_kl = self.network.kl(self.prior, self.noise)
+        passes = [self._pass(images, labels) for _ in range(self.objective.draws)]
+        nll = torch.stack([nll for nll, _ in passes]).mean()
+        self.layer_kl = {
+            name: torch.stack([kl[name] for _, kl in passes]).mean() for name in passes[0][1]
+        }
         kl = torch.stack(list(self.layer_kl.values())).sum()
+        weight = self.objective.kl_weight(
+            self.step, self.epoch, self.batches, self.training.batches(self.part.whole)
+        )
         count = len(self.part.labels)
-        loss = self.objective.loss(logits, labels, kl, count, self.batches)
+        loss = self.objective.loss(nll, kl, weight, len(labels), count, self.batches)
         self.adam.clear_gradients()
         loss.backward()
         gradients = [p.grad for p in self.adam.parameters if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         if not torch.isfinite(loss + norm):
             self._report_divergence(loss, norm)
-        nll = loss.detach() - self.objective.kl_scale / count * kl.detach()
-        self.sums += torch.stack([nll.double(), norm.double()])
+        self.sums += torch.stack([nll.detach().double() * self.batches / count, norm.double()])
         self.adam.step(self._learning_rate())
+
+    def _pass(self, images: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the summed NLL of one stochastic pass, and the KL of every layer."""
+        # Entered per pass: an autocast context held open caches stale low-precision weights.
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"
+        ):
+            outputs = self.network(images, self.noise)
+        if self.objective.complexity == "monte_carlo":
+            kl = self.network.cost_of_draw(self.prior)
+        else:
+            kl = self.network.kl(self.prior, self.noise)
+        return self.objective.nll(outputs, labels), kl
 
     def _report_divergence(self, loss: Tensor, norm: Tensor) -> None:
         where = f"epoch {self.epoch + 1}, step {self.step + 1} of {self.batches}"
@@ -184,7 +207,7 @@ class Optimisation:
 
     def _close_epoch(self) -> None:
         nll, norm = (self.sums / self.batches).tolist()
-        record: EpochRecord = {"epoch": self.epoch + 1}
+        record: EpochRecord = {"epoch": self.epoch + 1, "images": len(self.part.labels)}
         record |= self._divergence_record(nll)
         record |= {"gradient_norm": norm, "learning_rate": self._learning_rate()}
         self.history.append(record)
@@ -195,7 +218,8 @@ class Optimisation:
         ratios = self.network.sigma_ratio(self.prior)
         layers = {name: kl.item() for name, kl in self.layer_kl.items()}
         kl = sum(layers.values())
-        elbo = -nll * len(self.part.labels) - self.objective.kl_scale * kl
+        weights = 0.0 if self.objective.beta == "none" else self.objective.kl_scale
+        elbo = -nll * len(self.part.labels) - weights * kl
         record = {"elbo": elbo, "nll": nll}
         if ratios:
             record |= {"kl": kl} | {f"kl/{name}": value for name, value in layers.items()}

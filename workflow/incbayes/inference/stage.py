@@ -29,7 +29,7 @@ from incbayes.networks import fresh_network, variational
 from incbayes.noise import GeneratorNoise
 from incbayes.objective import Objective
 from incbayes.priors import PRIORS
-from incbayes.priors.base import Source
+from incbayes.priors.base import Prior, Source, Start
 from incbayes.streams import stream_seed, torch_stream
 from incbayes.variational import NetworkState
 
@@ -75,14 +75,6 @@ class StageSettings:
     model: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Start:
-    """Where a stage starts (`state`) and what it is regularised to (`prior`)."""
-
-    state: NetworkState
-    prior: NetworkState
-
-
 def first_start(
     settings: StageSettings,
     shape: tuple[int, int, int],
@@ -94,17 +86,9 @@ def first_start(
     """Return the start of stage 1: the method's prior, and q around its starting weights."""
     family: Family = FAMILIES.build(settings.family)
     network = fresh_network(settings.model, shape, classes, names.initial_seed(replicate))
-    gaussians = PRIORS.build(settings.prior).gaussians(
-        layers_of(network), plain_weights(network), source
-    )
     noise = GeneratorNoise(names.stream(replicate)("start"))
-    start = Start({}, {})
-    for layer in layers_of(network):
-        gaussian = gaussians[layer.name]
-        prior = family.from_gaussian(layer, gaussian.mean, gaussian.sigma)
-        start.prior[layer.name] = prior
-        start.state[layer.name] = family.start(layer, prior, gaussian.start, noise)
-    return start
+    prior: Prior = PRIORS.build(settings.prior)
+    return prior.start(family, layers_of(network), plain_weights(network), source, noise)
 
 
 def later_start(parent: NetworkState) -> Start:

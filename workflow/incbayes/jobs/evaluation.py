@@ -51,7 +51,9 @@ def run_evaluation(
     verify_chain(list(posteriors), read)
     rows: list[tuple[list, list]] = [([], []) for _ in read]
     for replicate in request.replicates:
-        splits = {"test": test.load(None, request.cut(replicate).target_classes)}
+        whole = test.load(None, request.cut(replicate).target_classes)
+        kept = max(1, round(evaluation.test_images * len(whole.labels)))
+        splits = {"test": Part(whole.images[:kept], whole.labels[:kept])}
         for t, (posterior, (records, bins)) in enumerate(zip(read, rows, strict=True), 1):
             splits[f"part_{t:02d}"] = _part(request, replicate, t, train, evaluation)
             scoring = _Scoring(request, evaluation, device, test.shape, t, replicate)

@@ -1,4 +1,4 @@
-"""Trains the source task's network in the ordinary way, and its diagonal Fisher information."""
+"""Fits the source task: a network or a method's posterior, and the diagonal Fisher information."""
 
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from incbayes.streams import torch_stream
 def run_pretraining(
     request: BlockRequest, outputs: StageOutputs, machine: Machine, voice: Voice
 ) -> None:
-    """Fit a point to the source task, all of it at once, and write it as a posterior.
+    """Fit the source task, all of it at once, and write the result as a posterior.
 
     Args:
-        request: with the settings of a `point` and the source task's training.
+        request: with the settings of a `point`, or of the method whose posterior is transferred.
         outputs: where the result goes.
         machine: where to run.
         voice: what to say it to.

@@ -127,7 +127,7 @@ class SourceFiles:
     """What a method's prior needs of the source task; None for what it does not.
 
     Attributes:
-        weights: posterior file of the pretrained weights.
+        weights: posterior file of the source task: pretrained weights, or the method's own q_A.
         fisher: file of their diagonal Fisher information.
         selection: file of the chosen variances.
     """
@@ -159,7 +159,7 @@ class SourceFiles:
             variances = json.loads(Path(self.selection).read_text())["variances"]
         return {
             replicate: Source(
-                weights=weights.states[replicate],
+                state=weights.states[replicate],
                 fisher=fisher.states[replicate] if fisher else {},
                 images=weights.metadata["images"][str(replicate)],
                 variance=variances[str(replicate)]["variance"] if variances else None,

@@ -9,5 +9,6 @@ PRIORS = Registry(
         "pretrained": "incbayes.priors.pretrained:Pretrained",
         "grid": "incbayes.priors.grid:Grid",
         "laplace": "incbayes.priors.laplace:Laplace",
+        "transfer": "incbayes.priors.transfer:Transfer",
     },
 )

@@ -11,7 +11,10 @@ from typing import Any, ClassVar
 
 import torch
 
+from incbayes.families.base import Family
 from incbayes.layers import Layer, State
+from incbayes.noise import Noise
+from incbayes.variational import NetworkState
 
 
 @dataclass(frozen=True)
@@ -19,14 +22,15 @@ class Source:
     """What the source task left for one replicate.
 
     Attributes:
-        weights: plain weights w* by layer name.
+        state: by layer name, the plain weights w* of an ordinarily trained network, or the
+            variational parameters of q_A where the prior transfers a whole posterior.
         fisher: diagonal Fisher information per image, F, in the shapes of `weights`; empty
             unless the prior asked for one.
         images: number N of images that w* was fitted to.
         variance: σ² chosen from a grid, where the prior asked for one.
     """
 
-    weights: Mapping[str, State] = field(default_factory=dict)
+    state: Mapping[str, State] = field(default_factory=dict)
     fisher: Mapping[str, State] = field(default_factory=dict)
     images: int = 0
     variance: float | None = None
@@ -41,11 +45,21 @@ class LayerGaussian:
     start: State
 
 
+@dataclass(frozen=True)
+class Start:
+    """Where a stage starts (`state`) and what it is regularised to (`prior`)."""
+
+    state: NetworkState
+    prior: NetworkState
+
+
 class Prior(ABC):
     """A first-stage prior.
 
     Attributes:
-        constraints: `needs_source`: whether it is made from a source task.
+        constraints: `needs_source`: whether it is made from a source task; `source`: what of
+            it, `weights` (an ordinarily trained network) or `posterior` (the method itself,
+            fitted to the source task).
         fisher: kind of Fisher information that it needs, or None.
         variances: variances to choose from on validation data, or None.
     """
@@ -64,19 +78,39 @@ class Prior(ABC):
             source: what pretraining left.
         """
 
-    def gaussians(
-        self, layers: list[Layer], fresh: Mapping[str, State], source: Source
-    ) -> dict[str, LayerGaussian]:
-        """Return the Gaussian of every layer; the output layer's is the default, and fresh.
+    def output(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
+        """Return the Gaussian of the output layer: the default, started at fresh weights.
 
         The target task has other classes than the source, so that nothing of the source's
         output layer carries over (Kochurov et al. 2018, Appendix A).
         """
-        result = {layer.name: self.hidden(layer, fresh[layer.name], source) for layer in layers}
-        output = layers[-1]
-        if self.constraints["needs_source"]:
-            result[output.name] = default_gaussian(output, fresh[output.name])
-        return result
+        return default_gaussian(layer, fresh)
+
+    def start(
+        self,
+        family: Family,
+        layers: list[Layer],
+        fresh: Mapping[str, State],
+        source: Source,
+        noise: Noise,
+    ) -> Start:
+        """Return the prior of stage 1 in the form of `family`, and where q starts.
+
+        Args:
+            family: the posterior's.
+            layers: of the network; the last is the output layer.
+            fresh: freshly initialised plain weights by layer name.
+            source: what pretraining left.
+            noise: for families whose start is drawn.
+        """
+        start = Start({}, {})
+        for layer in layers:
+            of_layer = self.output if layer is layers[-1] else self.hidden
+            gaussian = of_layer(layer, fresh[layer.name], source)
+            prior = family.from_gaussian(layer, gaussian.mean, gaussian.sigma)
+            start.prior[layer.name] = prior
+            start.state[layer.name] = family.start(layer, prior, gaussian.start, noise)
+        return start
 
 
 def default_sigma(layer: Layer) -> float:

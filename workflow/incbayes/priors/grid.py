@@ -28,7 +28,7 @@ class Grid(Prior):
         exclusiveMaximum=1,
     )
 
-    constraints: ClassVar[dict[str, Any]] = {"needs_source": True}
+    constraints: ClassVar[dict[str, Any]] = {"needs_source": True, "source": "weights"}
 
     def hidden(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
         """Return N(w*, σ²) with the chosen σ².
@@ -38,7 +38,7 @@ class Grid(Prior):
         """
         if source.variance is None:
             raise ValueError("prior grid: no variance was chosen for this replicate")
-        weights = source.weights[layer.name]
+        weights = source.state[layer.name]
         width = source.variance**0.5
         sigma = {key: torch.full_like(value, width) for key, value in weights.items()}
         return LayerGaussian(mean=dict(weights), sigma=sigma, start=dict(weights))

@@ -29,11 +29,11 @@ class Laplace(Prior):
         exclusiveMinimum=0,
     )
 
-    constraints: ClassVar[dict[str, Any]] = {"needs_source": True}
+    constraints: ClassVar[dict[str, Any]] = {"needs_source": True, "source": "weights"}
 
     def hidden(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
         """Return N(w*, 1 / (N·F + prior precision))."""
-        weights, fisher = source.weights[layer.name], source.fisher[layer.name]
+        weights, fisher = source.state[layer.name], source.fisher[layer.name]
         precision = self.prior_precision or default_sigma(layer) ** -2
         sigma = {key: (source.images * fisher[key] + precision) ** -0.5 for key in weights}
         return LayerGaussian(mean=dict(weights), sigma=sigma, start=dict(weights))

@@ -20,3 +20,7 @@ class Normal(Prior):
     def hidden(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
         """Return N(0, σ²), started at fresh weights."""
         return default_gaussian(layer, fresh, self.sigma)
+
+    def output(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
+        """Return the same for the output layer."""
+        return self.hidden(layer, fresh, source)

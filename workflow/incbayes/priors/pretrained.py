@@ -11,10 +11,10 @@ from incbayes.priors.base import LayerGaussian, Prior, Source, default_gaussian
 class Pretrained(Prior):
     """Start at the source task's weights w*, with no width: what fine-tuning does."""
 
-    constraints: ClassVar[dict[str, Any]] = {"needs_source": True}
+    constraints: ClassVar[dict[str, Any]] = {"needs_source": True, "source": "weights"}
 
     def hidden(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
         """Return a Gaussian centred on w*; its width is the default and of no effect."""
-        weights = source.weights[layer.name]
+        weights = source.state[layer.name]
         default = default_gaussian(layer, fresh)
         return LayerGaussian(mean=dict(weights), sigma=default.sigma, start=dict(weights))

@@ -1,0 +1,63 @@
+"""The digest of code: what counts as a change, and for whom."""
+
+import pytest
+
+from incbayes import code_digest as module
+from incbayes.code_digest import code_digest
+
+FAMILY, BASE, ADAPTER = "incbayes.families.toy", "incbayes.base", "incbayes.jobs.toy"
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    """A small library in place of the real one."""
+    files = {
+        "base.py": '"""Base."""\nX = 1\n',
+        "families/__init__.py": 'NAMES = {"toy": "incbayes.families.toy:Toy"}\n',
+        "families/toy.py": '"""Toy."""\nfrom incbayes.base import X\n\ndef f():\n    "doc"\n',
+        "jobs/toy.py": "from incbayes import families\nfrom incbayes import base\n",
+        "other.py": "Y = 1\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+
+    def edit(name, old, new):
+        text = (tmp_path / name).read_text()
+        assert old in text
+        (tmp_path / name).write_text(text.replace(old, new))
+        for cached in (module._imports, module._tree, module._code):
+            cached.cache_clear()
+
+    edit("base.py", "X", "X")
+    yield edit
+    for cached in (module._imports, module._tree, module._code):
+        cached.cache_clear()
+
+
+def test_a_change_counts_for_those_that_import_it(library):
+    before = code_digest(FAMILY), code_digest(ADAPTER), code_digest("incbayes.other")
+    library("base.py", "X = 1", "X = 2")
+    after = code_digest(FAMILY), code_digest(ADAPTER), code_digest("incbayes.other")
+    assert [a == b for a, b in zip(before, after, strict=True)] == [False, False, True]
+
+
+def test_comments_docstrings_and_registry_lines_do_not_count(library):
+    before = code_digest(FAMILY, ADAPTER)
+    library("families/toy.py", '"doc"', '"other words"')
+    library("base.py", '"""Base."""', '"""Other words."""\n# a comment')
+    library("families/__init__.py", "{", '{"new": "incbayes.families.new:New", ')
+    assert code_digest(FAMILY, ADAPTER) == before
+
+
+def test_an_unknown_module_is_named():
+    with pytest.raises(ModuleNotFoundError, match=r"incbayes\.absent"):
+        code_digest("incbayes.absent")
+
+
+def test_the_job_that_fits_does_not_depend_on_the_report():
+    for reached in ("incbayes.report.html", "incbayes.figures.style", "incbayes.collect"):
+        assert reached not in module._closure(("incbayes.jobs.stage",))
+    assert "incbayes.inference.adam" in module._closure(("incbayes.jobs.stage",))
