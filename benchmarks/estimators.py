@@ -1,6 +1,7 @@
 """What a training step costs under every posterior family and estimator, beside `point`.
 
     python benchmarks/estimators.py
+    python benchmarks/estimators.py --write docs/families.md
     python benchmarks/estimators.py --models digits_net --batch 32 '{kind: cfg, estimator: local}'
 
 All are measured in one run, in turns, so that what else the machine does falls on all alike;
@@ -11,6 +12,7 @@ import argparse
 import time
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,6 +36,7 @@ CLASSES = 10
 DETERMINISTIC = {"kind": "point"}
 UNTIMED = 2
 """Steps of a round that are not timed: the first, which allocates, and the last of an epoch."""
+MARKS = ("<!-- costs -->", "<!-- /costs -->")
 
 Spec = Mapping[str, Any]
 
@@ -106,37 +109,69 @@ class Contestant:
         return kept
 
 
-def measure(model: str, specs: list[Spec], training: Training, steps: int, rounds: int) -> None:
-    """Print a table of the costs of `specs` on `model` as multiples of `point`'s."""
+def measured(model: str, specs: list[Spec], training: Training, steps: int, rounds: int) -> str:
+    """Return a table of the costs of `specs` on `model` as multiples of `point`'s."""
     part = random_part(model, training.batch_size * (steps + UNTIMED))
     contestants = [Contestant(spec, model, training) for spec in [DETERMINISTIC, *specs]]
     for _ in range(rounds):
         for contestant in contestants:
             contestant.run(part)
-    print(f"\n{model}, {training.batch_size} images a batch, {training.precision}\n")
-    print("| family | step | kept for backward | parameters | step, ms |")
-    print("|---|---|---|---|---|")
     images = part.images[: training.batch_size]
     costs = [(min(c.seconds), c.kept_bytes(images), c.parameters()) for c in contestants]
+    lines = [
+        f"{model}, {training.batch_size} images a minibatch, {training.precision}, one step of "
+        f"`point` {1e3 * costs[0][0]:.1f} ms:",
+        "",
+        "| family | step | kept for backward | parameters |",
+        "|---|---|---|---|",
+    ]
     for contestant, cost in zip(contestants, costs, strict=True):
-        ratios = " | ".join(f"x{a / b:.2f}" for a, b in zip(cost, costs[0], strict=True))
+        ratios = " | ".join(f"×{a / b:.2f}" for a, b in zip(cost, costs[0], strict=True))
         name = " ".join(str(value) for value in contestant.spec.values())
-        print(f"| {name} | {ratios} | {1e3 * cost[0]:.1f} |", flush=True)
+        lines.append(f"| {name} | {ratios} |")
+    return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Measure what the command line asks for."""
+def around_marks(page: Path) -> tuple[str, str]:
+    """Return the text of `page` up to and with the first mark, and from the second on.
+
+    Raises:
+        SystemExit: the page lacks the marks.
+    """
+    begin, end = MARKS
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise SystemExit(f"{page}: needs the lines {begin} and {end} around what is written")
+    return before + begin, end + after
+
+
+def named(text: str) -> Spec:
+    """Return the family that `text` names as in a study, by its name or as a YAML mapping."""
+    spec = yaml.safe_load(text)
+    return spec if isinstance(spec, dict) else {"kind": spec}
+
+
+def arguments() -> argparse.Namespace:
+    """Return what the command line asks for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("families", nargs="*", type=yaml.safe_load, help="default: all")
+    parser.add_argument("families", nargs="*", type=named, help="default: all")
     parser.add_argument("--models", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--batch", type=int, default=128, help="images per minibatch")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--steps", type=int, default=3, help="timed steps per round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    chosen = parser.parse_args()
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="page to put the tables into")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print, and write where that is asked for."""
+    chosen = arguments()
+    page = around_marks(chosen.write) if chosen.write else None
     torch.set_num_threads(chosen.threads)
     training = Training(
         epochs=1,
@@ -147,9 +182,16 @@ def main() -> None:
         plateau=None,
         precision=chosen.precision,
     )
-    print(f"torch {torch.__version__}, {chosen.threads} thread(s); multiples of `point`")
+    threads = "one thread" if chosen.threads == 1 else f"{chosen.threads} threads"
+    sections = [f"CPU, {threads}, torch {torch.__version__}; multiples of `point`.\n"]
+    print(sections[0])
+    specs = chosen.families or every_spec()
     for model in chosen.models:
-        measure(model, chosen.families or every_spec(), training, chosen.steps, chosen.rounds)
+        sections.append(measured(model, specs, training, chosen.steps, chosen.rounds))
+        print(sections[-1], flush=True)
+    if page:
+        text = "\n\n".join([page[0], "\n".join(sections).strip(), page[1]])
+        chosen.write.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ def made_study(shape: Shape) -> dict:
     methods = {
         f"m{place}": {
             "label": LABELS[place],
+            "reading": "corrected",
             "family": {"kind": "point" if _is_point(shape, place) else "ffg"},
             "prior": {"kind": "normal", "sigma": "he"},
             "training": {},

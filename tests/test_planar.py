@@ -1,45 +1,22 @@
-"""Planar flows over weights: the maps, their inverse and their density, against brute force."""
+"""The planar family: its density, divergence, moments and start, against brute force."""
 
 import math
 
 import pytest
 import torch
 from cases import LAYERS, gaussian, layer_and_input, noise, random_member
+from test_planar_flow import STEPS, maps, vector
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
 from incbayes.families.planar import FLOW_STARTS, Planar
-from incbayes.families.planar_flow import PlanarFlow, cosine_rows, identity_u, scalar_root
+from incbayes.families.planar_flow import PlanarFlow
 from incbayes.layers import Layer
 from incbayes.noise import GeneratorNoise
 from incbayes.posterior import read_posterior, write_posterior
 from incbayes.variational import VariationalNetwork
 
 SOME = ["linear", "conv stride padding", "conv groups"]
-STEPS = 5
-
-
-def maps(n, steps=STEPS, seed=0, scale=1.0):
-    """Return u, a, b of maps that are far from the identity and meet their bends."""
-    generator = torch.Generator().manual_seed(seed)
-    u, a = (torch.randn(steps, n, generator=generator, dtype=torch.float64) for _ in range(2))
-    return scale * u, scale * a / n**0.5, torch.randn(steps, generator=generator).double()
-
-
-def vector(n, seed=1):
-    return torch.randn(n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def literal(u, a, b, z):
-    """Return z_K, ln |det| and tanh α by the paper's formulas, one map after the other."""
-    log_determinant = 0.0
-    for u_k, a_k, b_k in zip(u, a, b, strict=True):
-        m = -1 + torch.log1p(torch.exp(a_k @ u_k))
-        u_hat = u_k + (m - a_k @ u_k) * a_k / (a_k @ a_k)
-        t = torch.tanh(a_k @ z + b_k)
-        log_determinant += torch.log(torch.abs(1 + u_hat @ a_k * (1 - t**2)))
-        z = z + u_hat * t
-    return z, log_determinant
 
 
 def bent_member(family, layer, seed):
@@ -50,97 +27,28 @@ def bent_member(family, layer, seed):
     return state | {"flow_u": 0.5 * u, "flow_a": a, "flow_b": b}
 
 
+def draws_of(family, layer, state, count, seed):
+    """Return `count` draws of weight and bias, stacked along the first axis."""
+    generator = torch.Generator().manual_seed(seed)
+    n = state["flow_a"].shape[1]
+    eps = torch.randn(count, n, generator=generator, dtype=torch.float64)
+    return vmap(lambda eps: family.sample(layer, state, Fixed([eps])))(eps)
+
+
+class Fixed:
+    """Returns draws made beforehand, in order."""
+
+    def __init__(self, draws):
+        self.draws = list(draws)
+
+    def normal(self, shape, like):
+        draw = self.draws.pop(0)
+        assert draw.shape == torch.Size(shape)
+        return draw
+
+
 def single(state):
     return {key: value.float() for key, value in state.items()}
-
-
-# The maps.
-
-
-@pytest.mark.parametrize("n", [1, 3, 30])
-def test_maps_are_those_of_the_paper(n):
-    u, a, b = maps(n)
-    ours, expected = PlanarFlow(u, a, b).forward(vector(n)), literal(u, a, b, vector(n))
-    torch.testing.assert_close(ours, expected)
-
-
-@pytest.mark.parametrize("n", [1, 3, 30])
-def test_log_determinant_is_that_of_the_jacobian(n):
-    flow, z = PlanarFlow(*maps(n)), vector(n)
-    jacobian = torch.autograd.functional.jacobian(lambda z: flow.forward(z)[0], z)
-    sign, expected = torch.linalg.slogdet(jacobian)
-    assert sign == 1
-    torch.testing.assert_close(flow.forward(z)[1], expected)
-
-
-@pytest.mark.parametrize("n, scale", [(1, 1.0), (3, 1.0), (30, 1.0), (30, 2.0)])
-def test_inverse_undoes_forward(n, scale):
-    flow, z = PlanarFlow(*maps(n, steps=16, scale=scale)), vector(n)
-    image, log_determinant = flow.forward(z)
-    back, same = flow.inverse(image)
-    torch.testing.assert_close(back, z, rtol=0, atol=1e-10)
-    torch.testing.assert_close(same, log_determinant, rtol=0, atol=1e-9)
-
-
-@pytest.mark.parametrize("slope", [1e-200, 1e-9, 1e-3, 0.5, 1.0, 3.0, 1e4])
-def test_scalar_root_solves_its_equation(slope):
-    for target in (0.0, 1e-12, 1e-3, 0.7, -2.0, 30.0, 1e3, -1e8):
-        x = scalar_root(target, slope)
-        value = (x - math.tanh(x)) + slope * math.tanh(x)
-        # For small x, x - tanh x has lost digits: it is x³/3, of numbers that are rounded to x.
-        assert abs(value - target) <= 1e-12 * abs(target) + 1e-15 * abs(x)
-    assert all(math.isnan(scalar_root(math.nan, slope)) for slope in (0.5, 2.0))
-
-
-def test_a_u_hat_stays_above_minus_one_for_extreme_parameters():
-    a = torch.ones(6, 4, dtype=torch.float64)
-    products = torch.tensor([-1e30, -500.0, -30.0, 0.0, 500.0, 1e30], dtype=torch.float64)
-    u = products[:, None] * a / 4
-    flow = PlanarFlow(u, a, torch.zeros(6, dtype=torch.float64))
-    assert (flow.slope > 0).all()
-    expected = torch.log1p(torch.exp(products[1:5].clamp_max(40))).maximum(products[1:5])
-    torch.testing.assert_close(flow.slope[1:5], expected)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("scale", [1e-12, 1e-3, 1.0, 1e3])
-def test_extreme_maps_stay_finite_with_their_gradients(dtype, scale):
-    u, a, b = (p.to(dtype).requires_grad_() for p in maps(8, scale=scale))
-    z = vector(8).to(dtype).requires_grad_()
-    flow = PlanarFlow(u, a, b)
-    for image, log_determinant in (flow.forward(z), flow.inverse(z), flow.forward(0 * z)):
-        total = image.sum() + log_determinant
-        for value in (total, *torch.autograd.grad(total, (u, a, b, z), retain_graph=True)):
-            assert torch.isfinite(value).all()
-
-
-@pytest.mark.parametrize("direction", ["forward", "inverse"])
-def test_gradients_are_those_of_finite_differences(direction):
-    def run(u, a, b, z):
-        return getattr(PlanarFlow(u, a, b), direction)(z)
-
-    inputs = [p.requires_grad_() for p in (*maps(4, steps=3), vector(4))]
-    assert torch.autograd.gradcheck(run, inputs)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("rows", ["cosine", "drawn"])
-def test_identity_u_makes_every_map_the_identity(dtype, rows):
-    z = vector(50).to(dtype)
-    a = cosine_rows(16, z) if rows == "cosine" else maps(50, 16)[1].to(dtype)
-    flow = PlanarFlow(identity_u(a), a, torch.ones(16, dtype=dtype))
-    image, log_determinant = flow.forward(z)
-    tight = {"rtol": 0, "atol": 100 * torch.finfo(dtype).eps}
-    torch.testing.assert_close(image, z, **tight)
-    torch.testing.assert_close(log_determinant, torch.zeros_like(log_determinant), **tight)
-
-
-@pytest.mark.parametrize("n", [1, 7, 40])
-def test_cosine_rows_have_unit_length_and_are_orthogonal(n):
-    rows = cosine_rows(16, vector(n))
-    torch.testing.assert_close(rows.square().sum(1), torch.ones(16, dtype=torch.float64))
-    k = min(16, n)
-    torch.testing.assert_close(rows[:k] @ rows[:k].T, torch.eye(k, dtype=torch.float64))
 
 
 # The density.
@@ -203,13 +111,14 @@ def test_gradient_of_the_density_is_that_of_finite_differences():
 def test_kl_agrees_with_brute_force(geometry):
     family, (layer, _) = Planar(steps=3), layer_and_input(geometry)
     q, p = bent_member(family, layer, 3), bent_member(family, layer, 6)
-    ours_from, brute_from = noise(1), noise(2)
-    ours = torch.stack([family.kl(layer, q, p, ours_from) for _ in range(800)])
-    brute = []
-    for _ in range(800):
-        draw = family.sample(layer, q, brute_from)
-        brute.append(family.log_density(layer, q, draw) - family.log_density(layer, p, draw))
-    brute = torch.stack(brute)
+    source = noise(1)
+    ours = torch.stack([family.kl(layer, q, p, source) for _ in range(400)])
+    draws = draws_of(family, layer, q, 4000, seed=2)
+    log_q, log_p = (
+        vmap(lambda draw, state=state: family.log_density(layer, state, draw))(draws)
+        for state in (q, p)
+    )
+    brute = log_q - log_p
     error = (ours.var() / len(ours) + brute.var() / len(brute)).sqrt()
     assert abs(ours.mean() - brute.mean()) < 4 * error
     assert ours.mean() > 0
@@ -270,8 +179,7 @@ def test_sigma_is_that_of_draws_where_the_maps_are_nearly_linear():
     family, layer = Planar(steps=STEPS), Layer.of("layer", nn.Linear(5, 3))
     q = bent_member(family, layer, 3)
     q |= {key: torch.full_like(q[key], math.log(0.01)) for key in q if "log_sigma" in key}
-    source = noise(5)
-    draws = torch.stack([family.sample(layer, q, source)["weight"] for _ in range(4000)])
+    draws = draws_of(family, layer, q, 4000, seed=5)["weight"]
     ratio = family.sigma(layer, q) / draws.std(0)
     assert (ratio - 1).abs().max() < 5 * (0.5 / len(draws)) ** 0.5
     error = (family.mean(layer, q)["weight"] - draws.mean(0)) / draws.std(0)
@@ -358,18 +266,6 @@ def test_bf16_autocast_leaves_the_flow_in_full_precision(geometry):
     torch.testing.assert_close(
         output.float(), family.forward(layer, q, x, noise(2)), rtol=0.05, atol=0.1
     )
-
-
-class Fixed:
-    """Returns draws made beforehand, in order."""
-
-    def __init__(self, draws):
-        self.draws = list(draws)
-
-    def normal(self, shape, like):
-        draw = self.draws.pop(0)
-        assert draw.shape == torch.Size(shape)
-        return draw
 
 
 @pytest.mark.parametrize("geometry", SOME)

@@ -28,6 +28,7 @@ class VariationalLayer(nn.Module):
         self.noise: Noise | None = None
         self.keeps_draws = False
         self.draw: State = {}
+        self.log_density: Tensor | None = None
         for key, value in state.items():
             self.register_parameter(key, nn.Parameter(channels_last(value.detach())))
 
@@ -41,7 +42,8 @@ class VariationalLayer(nn.Module):
         if self.noise is None:
             return self._plain(x, self.family.mean(self.layer, self.state))
         if self.keeps_draws:
-            self.draw = self.family.sample(self.layer, self.state, self.noise)
+            drawn = self.family.sample_with_log_density(self.layer, self.state, self.noise)
+            self.draw, self.log_density = drawn
             return self._plain(x, self.draw)
         return self.family.forward(self.layer, self.state, x, self.noise)
 
@@ -110,9 +112,9 @@ class VariationalNetwork(nn.Module):
         """
         costs = {}
         for module in self._layers:
-            layer, draw = module.layer, module.draw
-            log_q = self.family.log_density(layer, module.state, draw)
-            costs[layer.name] = log_q - self.family.log_density(layer, prior[layer.name], draw)
+            layer = module.layer
+            log_p = self.family.log_density(layer, prior[layer.name], module.draw)
+            costs[layer.name] = module.log_density - log_p
         return costs
 
     def state(self) -> NetworkState:

@@ -61,6 +61,15 @@ class Family(ABC):
         """
         raise TypeError(f"{type(self).__name__} has no density")
 
+    def sample_with_log_density(self, layer: Layer, q: State, noise: Noise) -> tuple[State, Tensor]:
+        """Return one draw from q and ln q of it in nats.
+
+        A family that knows the density of its own draws better than that of any weights
+        overrides this: a flow does, on the way forward.
+        """
+        drawn = self.sample(layer, q, noise)
+        return drawn, self.log_density(layer, q, drawn)
+
     @abstractmethod
     def mean(self, layer: Layer, q: State) -> State:
         """Return the plain weights of the posterior-mean network."""

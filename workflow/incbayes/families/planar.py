@@ -11,7 +11,11 @@ distribution along K directions; in all others q stays Gaussian.
 ln q of a draw of q itself is carried along. Under another member p, yesterday's posterior, a
 draw's density needs the inverse: one monotone equation in one unknown for every map, solved
 without gradients and differentiated implicitly. Hence the divergence by eq. (4) with one draw,
-ln q(w) - ln p(w): unbiased, and 0 for q = p at every draw.
+ln q(w) - ln p(w): unbiased, 0 for q = p at every draw, and below 0 at some draws otherwise.
+
+In float32 the inverse leaves 0.2 nats of error at n = 314,000 for maps that move weights by a
+few widths σ_0. Those of `as_published` move them by hundreds, and the weights as rounded have
+another z_0: there only the density that is carried along can be relied on.
 """
 
 import math
