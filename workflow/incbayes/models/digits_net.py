@@ -16,13 +16,13 @@ class DigitsNet:
         """Return the network for images [C, H, W] with `classes` outputs."""
         channels, height, width = shape
         return nn.Sequential(
-            nn.Conv2d(channels, 16, 3, padding=1),
+            nn.Conv2d(channels, 8, 3, padding=1),
             nn.MaxPool2d(2),
             nn.ReLU(),
-            nn.Conv2d(16, 32, 3, padding=1),
+            nn.Conv2d(8, 16, 3, padding=1),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(32 * (height // 2) * (width // 2), 64),
+            nn.Linear(16 * (height // 2) * (width // 2), 48),
             nn.ReLU(),
-            nn.Linear(64, classes),
+            nn.Linear(48, classes),
         )
