@@ -148,6 +148,43 @@ def test_killed_in_the_middle_of_a_stage_it_goes_on_to_the_same_bits(finished, t
     assert not checkpoint.exists()
 
 
+def test_priors_made_from_a_source_task_run_through_the_workflow(finished, tmp_path):
+    methods = {
+        "pretrained": {"family": "point", "prior": "pretrained"},
+        "laplace": {"family": "ffg", "prior": {"kind": "laplace", "fisher": "empirical"}},
+        "grid": {"family": "ffg", "prior": {"kind": "grid", "variances": [0.01, 0.1]}},
+        "transfer": {
+            "family": {"kind": "ffg", "initialisation": "wohlert2017"},
+            "prior": "transfer",
+            "objective": {"complexity": "monte_carlo", "draws": 2, "beta": "geometric"},
+        },
+    }
+    halves = TINY["experiments"]["digits"] | {
+        "parts": [1],
+        "partition": {"source_classes": 5},
+        "pretrain": {},
+        "methods": list(methods),
+    }
+    study = changed(study="halves", methods=methods, experiments={"halves": halves})
+    folder = tmp_path / "halves"
+    shutil.copytree(finished / "results/data", folder / "results/data")
+    done = run(folder, study)
+    assert done.returncode == 0, done.stdout
+    results = folder / "results/halves/halves"
+    prior = read_posterior(results / "pretrain/r0-1/posterior.safetensors").metadata
+    fitted = read_posterior(results / "laplace/T1/r0-1/t01/posterior.safetensors").metadata
+    for replicate in ("0", "1"):
+        source, target = prior["classes"][replicate], fitted["classes"][replicate]
+        assert sorted(source + target) == list(range(10))
+    chosen = json.loads((results / "grid/T1/r0-1/prior.json").read_text())["variances"]
+    for choice in chosen.values():
+        scores = {float(v): score for v, score in choice["validation_nll"].items()}
+        assert choice["variance"] == min(scores, key=scores.get)
+    records = pd.read_parquet(folder / "results/halves/metrics.parquet")
+    assert set(records.method) == set(methods)
+    assert planned(folder, study) == set()
+
+
 def test_a_foreign_parent_is_refused_by_name(finished, tmp_path):
     folder = tmp_path / "foreign"
     shutil.copytree(finished, folder)
