@@ -13,8 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from incbayes.families.base import Family
-from incbayes.families.ffg import SMALLEST_VARIANCE, FullyFactorisedGaussian
-from incbayes.families.gaussian import diagonal_kl, draw, gaussian_state, log_density
+from incbayes.families.ffg import FullyFactorisedGaussian
+from incbayes.families.gaussian import (
+    SMALLEST_VARIANCE,
+    diagonal_kl,
+    draw,
+    gaussian_state,
+    log_density,
+)
 from incbayes.layers import Layer, State
 from incbayes.noise import Noise
 from incbayes.options import option

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from incbayes.families.base import Family
 from incbayes.families.gaussian import (
-    SMALLEST_VARIANCE,  # noqa: F401
     diagonal_kl,
     draw,
     gaussian_state,
