@@ -43,16 +43,16 @@ rule fit_source:
         f"{LOGS}/fit_source/{{experiment}}/{{method}}.{{block}}.log",
     benchmark:
         f"{BENCHMARKS}/fit_source/{{experiment}}.{{method}}.{{block}}.tsv"
-    params:
-        block=described_block,
-        settings=settings_of_source_fit,
-        code=code_of("pretraining", settings_of_source_fit),
+    conda:
+        "../../envs/incbayes.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=720,
-    conda:
-        "../../envs/incbayes.yaml"
+    params:
+        block=described_block,
+        settings=settings_of_source_fit,
+        code=code_of("pretraining", settings_of_source_fit),
     script:
         "../scripts/pretrain.py"
 
