@@ -18,6 +18,7 @@ from incbayes.data.prepared import (
     open_split,
     pixel_statistics,
     prepare,
+    read_labels,
     validate,
 )
 from incbayes.data.raw import DataError, RawSplits
@@ -141,6 +142,21 @@ def test_preparing_again_gives_the_same_bytes(digits, tmp_path):
 def test_preparing_under_another_name_is_refused(tmp_path):
     with pytest.raises(DataError, match="'mnist' cannot be prepared from kind 'digits'"):
         prepare("mnist", {"kind": "digits"}, tmp_path, *[tmp_path / "x"] * 3)
+
+
+def test_labels_are_read_without_torch(digits):
+    path, checksums = digits / "train.safetensors", load_checksums(digits / "checksums.json")
+    sha256 = checksums["train"]["sha256"]
+    labels = read_labels(path, sha256)
+    assert labels.dtype == np.int64
+    np.testing.assert_array_equal(labels, open_split(path).labels.numpy())
+    with pytest.raises(DataError, match=f"{path}: sha256 is"):
+        read_labels(path, "0" * 64)
+    program = (
+        "import sys, incbayes.data.partition; from incbayes.data.prepared import read_labels;"
+        f"read_labels({str(path)!r}, {sha256!r}); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=LIBRARY)
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")

@@ -6,7 +6,7 @@ from cases import noise
 from torch import nn
 
 from incbayes.families import FAMILIES
-from incbayes.layers import Layer, layers_of, plain_weights
+from incbayes.layers import Layer, channels_last, layers_of, plain_weights
 from incbayes.models import MODELS
 from incbayes.networks import fresh_network, with_weights
 from incbayes.variational import VariationalNetwork
@@ -101,3 +101,16 @@ def test_a_layer_with_weights_that_is_neither_linear_nor_convolution_is_refused(
         layers_of(nn.Sequential(nn.BatchNorm2d(3)))
     with pytest.raises(TypeError, match="layer x: padding must be zeros"):
         Layer.of("x", nn.Conv2d(1, 1, 3, padding="same"))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_convolution_computes_channels_last(channels):
+    """Elementwise operations must not change it, also where one channel makes it ambiguous."""
+    layer = Layer.of("layer", nn.Conv2d(channels, 4, 3))
+    weight = channels_last(torch.randn(layer.weight_shape))
+    images = torch.randn(2, channels, 8, 8).contiguous(memory_format=torch.channels_last)
+    for x in (images, images.square(), images[[1, 0]]):
+        for w in (weight, weight.exp(), (2 * weight).exp()):
+            output = layer.apply(x, w, None)
+            assert output.stride() == (6 * 6 * 4, 1, 6 * 4, 4)
+            torch.testing.assert_close(output, nn.functional.conv2d(x.contiguous(), w.contiguous()))

@@ -264,6 +264,7 @@ def test_a_flipped_bit_is_named_where_torchvision_knows_the_sum(
         (idx_bytes(np.zeros(39)), "has 47 bytes instead of 48: truncated"),
         (b"\0\0\x08\x01\0\0\0\x29" + b"\0" * 40, r"declares dimensions \[41\] instead of \[40\]"),
     ],
+    ids=["compressed", "empty", "truncated", "another length"],  # a gzip holds the time
 )
 def test_what_is_wrong_with_an_idx_file_is_said(
     content, message, tmp_path, offline, small, monkeypatch

@@ -79,6 +79,7 @@ class Layer:
         """Return the layer's output for x [N, I] or [N, C, H, W] under the given weights."""
         if self.kind == "linear":
             return F.linear(x, weight, bias)
+        x = as_channels_last(x)
         return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
@@ -103,6 +104,16 @@ def channels_last(tensor: Tensor) -> Tensor:
     if tensor.dim() == 4:
         return tensor.clone(memory_format=torch.channels_last)
     return tensor.clone()
+
+
+def as_channels_last(x: Tensor) -> Tensor:
+    """Return images of one channel in strides that say channels last; others as they are.
+
+    With one channel both layouts are the same bytes, and elementwise operations forget which
+    was meant: a convolution would then compute in either, and its outputs could not be
+    combined without a copy.
+    """
+    return x.squeeze(1).unsqueeze(-1).movedim(-1, 1) if x.shape[1] == 1 else x
 
 
 def layers_of(network: nn.Module) -> list[Layer]:

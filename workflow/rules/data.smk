@@ -34,6 +34,7 @@ rule partition:
         f"{LOGS}/partition/{{experiment}}/T{{T}}/{{block}}.log",
     benchmark:
         f"{BENCHMARKS}/partition/{{experiment}}.T{{T}}.{{block}}.tsv"
+    priority: 1
     conda:
         "../../envs/incbayes.yaml"
     threads: 1

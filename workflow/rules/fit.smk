@@ -18,6 +18,8 @@ rule fit:
         f"{LOGS}/fit/{{experiment}}/{{method}}/T{{T}}/{{block}}/t{{t}}.log",
     benchmark:
         f"{BENCHMARKS}/fit/{{experiment}}.{{method}}.T{{T}}.{{block}}.t{{t}}.tsv"
+    # Before what only reads posteriors: of the chains, the longest says when the study ends.
+    priority: 1
     conda:
         "../../envs/incbayes.yaml"
     threads: 1

@@ -16,6 +16,7 @@ rule pretrain:
         f"{LOGS}/pretrain/{{experiment}}/{{block}}.log",
     benchmark:
         f"{BENCHMARKS}/pretrain/{{experiment}}.{{block}}.tsv"
+    priority: 1
     conda:
         "../../envs/incbayes.yaml"
     threads: 1
@@ -43,6 +44,7 @@ rule fit_source:
         f"{LOGS}/fit_source/{{experiment}}/{{method}}.{{block}}.log",
     benchmark:
         f"{BENCHMARKS}/fit_source/{{experiment}}.{{method}}.{{block}}.tsv"
+    priority: 1
     conda:
         "../../envs/incbayes.yaml"
     threads: 1
@@ -69,6 +71,7 @@ rule fisher:
         f"{LOGS}/fisher/{{experiment}}/{{block}}.{{fisher}}.log",
     benchmark:
         f"{BENCHMARKS}/fisher/{{experiment}}.{{block}}.{{fisher}}.tsv"
+    priority: 1
     conda:
         "../../envs/incbayes.yaml"
     threads: 1
@@ -95,6 +98,7 @@ rule choose_variance:
         f"{LOGS}/choose_variance/{{experiment}}/{{method}}.T{{T}}.{{block}}.log",
     benchmark:
         f"{BENCHMARKS}/choose_variance/{{experiment}}.{{method}}.T{{T}}.{{block}}.tsv"
+    priority: 1
     conda:
         "../../envs/incbayes.yaml"
     threads: 1

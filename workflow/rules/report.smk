@@ -31,7 +31,7 @@ rule figures:
         f"{BENCHMARKS}/figures/study.tsv"
     conda:
         "../../envs/incbayes.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=2000,
         runtime=30,

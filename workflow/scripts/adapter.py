@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import process  # noqa: F401  before torch, which the imports below load
+
 from incbayes.inference.stage import StageSettings
 from incbayes.jobs.request import BlockRequest, Machine, SourceFiles
 from incbayes.jobs.stage import StageOutputs

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from adapter import block_request, machine, source_files
+from process import job
 
 from incbayes.evaluate import Evaluation
-from incbayes.jobs.console import job
 from incbayes.jobs.selection import run_selection
 
 names = snakemake.wildcards
-with job(f"{names.experiment} {names.method} T{names.T} grid", snakemake.log[0]) as console:
+with job(snakemake, f"{names.experiment} {names.method} T{names.T} grid") as console:
     run_selection(
         block_request(snakemake, names.method, int(names.T)),
         source_files(snakemake),

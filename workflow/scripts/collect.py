@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from incbayes.collect import collect_records, write_records
-from incbayes.jobs.console import job
+from process import job
 
-with job("records", snakemake.log[0]):
+from incbayes.collect import collect_records, write_records
+
+with job(snakemake, "records"):
     records = collect_records(map(Path, snakemake.input.metrics))
     write_records(records, Path(snakemake.output.parquet), Path(snakemake.output.csv))

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from adapter import block_request, machine
+from process import job
 
 from incbayes.evaluate import Evaluation
-from incbayes.jobs.console import job
 from incbayes.jobs.evaluation import StageScores, run_evaluation
 
 names, parts = snakemake.wildcards, snakemake.params.parts
-with job(f"{names.experiment} {names.method} T{parts} scores", snakemake.log[0]) as console:
+with job(snakemake, f"{names.experiment} {names.method} T{parts} scores") as console:
     run_evaluation(
         block_request(snakemake, names.method, parts),
         Evaluation(**snakemake.params.evaluation),

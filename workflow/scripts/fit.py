@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from adapter import block_request, machine, source_files, stage_outputs
+from process import job
 
-from incbayes.jobs.console import job
 from incbayes.jobs.stage import Lineage, run_stage
 
 names = snakemake.wildcards
 title = f"{names.experiment} {names.method} T{names.T} {names.block} stage {int(names.t)}"
-with job(title, snakemake.log[0]) as console:
+with job(snakemake, title) as console:
     parent = Path(snakemake.input.parent) if snakemake.input.parent else None
     run_stage(
         block_request(snakemake, names.method, int(names.T)),

@@ -2,18 +2,19 @@
 
 from pathlib import Path
 
+from process import job
+
 from incbayes.data.partition import partition, write_partitions
-from incbayes.data.prepared import load_checksums, open_split
-from incbayes.jobs.console import job
+from incbayes.data.prepared import load_checksums, read_labels
 from incbayes.streams import numpy_stream
 
 experiment, number = snakemake.wildcards.experiment, int(snakemake.wildcards.T)
-with job(f"{experiment} parts T{number} {snakemake.wildcards.block}", snakemake.log[0]):
+with job(snakemake, f"{experiment} parts T{number} {snakemake.wildcards.block}"):
     checksums = load_checksums(Path(snakemake.input.checksums))
-    train = open_split(snakemake.input.train, checksums["train"]["sha256"])
+    labels = read_labels(snakemake.input.train, checksums["train"]["sha256"])
     cuts = {
         replicate: partition(
-            train.labels.numpy(),
+            labels,
             len(checksums["classes"]),
             parts=number,
             **snakemake.params.partition,

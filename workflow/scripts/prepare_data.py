@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from process import job
+
 from incbayes.data.prepared import prepare
-from incbayes.jobs.console import job
 
 dataset = snakemake.wildcards.dataset
-with job(f"data {dataset}", snakemake.log[0]):
+with job(snakemake, f"data {dataset}"):
     prepare(
         dataset,
         {"kind": dataset},

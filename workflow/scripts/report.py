@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+from process import job
+
 from incbayes.collect import read_records
 from incbayes.figures import FIGURES
 from incbayes.figures.figure import describe_figure
-from incbayes.jobs.console import job
 from incbayes.report.html import write_report
 from incbayes.report.provenance import collect_provenance, collect_timings
 
-with job("report", snakemake.log[0]):
+with job(snakemake, "report"):
     params, folder = snakemake.params, Path(snakemake.input.svg[0]).parent
     write_report(
         Path(snakemake.output[0]),

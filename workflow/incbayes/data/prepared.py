@@ -6,7 +6,8 @@ Knows the form of `{train,test}.safetensors` and `checksums.json`; nothing of ta
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,16 +155,8 @@ def open_split(path: Path | str, expected_sha256: str | None = None) -> Prepared
         DataError: the file is absent, damaged, of another kind, or not the expected one.
     """
     path = Path(path)
-    try:
-        if expected_sha256 is not None:
-            _verify(path, expected_sha256)
-        with safe_open(path, framework="pt") as file:
-            names = sorted(file.keys())
-            if names != ["images", "labels"]:
-                raise DataError(f"{path}: holds {names}, expected images and labels")
-            images, labels = file.get_tensor("images"), file.get_tensor("labels")
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: not a readable prepared split: {error}") from error
+    with _opened(path, expected_sha256, "pt") as file:
+        images, labels = file.get_tensor("images"), file.get_tensor("labels")
     forms = (str(images.dtype), images.ndim, str(labels.dtype), labels.shape)
     if forms != ("torch.uint8", 4, "torch.int64", images.shape[:1]):
         raise DataError(
@@ -171,6 +164,26 @@ def open_split(path: Path | str, expected_sha256: str | None = None) -> Prepared
             f"{list(labels.shape)}, expected torch.uint8 [N, C, H, W] and torch.int64 [N]"
         )
     return PreparedSplit(path, images, labels)
+
+
+def read_labels(path: Path | str, expected_sha256: str | None = None) -> np.ndarray:
+    """Return the labels of a prepared split, int64 [N]; needs no torch.
+
+    Args:
+        path: a file of `prepare`.
+        expected_sha256: as in `open_split`.
+
+    Raises:
+        DataError: as in `open_split`.
+    """
+    path = Path(path)
+    with _opened(path, expected_sha256, "np") as file:
+        labels = file.get_tensor("labels")
+    if labels.dtype != np.int64 or labels.ndim != 1:
+        raise DataError(
+            f"{path}: labels are {labels.dtype} {list(labels.shape)}, expected int64 [N]"
+        )
+    return labels
 
 
 def load_checksums(path: Path | str) -> dict[str, Any]:
@@ -197,6 +210,21 @@ def _write_split(path: Path | str, images: np.ndarray, labels: np.ndarray) -> di
     with atomic_write(path) as partial:
         save_file(tensors, partial)
         return {"sha256": sha256_file(partial), "images": len(images)}
+
+
+@contextmanager
+def _opened(path: Path, expected_sha256: str | None, framework: str) -> Iterator[Any]:
+    """Yield the open safetensors file of a split, checked to be one."""
+    try:
+        if expected_sha256 is not None:
+            _verify(path, expected_sha256)
+        with safe_open(path, framework=framework) as file:
+            names = sorted(file.keys())
+            if names != ["images", "labels"]:
+                raise DataError(f"{path}: holds {names}, expected images and labels")
+            yield file
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: not a readable prepared split: {error}") from error
 
 
 def _verify(path: Path, expected: str) -> None:

@@ -161,6 +161,14 @@ def describe_figure(name: str, folder: Path) -> FigureFile:
     )
 
 
+def load_drawing() -> None:
+    """Import all that `write_figure` will, for processes forked from this one."""
+    from incbayes.figures import selection, style  # noqa: F401
+
+    for name in FIGURES:
+        FIGURES[name]
+
+
 def write_figure(name: str, frames: Frames, context: FigureContext, folder: Path) -> FigureFile:
     """Draw the figure `name` and write it as svg, png, pdf and csv into `folder`.
 

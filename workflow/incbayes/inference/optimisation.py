@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from incbayes.errors import UserError
 from incbayes.inference.adam import Adam
@@ -169,7 +169,7 @@ class Optimisation:
         self.adam.clear_gradients()
         loss.backward()
         gradients = [p.grad for p in self.adam.parameters if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
+        norm = torch.stack(torch._foreach_norm(gradients)).norm()
         if not torch.isfinite(loss + norm):
             self._report_divergence(loss, norm)
         self.sums += torch.stack([nll.detach().double() * self.batches / count, norm.double()])

@@ -1,0 +1,118 @@
+"""What the benchmarks here share: networks to time, and the blocks of pages that they write."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from incbayes.families import FAMILIES
+from incbayes.inference.optimisation import Optimisation, Part
+from incbayes.inference.training import Training
+from incbayes.layers import layers_of, plain_weights
+from incbayes.networks import fresh_network, variational
+from incbayes.noise import GeneratorNoise
+from incbayes.objective import Objective
+from incbayes.priors import PRIORS
+from incbayes.priors.base import Source, Start
+from incbayes.streams import torch_stream
+
+SHAPES = {"lenet5": (1, 28, 28), "conv3fc3": (3, 32, 32), "digits_net": (1, 8, 8)}
+"""Images [C, H, W] of the data set that each model is for."""
+CLASSES = 10
+UNTIMED = 2
+"""Steps of a round that are not timed: the first, which allocates, and the last of an epoch."""
+
+Spec = Mapping[str, Any]
+
+
+def random_part(model: str, images: int) -> Part:
+    """Return noise in the shape of the model's images, [N, C, H, W]."""
+    generator = torch_stream(0, "images")
+    pixels = torch.randn(images, *SHAPES[model], generator=generator)
+    return Part(pixels, torch.randint(CLASSES, (images,), generator=generator))
+
+
+class Contestant:
+    """A family's network on one model, and what its steps have cost so far."""
+
+    def __init__(self, spec: Spec, model: str, training: Training):
+        """Start the network as stage 1 of a study would, under the default prior."""
+        family, self.spec, self.training = FAMILIES.build(spec), spec, training
+        network = fresh_network({"kind": model}, SHAPES[model], CLASSES, 0)
+        layers, fresh = layers_of(network), plain_weights(network)
+        noise = GeneratorNoise(torch_stream(0, "start"))
+        start: Start = PRIORS.build({"kind": "normal"}).start(
+            family, layers, fresh, Source(), noise
+        )
+        self.prior = start.prior
+        self.network = variational({"kind": model}, SHAPES[model], CLASSES, family, start.state)
+        self.seconds: list[float] = []
+
+    def run(self, part: Part) -> None:
+        """Train for an epoch and note what each of its steps took."""
+        ends: list[float] = []
+        stream = lambda *names, device="cpu": torch_stream(0, *names, device=device)  # noqa: E731
+        optimisation = Optimisation(
+            self.network, self.prior, part, self.training, Objective(kl_scale=1.0), stream
+        )
+        optimisation.run(lambda _: ends.append(time.perf_counter()))
+        self.seconds += [b - a for a, b in zip(ends[:-2], ends[1:-1], strict=True)]
+
+    def parameters(self) -> int:
+        """Return the number of variational parameters."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def kept_bytes(self, images: Tensor) -> int:
+        """Return the bytes, beside the parameters, that a step keeps for its backward pass."""
+        known = {p.untyped_storage().data_ptr() for p in self.network.parameters()}
+        storages: dict[int, torch.UntypedStorage] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+            return tensor
+
+        noise = GeneratorNoise(torch_stream(0, "noise"))
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            bf16 = self.training.precision == "bf16"
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                logits = self.network(images, noise)
+            divergences = self.network.kl(self.prior, noise)
+        kept = sum(storages[pointer].nbytes() for pointer in storages if pointer not in known)
+        del logits, divergences
+        return kept
+
+
+def training_of(batch_size: int, precision: str = "fp32") -> Training:
+    """Return the settings of one epoch of training, those of the papers' studies."""
+    return Training(
+        epochs=1,
+        batch_size=batch_size,
+        learning_rate=1e-3,
+        log_sigma_rate=10.0,
+        schedule="constant",
+        plateau=None,
+        precision=precision,
+    )
+
+
+def machine() -> str:
+    """Return what a table says of where it was measured."""
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} {'thread' if threads == 1 else 'threads'}, torch {torch.__version__}"
+
+
+def write_block(page: Path, name: str, text: str) -> None:
+    """Put `text` between the marks `<!-- name -->` and `<!-- /name -->` of a page.
+
+    Raises:
+        SystemExit: the page lacks the marks.
+    """
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise SystemExit(f"{page}: needs the lines {begin} and {end} around what is written")
+    page.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}", encoding="utf-8")
