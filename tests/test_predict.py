@@ -12,7 +12,7 @@ from incbayes.networks import fresh_network
 from incbayes.predict import Predictor
 
 SPEC, SHAPE, CLASSES = {"kind": "mlp", "widths": [6]}, (1, 3, 3), 4
-EVALUATION = Evaluation(50, 7, None, 1.0, 5)
+EVALUATION = Evaluation(50, 7, None, 1.0, 5, "fp32")
 
 
 def posterior(family, sigma):
@@ -28,8 +28,8 @@ def posterior(family, sigma):
     }
 
 
-def predictor(family, batch_size=7):
-    return Predictor(SPEC, SHAPE, CLASSES, family, torch.device("cpu"), batch_size)
+def predictor(family, batch_size=7, precision="fp32"):
+    return Predictor(SPEC, SHAPE, CLASSES, family, torch.device("cpu"), batch_size, precision)
 
 
 def images(count=30):
@@ -45,6 +45,21 @@ def test_the_size_of_a_batch_changes_nothing(name):
         for size in (4, 100)
     )
     torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_low_precision_predicts_nearly_the_same(name):
+    family = FAMILIES[name]()
+    q = posterior(family, 0.3)
+    exact, rounded = (
+        predictor(family, precision=precision).predictive(
+            q, images(), 20, torch.Generator().manual_seed(3)
+        )
+        for precision in ("fp32", "bf16")
+    )
+    difference = (exact - rounded).abs().max()
+    assert 0 < difference < 0.01  # as the study's schema says
+    torch.testing.assert_close(rounded.sum(-1), torch.ones(30, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("name", BAYESIAN)

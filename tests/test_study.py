@@ -55,6 +55,7 @@ def test_defaults_are_filled_in():
     assert study["evaluation"] == {
         "samples": 100,
         "batch_size": 1000,
+        "precision": "fp32",
         "part_images": 1000,
         "test_images": "all",
         "calibration_bins": 15,

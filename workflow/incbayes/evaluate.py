@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ class Evaluation:
         part_images: the first so many images of every part are scored; None for all.
         test_images: share of the test set that is scored, the first images of each; 1 is all.
         calibration_bins: bins of the calibration error and the reliability diagram.
+        precision: of the networks that predict, `fp32` or `bf16`.
     """
 
     samples: int
@@ -34,6 +35,7 @@ class Evaluation:
     part_images: int | None
     test_images: float
     calibration_bins: int
+    precision: Literal["fp32", "bf16"]
 
 
 def predictions(

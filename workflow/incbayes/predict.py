@@ -1,7 +1,7 @@
 """Predictive distributions of a posterior: Monte Carlo over weights, and the posterior mean."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ class Predictor:
         family: Family,
         device: torch.device,
         batch_size: int,
+        precision: Literal["fp32", "bf16"] = "fp32",
     ):
         """Build one plain network; every draw is copied into it.
 
@@ -34,8 +35,10 @@ class Predictor:
             family: of the posteriors.
             device: to compute on.
             batch_size: images at a time, which bounds the memory.
+            precision: of weights, images and products; draws and probabilities are exact.
         """
-        network = fresh_network(model, shape, classes, 0).to(device).eval()
+        self.dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+        network = fresh_network(model, shape, classes, 0).to(device, self.dtype).eval()
         self.network = network.to(memory_format=torch.channels_last)
         self.layers = layers_of(self.network)
         self.family, self.device, self.batch_size = family, device, batch_size
@@ -79,6 +82,6 @@ class Predictor:
 
     @torch.inference_mode()
     def _probabilities(self, network: nn.Module, images: Tensor) -> Tensor:
-        return torch.cat(
-            [network(batch).softmax(-1).double() for batch in images.split(self.batch_size)]
-        )
+        batches = images.split(self.batch_size)
+        logits = torch.cat([network(batch.to(self.dtype)) for batch in batches])
+        return logits.float().softmax(-1).double()

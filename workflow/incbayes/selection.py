@@ -82,7 +82,8 @@ def choose_variance(
     stream = names.stream(replicate)
     training, validation = validation_cut(part, prior.validation_fraction, stream("validation cut"))
     device = part.images.device
-    predictor = Predictor(settings.model, shape, classes, family, device, evaluation.batch_size)
+    batch_size, precision = evaluation.batch_size, evaluation.precision
+    predictor = Predictor(settings.model, shape, classes, family, device, batch_size, precision)
     scores: dict[float, float] = {}
     for variance in prior.variances:
         candidate = replace(source, variance=variance)

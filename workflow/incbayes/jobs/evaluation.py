@@ -90,7 +90,13 @@ class _Scoring:
         classes = len(posterior.metadata["classes"][str(self.replicate)])
         family = FAMILIES.build(settings.family)
         predictor = Predictor(
-            settings.model, self.shape, classes, family, self.device, self.evaluation.batch_size
+            settings.model,
+            self.shape,
+            classes,
+            family,
+            self.device,
+            self.evaluation.batch_size,
+            self.evaluation.precision,
         )
         stream = self.request.names(self.t).stream(self.replicate)
         generator = stream("prediction", device=self.device)
