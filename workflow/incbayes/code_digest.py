@@ -15,6 +15,7 @@ PACKAGE = "incbayes"
 ROOT = Path(__file__).parent
 
 
+@cache
 def code_digest(*modules: str) -> str:
     """Return the digest of `modules` and of every module of the library that they import.
 

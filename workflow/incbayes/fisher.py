@@ -74,7 +74,7 @@ class _Recorder:
     def __init__(self, network: nn.Module):
         self.network = network
         self.layers = {name: Layer.of(name, m) for name, m in weighted_modules(network)}
-        self.inputs: dict[str, Tensor] = {}
+        self.inputs: dict[str, Tensor] = {}  # of a Linear squared, of a Conv2d as patches
         self.outputs: dict[str, Tensor] = {}
         self.squares: dict[str, State] = {
             name: {key: torch.zeros_like(value) for key, value in module.named_parameters()}
@@ -87,7 +87,8 @@ class _Recorder:
 
     def _hook(self, name: str):
         def record(module: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
-            self.inputs[name], self.outputs[name] = args[0].detach(), output
+            self.inputs[name] = _prepared(self.layers[name], args[0].detach())
+            self.outputs[name] = output
 
         return record
 
@@ -111,28 +112,39 @@ class _Recorder:
                 self.squares[name][key] += value
 
 
-def _squared_gradients(layer: Layer, x: Tensor, gradient: Tensor, weights: Tensor) -> State:
-    """Return Σ_n weights_n · (per-example gradient)² of a layer's weight and bias.
+def _prepared(layer: Layer, x: Tensor) -> Tensor:
+    """Return what the squared gradients of every label take from a layer's input.
 
     Args:
         layer: the layer.
         x: its input, [N, I] or [N, C, H, W].
+
+    Returns:
+        x² [N, I], or the patches [N, groups, (C / groups)·kH·kW, positions].
+    """
+    if layer.kind == "linear":
+        return x.square()
+    patches = F.unfold(x, layer.weight_shape[2:], layer.dilation, layer.padding, layer.stride)
+    return patches.unflatten(1, (layer.groups, -1))  # channels lead: groups are contiguous
+
+
+def _squared_gradients(layer: Layer, prepared: Tensor, gradient: Tensor, weights: Tensor) -> State:
+    """Return Σ_n weights_n · (per-example gradient)² of a layer's weight and bias.
+
+    Args:
+        layer: the layer.
+        prepared: of its input, from `_prepared`.
         gradient: of its output, [N, O] or [N, O, H', W'].
         weights: [N].
     """
     if layer.kind == "linear":
         weighted = gradient.square() * weights[:, None]
-        squares = {"weight": weighted.T @ x.square()}
+        squares = {"weight": weighted.T @ prepared}
         return squares | ({"bias": weighted.sum(0)} if layer.has_bias else {})
-    groups, outputs = layer.groups, layer.weight_shape[0]
-    patches = F.unfold(
-        x, layer.weight_shape[2:], layer.dilation, layer.padding, layer.stride
-    )  # [N, C·kH·kW, positions]; channels lead, so that groups are contiguous
-    patches = patches.unflatten(1, (groups, -1))
-    flat = gradient.flatten(2).unflatten(1, (groups, outputs // groups))
-    per_example = torch.einsum("ngol,ngil->ngoi", flat, patches)
-    weight = torch.einsum("ngoi,n->goi", per_example.square(), weights)
-    squares = {"weight": weight.reshape(layer.weight_shape)}
+    flat = gradient.flatten(2).unflatten(1, (layer.groups, -1))
+    per_example = flat @ prepared.mT  # [N, groups, O / groups, I·kH·kW]
+    weight = (per_example.square_().flatten(1).T @ weights).view(layer.weight_shape)
+    squares = {"weight": weight}
     if layer.has_bias:
         squares["bias"] = weights @ flat.sum(-1).flatten(1).square()
     return squares

@@ -1,0 +1,139 @@
+"""The predictive mean over draws of the weights: images per second beside a naive loop.
+
+    python benchmarks/prediction.py --write docs/performance.md
+    python benchmarks/prediction.py --samples 100 --images 10000
+
+Time is linear in draws and images; the defaults use fewer than an evaluation's 100 and 10,000.
+The naive loops keep S tables of probabilities and average at the end. All take turns in one run
+and the fastest counts; take the ratios. Peak memory is that of a process of its own, above what
+it had before it started.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from common import CLASSES, SHAPES, Contestant, machine, random_part, training_of, write_block
+from torch import Tensor
+
+from incbayes.families import FAMILIES
+from incbayes.layers import layers_of
+from incbayes.networks import fresh_network, with_weights
+from incbayes.noise import GeneratorNoise
+from incbayes.predict import Predictor
+
+FAMILY = "ffg"
+Way = Callable[[Tensor, int], Tensor]
+
+
+def ways(model: str, batch: int) -> dict[str, Way]:
+    """Return every way to compute probabilities [N, K] from images and a number of draws."""
+    network = Contestant({"kind": FAMILY}, model, training_of(batch)).network
+    family, state = FAMILIES.build({"kind": FAMILY}), network.state()
+    noise = GeneratorNoise(torch.Generator().manual_seed(0))
+    plain = fresh_network({"kind": model}, SHAPES[model], CLASSES, 0).eval()
+
+    @torch.no_grad()
+    def stochastic(images: Tensor, samples: int) -> Tensor:
+        passes = [
+            torch.cat([network(x, noise).softmax(-1) for x in images.split(batch)])
+            for _ in range(samples)
+        ]
+        return torch.stack(passes).mean(0)
+
+    @torch.no_grad()
+    def drawn(images: Tensor, samples: int) -> Tensor:
+        passes = []
+        for _ in range(samples):
+            weights = {
+                layer.name: family.sample(layer, state[layer.name], noise)
+                for layer in layers_of(plain)
+            }
+            net = with_weights(plain, weights)
+            passes.append(torch.cat([net(x).softmax(-1) for x in images.split(batch)]))
+        return torch.stack(passes).mean(0)
+
+    def product(precision: str) -> Way:
+        predictor = Predictor(
+            {"kind": model}, SHAPES[model], CLASSES, family, torch.device("cpu"), batch, precision
+        )
+        return lambda images, samples: predictor.predictive(state, images, samples, noise.generator)
+
+    return {
+        "naive loop of the training network's passes": stochastic,
+        "naive loop of a plain network with drawn weights": drawn,
+        "incbayes, fp32": product("fp32"),
+        "incbayes, bf16": product("bf16"),
+    }
+
+
+def _peak(model: str, name: str, images: int, samples: int, batch: int, answer) -> None:
+    torch.set_num_threads(1)
+    way, pictures = ways(model, batch)[name], random_part(model, images).images
+    way(pictures[:batch], 2)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    way(pictures, samples)
+    answer.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def peak_memory(model: str, name: str, images: int, samples: int, batch: int) -> float:
+    """Return the MiB by which the peak grew beyond that of one minibatch and two draws."""
+    spawned = multiprocessing.get_context("spawn")
+    answer = spawned.Queue()
+    worker = spawned.Process(target=_peak, args=(model, name, images, samples, batch, answer))
+    worker.start()
+    grown = answer.get()
+    worker.join()
+    return grown
+
+
+def table(model: str, images: int, samples: int, batch: int, rounds: int) -> str:
+    """Return the speed of every way as a multiple of the loop over plain networks."""
+    running, pictures = ways(model, batch), random_part(model, images).images
+    seconds = dict.fromkeys(running, float("inf"))
+    for _ in range(rounds):
+        for name, way in running.items():
+            start = time.perf_counter()
+            way(pictures, samples)
+            seconds[name] = min(seconds[name], time.perf_counter() - start)
+    base = seconds["naive loop of a plain network with drawn weights"]
+    lines = [
+        f"{model} under `{FAMILY}`, {images} images, {samples} draws, {batch} images at a time:",
+        "",
+        "| predictive mean by | speed | images × draws a second | memory beyond one minibatch |",
+        "|---|---|---|---|",
+    ]
+    for name, taken in seconds.items():
+        grown = peak_memory(model, name, images, samples, batch)
+        rate = images * samples / taken
+        lines.append(f"| {name} | ×{base / taken:.2f} | {rate:.0f} | {grown:.0f} MiB |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure, print, and write where that is asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", nargs="+", choices=SHAPES, default=["lenet5"])
+    parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--samples", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="page to put the tables into")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    sections = [f"{machine()}.\n"]
+    for model in chosen.models:
+        sections.append(table(model, chosen.images, chosen.samples, chosen.batch, chosen.rounds))
+        print(sections[-1], flush=True)
+    if chosen.write:
+        write_block(chosen.write, "prediction", "\n".join(sections))
+
+
+if __name__ == "__main__":
+    main()
