@@ -20,7 +20,7 @@ from matplotlib.text import Text
 from scipy import stats
 
 from incbayes.collect import collect_calibration, collect_records, collect_training
-from incbayes.figures import FIGURES, style
+from incbayes.figures import FIGURES, kl_and_width, style
 from incbayes.figures.figure import Frames, context_of, describe_figure, write_figure
 from incbayes.figures.intervals import mean_interval
 from incbayes.figures.scales import bar_floor, choose_scale, view_limits
@@ -368,3 +368,9 @@ def test_figures_need_no_torch_and_their_names_nothing():
         assert "torch" not in sys.modules
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_layers_stand_in_the_order_of_their_numbers():
+    names = ["3", "10", "1", kl_and_width.WHOLE, "body.2", "body.10"]
+    ordered = [kl_and_width.WHOLE, "1", "3", "10", "body.2", "body.10"]
+    assert kl_and_width._in_order(names + names) == ordered

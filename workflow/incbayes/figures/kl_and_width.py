@@ -4,6 +4,7 @@ Draws the largest T of each experiment; methods without a width (point) have no 
 """
 
 import re
+from collections.abc import Iterable
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
         reason = "No method of this study has a posterior with a width: there is no KL to show."
         return style.nothing(context, TITLE, reason), data
     experiments = experiments_in(data, context)
-    layers = {e: list(dict.fromkeys(data[data["experiment"] == e]["layer"])) for e in experiments}
+    layers = {e: _in_order(data[data["experiment"] == e]["layer"]) for e in experiments}
     heights = [style.even_grid(len(layers[e]), COLUMNS)[0] * 3.5 + 0.4 for e in experiments]
     legend = [style.method_handle(method, context) for method in methods_in(data, context)]
     page = style.page(context, TITLE, sum(heights), legend=legend)
@@ -62,6 +63,16 @@ def _data(training: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
     data = mean_interval(long, BY)
     data.insert(2, "label", data["method"].map(context.methods))
     return data
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Return each name once: the whole network, then the layers, by the numbers in their names."""
+
+    def key(name: str) -> tuple:
+        pieces = re.split(r"(\d+)", name)
+        return name != WHOLE, [(0, int(p)) if p.isdigit() else (1, p) for p in pieces if p]
+
+    return sorted(set(names), key=key)
 
 
 def _draw_experiment(
