@@ -25,7 +25,7 @@ def _signed(function: type[torch.autograd.Function]) -> type[torch.autograd.Func
 
 @_signed
 class _Perturbation(torch.autograd.Function):
-    """mean + sqrt(variance)·ε and its gradient, in half the passes over memory of plain ops.
+    """mean + sqrt(variance)·ε and its gradient, in fewer passes over memory than plain ops.
 
     The second output is ε / (2·sqrt(variance)), the slope in the variance.
     """
@@ -51,7 +51,7 @@ class _Perturbation(torch.autograd.Function):
 
 @_signed
 class _DiagonalKL(torch.autograd.Function):
-    """KL between diagonal Gaussians and its gradient in q, in a third of the passes of plain ops.
+    """KL between diagonal Gaussians and its gradient in q, in fewer passes than plain ops.
 
     The further outputs are that gradient, in the mean and in the log-width.
     """
