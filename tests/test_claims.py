@@ -11,9 +11,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
-from incbayes.claims import CLAIM_TESTS, paired
+from incbayes.claims import CLAIM_TESTS, VERDICTS, paired
 from incbayes.claims.examined import Comparison, Examined, group_name
-from incbayes.claims.ledger import VERDICTS, correct, judge, write_ledger
+from incbayes.claims.ledger import correct, judge, write_ledger
 from incbayes.collect import RECORD_COLUMNS
 
 MARGIN = {"margin": 0.01, "reason": "known"}

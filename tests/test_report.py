@@ -13,7 +13,8 @@ import pytest
 from made_studies import Shape, made_claims, made_context, made_frames, made_study
 from scipy import stats
 
-from incbayes.claims.ledger import VERDICTS, judge, write_ledger
+from incbayes.claims import VERDICTS
+from incbayes.claims.ledger import judge, write_ledger
 from incbayes.collect import CollectError
 from incbayes.figures import FIGURES
 from incbayes.figures.figure import write_figure
@@ -246,7 +247,7 @@ def test_a_claim_in_words_and_numbers(tmp_path):
     assert behind["reported"] == [{"value": "98.50", "label": "FFG, T\xa0=\xa03, KL\xa0×\xa00.1"}]
     assert near["claimed"] == "claimed: between \u22122.00 and +2.00 (two standard errors)"
     assert near["effects"][0]["difference"].endswith("minus 97.00")
-    assert near["measured"] == "Accuracy (%) on Digits 0 in parts"
+    assert near["measured"] == "Accuracy (%), Digits 0 in parts"
     assert near["source"] == "A paper (2018) & its <i>appendix</i>"
     assert surer["effects"][0]["interval"].endswith("] nats")
     assert "after part 1, on part 01" in early["effects"][0]["difference"]
@@ -331,6 +332,7 @@ def test_tables_of_one_replicate_one_method_and_a_new_metric():
 def test_numbers_have_a_true_minus():
     assert tables.number(-0.126, 2, signed=True) == "\u22120.13"
     assert tables.number(0.126, 2, signed=True) == "+0.13"
+    assert tables.number(-0.001, 2) == "0.00" and tables.number(-0.001, 2, signed=True) == "+0.00"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The registry of claim tests: what a claim may say of the groups that it compares."""
+"""The registry of claim tests, what a claim may say of its groups; and the names of verdicts."""
 
 from incbayes.registry import Registry
 
@@ -13,3 +13,5 @@ CLAIM_TESTS = Registry(
         "not_greater": "incbayes.claims.margin:NotGreater",
     },
 )
+
+VERDICTS = ("supported", "contradicted", "inconclusive", "not run")

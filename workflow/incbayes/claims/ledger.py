@@ -15,13 +15,12 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
+from incbayes.claims import VERDICTS
 from incbayes.claims.examined import Claim, Examined, Group, Values, examine, group_name
 from incbayes.claims.paired import MOST, replicates_needed
 from incbayes.files import atomic_write, write_json
 
-SUPPORTED, CONTRADICTED = "supported", "contradicted"
-INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
-VERDICTS = (SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN)
+SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = VERDICTS
 
 WORDS = ("paper", "place", "sentence", "metric", "relation", "level", "figure")
 """Keys of a claim that its entry repeats."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from incbayes.claims import VERDICTS
 from incbayes.figures.figure import FigureContext
 from incbayes.report.tables import METRICS, Metric, number
 
-VERDICTS = ("supported", "contradicted", "inconclusive", "not run")
 NBSP = "\N{NO-BREAK SPACE}"
 UNITS = {"accuracy": "points", "ece": "points", "nll": "nats"}
 """Of differences; a metric that is not here has none."""
@@ -69,7 +69,7 @@ def ledger_row(entry: Entry, context: FigureContext) -> dict[str, Any]:
 def _measured(entry: Entry, metric: Metric, context: FigureContext) -> str:
     """Return the metric, and the experiment where there is one only."""
     first, *others = _experiments(entry["groups"])
-    return metric.heading if others else f"{metric.heading} on {context.experiments[first]}"
+    return metric.heading if others else f"{metric.heading}, {context.experiments[first]}"
 
 
 def _effect(
