@@ -13,6 +13,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/fit.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -25,3 +26,4 @@ rule all:
         f"{RESULTS}/report.html",
         f"{RESULTS}/metrics.parquet",
         f"{RESULTS}/metrics.csv",
+        LEDGER,

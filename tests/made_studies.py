@@ -123,6 +123,70 @@ def made_context(shape: Shape) -> FigureContext:
     )
 
 
+def made_claims(shape: Shape) -> dict:
+    """Return claims on the first experiment, in the form of `study.claims_of`.
+
+    With three methods, T = 1, 3 and four replicates every verdict occurs on the numbers of
+    `made_frames`; a study of one method gets one claim.
+    """
+    first, better, worse = (
+        {
+            "experiment": "e0", "method": f"m{place}", "T": shape.parts[-1], "t": shape.parts[-1],
+            "predictor": "predictive", "split": "test", "reported": None,
+            "kl_scale": None if _is_point(shape, place) else shape.kl_scale,
+        }
+        for place in range(3)
+    )  # fmt: skip
+    claim = {
+        "paper": "A paper (2018) & its <i>appendix</i>",
+        "place": "§3, Figure 1",
+        "metric": "accuracy",
+        "level": 0.05,
+        "figure": "accuracy_by_parts",
+    }
+    within = {"kind": "equivalent", "margin": 0.02, "reason": "two standard errors"}
+    greater, less = {"kind": "greater", "by": 0.0}, {"kind": "less", "by": 0.0}
+    known = claim | {
+        "sentence": "A method reaches 97 %.",
+        "relation": within,
+        "groups": [first if shape.methods == 1 else better, {"constant": 0.97}],
+        "place": None,
+    }
+    if shape.methods == 1:
+        return {"near_known": known}
+    return {
+        "near_known": known,
+        "falls_behind": claim
+        | {
+            "sentence": "When data arrive in parts, fine-tuning falls behind the other methods.",
+            "relation": less,
+            "groups": [first, better | {"reported": 0.985}, worse],
+        },
+        "surer": claim
+        | {
+            "sentence": "Fine-tuning predicts better than FFG.",
+            "metric": "nll",
+            "relation": less,
+            "groups": [first, better],
+            "figure": "stages",
+        },
+        "early": claim
+        | {
+            "sentence": "After the first part FFG is ahead on it.",
+            "metric": "brier",
+            "relation": greater,
+            "groups": [group | {"t": 1, "split": "part_01"} for group in (better, worse)],
+            "figure": None,
+        },
+        "absent": claim
+        | {
+            "sentence": "In six parts nothing changes.",
+            "relation": within,
+            "groups": [better | {"T": 6, "t": 6}, better],
+        },
+    }
+
+
 def made_frames(shape: Shape, seed: int = 0) -> Frames:
     """Return records, training and calibration of every stage of the study."""
     rng = np.random.default_rng(seed)

@@ -26,6 +26,16 @@ TINY: dict[str, Any] = {
         }
     },
     "methods": {"ft": {"family": "point"}, "ffg": {"family": "ffg"}},
+    "claims": {
+        "alike": {
+            "sentence": "Both methods are as accurate in two parts.",
+            "relation": {"kind": "equivalent", "margin": 0.5, "reason": "all but chance"},
+            "groups": [
+                {"experiment": "digits", "method": "ffg", "T": 2},
+                {"experiment": "digits", "method": "ft", "T": 2},
+            ],
+        }
+    },
 }
 """A study of a few seconds, for tests to change and to run."""
 

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_studies import Shape, made_context, made_frames, made_study
+from made_studies import Shape, made_claims, made_context, made_frames, made_study
 from scipy import stats
 
+from incbayes.claims import VERDICTS
+from incbayes.claims.ledger import judge, write_ledger
 from incbayes.collect import CollectError
 from incbayes.figures import FIGURES
 from incbayes.figures.figure import write_figure
-from incbayes.report import html, methods, provenance, tables
+from incbayes.report import html, ledger, methods, provenance, tables
 
 FULL = Shape(methods=3, experiments=1, parts=(1, 3), replicates=4, layers=1)
 REDUCED = Shape(methods=1, experiments=1, parts=(1,), replicates=1, reduced=True, points_only=True)
@@ -59,7 +61,10 @@ TIMINGS = pd.DataFrame(
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """Return the page of a full and of a reduced study, with their figures beside them."""
+    """Return the pages of a full and of a reduced study, with their figures beside them.
+
+    Both have a ledger; `plain` is the full one without.
+    """
     pages = {}
     for name, shape in (("full", FULL), ("reduced", REDUCED)):
         folder = tmp_path_factory.mktemp(name)
@@ -67,11 +72,20 @@ def pages(tmp_path_factory):
         figures = [write_figure(f, frames, context, folder / "figures") for f in FIGURES]
         pages[name] = folder / "report.html"
         arguments = (frames.records, figures, TIMINGS, made_provenance(shape))
+        html.write_report(folder / "plain.html", made_study(shape), *arguments)
+        arguments = (*arguments, made_ledger(shape, folder))
         html.write_report(pages[name], made_study(shape), *arguments)
         again = folder / "again.html"
         html.write_report(again, made_study(shape), *arguments)
         assert again.read_bytes() == pages[name].read_bytes()
-    return pages
+    return pages | {"plain": pages["full"].with_name("plain.html")}
+
+
+def made_ledger(shape: Shape, folder: Path) -> ledger.Ledger:
+    """Return the ledger of the made claims, through its files."""
+    files = folder / "claims.json", folder / "claims.csv"
+    write_ledger(judge(made_claims(shape), made_frames(shape).records, shape.reduced), *files)
+    return ledger.read_ledger(*files)
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +198,70 @@ def test_the_page_of_a_reduced_budget_says_so(pages):
     assert "Tempered" not in page
 
 
+def test_the_page_opens_with_the_ledger(pages):
+    page = pages["full"].read_text(encoding="utf-8")
+    assert page.index('id="claims"') < page.index('id="about"')
+    assert "5 claims: 1 supported, 1 contradicted, 2 inconclusive, 1 not run." in page
+    for name, claim in made_claims(FULL).items():
+        assert f'id="claim-{name}"' in page and claim["sentence"] in page
+    for verdict in VERDICTS:
+        assert f">{verdict}</span>" in page
+    assert "A paper (2018) &amp; its &lt;i&gt;appendix&lt;/i&gt;, §3, Figure 1" in page
+    assert '<a href="#stages">' in page and "6 replicates would decide it" in page
+    assert "no accuracy of e0 m1 T=6 t=6 among the records" in page
+    assert "reduced budget" not in page
+
+
+def test_a_ledger_of_a_reduced_budget_says_so_on_the_page(pages):
+    page = pages["reduced"].read_text(encoding="utf-8")
+    assert "1 claim: 1 not run." in page
+    assert "None of them was judged on the full study" in page
+    assert page.count("<small>reduced budget: quick</small>") == 1
+
+
+def test_without_claims_the_page_is_the_same_but_for_the_ledger(pages):
+    page = pages["full"].read_text(encoding="utf-8")
+    section = re.compile(r'<section id="claims".*?</section>\n\n', re.DOTALL)
+    without = section.sub("", page).replace(
+        '<li><a href="#claims">Claims and their verdicts</a></li>\n', ""
+    )
+    assert without == pages["plain"].read_text(encoding="utf-8")
+    assert "laims" not in re.sub("<style>.*</style>", "", without, flags=re.DOTALL)
+
+
+def test_a_claim_in_words_and_numbers(tmp_path):
+    context = made_context(FULL)
+    rows = [ledger.ledger_row(e, context) for e in made_ledger(FULL, tmp_path).entries]
+    near, behind, surer, early, absent = rows
+    records = made_frames(FULL).records
+    difference = values(records, "m0", 3, "accuracy") - values(records, "m2", 3, "accuracy")
+    low, high = stats.ttest_1samp(difference, 0).confidence_interval()
+    number = tables.number
+    assert behind["effects"][1] == {
+        "value": number(100 * difference.mean(), 2, True),
+        "interval": f"[{number(100 * low, 2, True)}, {number(100 * high, 2, True)}] points",
+        "difference": "Fine-tuning, T\xa0=\xa03 minus CFG, T\xa0=\xa03, KL\xa0×\xa00.1",
+        "n": 4,
+    }
+    assert behind["claimed"] == "claimed: below 0"
+    assert behind["reported"] == [{"value": "98.50", "label": "FFG, T\xa0=\xa03, KL\xa0×\xa00.1"}]
+    assert near["claimed"] == "claimed: between \u22122.00 and +2.00 (two standard errors)"
+    assert near["effects"][0]["difference"].endswith("minus 97.00")
+    assert near["measured"] == "Accuracy (%), Digits 0 in parts"
+    assert near["source"] == "A paper (2018) & its <i>appendix</i>"
+    assert surer["effects"][0]["interval"].endswith("] nats")
+    assert "after part 1, on part 01" in early["effects"][0]["difference"]
+    assert absent["effects"] == [] and absent["figure"] == "accuracy_by_parts"
+
+
+def test_groups_of_two_experiments_are_named_with_them():
+    context = made_context(Shape(methods=2, experiments=2))
+    group = made_claims(FULL)["near_known"]["groups"][0]
+    labels = ledger.labels([group, group | {"experiment": "e1"}], tables.METRICS["nll"], context)
+    assert labels[0].startswith("Digits 0 in parts, FFG, T")
+    assert labels[1].startswith("Digits 1 in parts, pretrained on the others, FFG")
+
+
 def values(records: pd.DataFrame, method: str, parts: int, metric: str) -> np.ndarray:
     """Return the values over replicates of the first experiment, by hand."""
     chosen = records.query(
@@ -254,6 +332,7 @@ def test_tables_of_one_replicate_one_method_and_a_new_metric():
 def test_numbers_have_a_true_minus():
     assert tables.number(-0.126, 2, signed=True) == "\u22120.13"
     assert tables.number(0.126, 2, signed=True) == "+0.13"
+    assert tables.number(-0.001, 2) == "0.00" and tables.number(-0.001, 2, signed=True) == "+0.00"
 
 
 @pytest.mark.parametrize(

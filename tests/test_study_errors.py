@@ -22,7 +22,7 @@ def refusal(raw):
 BAD = [
     # Unknown keys, with the nearest spelling.
     ("replicate", 3, "replicate: unknown key (did you mean 'replicates'?); allowed: study, title"),
-    ("claims", [], "claims: unknown key"),
+    ("claim", {}, "claim: unknown key (did you mean 'claims'?); allowed: study, title"),
     ("training.epoch", 3, "training.epoch: unknown key (did you mean 'epochs'?); allowed: epochs"),
     ("objective.klscale", 1, "objective.klscale: unknown key (did you mean 'kl_scale'?)"),
     ("evaluation.sample", 1, "evaluation.sample: unknown key (did you mean 'samples'?)"),

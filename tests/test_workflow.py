@@ -16,6 +16,8 @@ from running import TINY, command, environment, planned, run
 from incbayes.files import sha256_file
 from incbayes.posterior import read_posterior, verify_chain
 
+METHODS = ("ft", "ffg")
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
@@ -73,6 +75,28 @@ def test_replicates_differ_and_volatile_things_stay_out_of_artifacts(finished):
     for volatile in ("host", "seconds", "started", "device"):
         assert volatile in json.loads(described)
         assert f'"{volatile}"'.encode() not in (chain / "posterior.safetensors").read_bytes()
+
+
+def test_the_ledger_is_that_of_the_records(finished):
+    results = finished / "results/tiny"
+    (entry,) = json.loads((results / "claims.json").read_text())
+    records = pd.read_parquet(results / "metrics.parquet").query(
+        "metric == 'accuracy' and T == 2 and t == 2 and split == 'test' "
+        "and predictor == 'predictive'"
+    )
+    ft, ffg = (records.query("method == @name").set_index("replicate")["value"] for name in METHODS)
+    evidence = entry["comparisons"][0]["evidence"]
+    assert evidence["n"] == 2
+    assert evidence["effect"] == pytest.approx((ffg - ft).mean(), abs=1e-12)
+    assert (entry["claim"], entry["budget"], entry["reduced"]) == ("alike", "full", False)
+    assert pd.read_csv(results / "claims.csv")["verdict"].tolist() == [entry["verdict"]]
+    assert 'id="claim-alike"' in (results / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_changed_claim_is_judged_again_and_nothing_else_is_done(finished):
+    jobs = planned(finished, changed(claims__alike__level=0.1))
+    assert jobs == {"all", "claims", "report"}
+    assert planned(finished, changed(claims={})) == {"all", "report"}
 
 
 def test_a_rerun_with_nothing_changed_does_nothing(finished):
@@ -165,7 +189,7 @@ def test_priors_made_from_a_source_task_run_through_the_workflow(finished, tmp_p
         "pretrain": {},
         "methods": list(methods),
     }
-    study = changed(study="halves", methods=methods, experiments={"halves": halves})
+    study = changed(study="halves", methods=methods, experiments={"halves": halves}, claims={})
     folder = tmp_path / "halves"
     shutil.copytree(finished / "results/data", folder / "results/data")
     done = run(folder, study)
@@ -206,6 +230,7 @@ def test_a_foreign_parent_is_refused_by_name(finished, tmp_path):
         (changed(methods__ffg__family="fgg"), "methods.ffg.family"),
         (changed(experiments__digits__parts=[1, 5000]), "experiments.digits.parts"),
         (changed(trainning={"epochs": 2}), "trainning"),
+        (changed(claims__alike__metric="acuracy"), "claims.alike.metric"),
     ],
 )
 def test_a_bad_study_ends_in_one_line_before_anything_runs(study, message, tmp_path):

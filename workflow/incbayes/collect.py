@@ -15,6 +15,7 @@ import pandas as pd
 
 from incbayes.errors import UserError
 from incbayes.files import atomic_write
+from incbayes.metrics import BOUNDS
 
 
 class CollectError(UserError, ValueError):
@@ -51,8 +52,6 @@ TRAINING_OPTIONAL = re.compile(r"(kl|sigma_ratio)(/.+)?|gradient_norm|learning_r
 RECORD_KEY = [column for column in RECORD_COLUMNS if column not in ("value", "budget", "family")]
 RECORD_ORDER = ["experiment", "method", "T", "t", "replicate", "split", "predictor", "metric"]
 PREDICTORS = ("predictive", "mean")
-BOUNDS = {"accuracy": (0.0, 1.0), "ece": (0.0, 1.0), "brier": (0.0, 2.0), "nll": (0.0, np.inf)}
-"""What a metric can be; an accuracy of 98 is a percentage in the wrong place."""
 
 
 def collect_records(paths: Iterable[Path]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ HEADINGS = {
     "pixel scaling": "Pixel scalings",
     "family": "Families",
     "prior": "Priors",
+    "relation": "Relations",
 }
 TYPE_WORDS = {
     "integer": "whole number",
@@ -79,6 +80,14 @@ budgets:
   quick:                        # chosen by `--config budget=quick`
     replicates: 1
     training: {epochs: 2}
+
+claims:
+  parts_cost_nothing:
+    sentence: In five parts FFG is as accurate as on all data at once.
+    relation: {kind: equivalent, margin: 0.02, reason: seven of the 360 test images}
+    groups:
+      - {experiment: digits, method: ffg, T: 5}
+      - {experiment: digits, method: ffg, T: 1}
 ```
 
 ## How it is read
@@ -89,8 +98,8 @@ budgets:
   experiment's, and that over the study's.
 - A budget is merged into the study key by key; lists, and kinds of another name, are replaced
   whole. What runs under a budget lies under `results/STUDY-BUDGET`.
-- Names (of studies, experiments, methods and budgets) are made of lower-case letters, digits
-  and `_`, a letter first. NAME below stands for one of yours.
+- Names (of studies, experiments, methods, claims and budgets) are made of lower-case letters,
+  digits and `_`, a letter first. NAME below stands for one of yours.
 """
 
 
@@ -132,6 +141,7 @@ def _rows(path: str, node: Node) -> Iterator[list[str]]:
         yield _row(here, child, key in node.get("required", []))
         if "properties" in child and not child.get("x-partial"):
             yield from _rows(here, child)
+        yield from _rows(f"{here}[]", child.get("items", {}))
 
 
 def _row(path: str, node: Node, required: bool) -> list[str]:
@@ -171,16 +181,20 @@ def _limits(node: Node) -> str:
     if "minLength" in node or "minProperties" in node:
         words.append("not empty")
     if "items" in node:
-        words.append(f"at least {node['minItems']} entry" if "minItems" in node else "")
+        words.append(_least(node["minItems"]) if "minItems" in node else "")
         item = _limits(node["items"])
         words.append(f"each {_type(node['items'])}{f' ({item})' if item else ''}")
         words.append("none twice" if node.get("uniqueItems") else "")
     return ", ".join(word for word in words if word)
 
 
+def _least(entries: int) -> str:
+    return f"at least {entries} {'entry' if entries == 1 else 'entries'}"
+
+
 def _kind_nodes(schema: Node) -> Iterator[Node]:
     """Yield the nodes of data sets, models, … in the order in which a study names them."""
-    for key in ("experiments", "methods"):
+    for key in ("experiments", "methods", "claims"):
         for node in schema["properties"][key]["additionalProperties"]["properties"].values():
             if "x-noun" in node:
                 yield node

@@ -17,7 +17,8 @@ def option(default: Any, description: str, **limits: float) -> Any:
     """Return a dataclass field with a description and JSON-schema limits.
 
     Args:
-        default: the default value; a list is copied for every instance.
+        default: the default value; a list is copied for every instance. `dataclasses.MISSING`
+            makes the option required.
         description: one sentence for the schema and `docs/config.md`.
         limits: any of `minimum`, `exclusiveMinimum`, `maximum`, `exclusiveMaximum`,
             `minItems`; for a list the numeric ones hold for its items.

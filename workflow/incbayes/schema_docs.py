@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from incbayes.claims import CLAIM_TESTS
 from incbayes.config_page import config_page
 from incbayes.data import DATASETS, PIXELS
 from incbayes.families import FAMILIES
@@ -26,6 +27,7 @@ REGISTRIES = {
     "pixels": PIXELS,
     "family": FAMILIES,
     "prior": PRIORS,
+    "relation": CLAIM_TESTS,
 }
 """Registries by the key of a study that names one of their entries."""
 

@@ -13,13 +13,15 @@ from incbayes.registry import nearest
 from incbayes.schema_words import UNQUOTED
 from incbayes.study_checks import check_meaning
 from incbayes.study_file import KeyPath, StudyError, read_yaml, shown
-from incbayes.study_schema import check, expand, fill, study_schema
+from incbayes.study_schema import check, expand, fill, kind_constraints, study_schema
 
 __all__ = [
     "StudyError",
     "block_replicates",
     "blocks",
+    "claims_of",
     "evaluation_settings",
+    "kl_scale",
     "method_settings",
     "pretrain_training",
     "read_yaml",
@@ -29,6 +31,9 @@ __all__ = [
 FULL = "full"
 FIXED = ("study", "budget", "budgets")
 """Keys that no budget overrides."""
+
+FIGURE_OF = {"accuracy": "accuracy_by_parts", "nll": "stages", "ece": "reliability"}
+"""The figure that shows a metric, and with it a claim on that metric."""
 
 DEEPEST = 16
 BLOCK = re.compile(r"r(\d+)-(\d+)", re.ASCII)
@@ -112,6 +117,32 @@ def pretrain_training(study: Study, experiment: str) -> dict[str, Any]:
     return _settings("training", [study, chosen, chosen["pretrain"]])
 
 
+def kl_scale(study: Study, experiment: str, method: str) -> float | None:
+    """Return the factor on the KL of a method in an experiment; None where it has no KL.
+
+    Raises:
+        StudyError: there is no such experiment or method.
+    """
+    settings = method_settings(study, experiment, method)
+    bayesian = kind_constraints("family", settings["family"]["kind"])["bayesian"]
+    return float(settings["objective"]["kl_scale"]) if bayesian else None
+
+
+def claims_of(study: Study) -> dict[str, dict[str, Any]]:
+    """Return the claims of a study by name, ready to be tested.
+
+    Every group has its stage `t` as a number and the `kl_scale` of its method, and a constant
+    is `{constant: number}`.
+
+    Args:
+        study: a study in normal form.
+    """
+    return {
+        name: claim | {"groups": [_group(study, group) for group in claim["groups"]]}
+        for name, claim in study["claims"].items()
+    }
+
+
 def blocks(study: Study) -> list[str]:
     """Return the names of the blocks, e.g. `r0-2` and `r3-4`; the last may be shorter."""
     total, size = study["replicates"], study["replicates_per_block"]
@@ -131,6 +162,13 @@ def block_replicates(block: str) -> range:
     return range(first, last + 1)
 
 
+def _group(study: Study, group: dict[str, Any] | float) -> dict[str, Any]:
+    if not isinstance(group, dict):
+        return {"constant": group}
+    stage = {"t": group["t"] or group["T"]}
+    return group | stage | {"kl_scale": kl_scale(study, group["experiment"], group["method"])}
+
+
 def _complete(written: Study) -> Study:
     schema = study_schema()
     study = expand(written, schema)
@@ -141,6 +179,8 @@ def _complete(written: Study) -> Study:
     for name, experiment in study["experiments"].items():
         experiment.setdefault("title", name)
         experiment.setdefault("methods", list(study["methods"]))
+    for claim in study.get("claims", {}).values():
+        claim.setdefault("figure", FIGURE_OF.get(claim.get("metric", "accuracy")))
     study = fill(study, schema)
     check_meaning(study)
     return study

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from incbayes.claim_checks import check_claims
 from incbayes.registry import nearest
 from incbayes.study_file import KeyPath, StudyError, shown
 from incbayes.study_schema import kind_constraints, kind_names
@@ -32,6 +33,7 @@ def check_meaning(study: Study) -> None:
         for check in EXPERIMENT_CHECKS:
             check(path, experiment)
         _check_methods(path, experiment, study["methods"])
+    check_claims(study)
 
 
 def _check_prior_suits_family(study: Study, name: str) -> None:

@@ -10,6 +10,7 @@ sys.path.insert(0, str(LIBRARY))
 search = [str(LIBRARY), os.environ.get("PYTHONPATH")]
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, search)))
 
+from incbayes.claims import CLAIM_TESTS
 from incbayes.code_digest import code_digest
 from incbayes.data import DATASETS, PIXELS
 from incbayes.families import FAMILIES
@@ -22,6 +23,7 @@ from incbayes.study import (
     StudyError,
     block_replicates,
     blocks,
+    claims_of,
     evaluation_settings,
     method_settings,
     pretrain_training,
@@ -56,8 +58,9 @@ EXPERIMENTS, METHODS = STUDY["experiments"], STUDY["methods"]
 # get through params, so that Snakemake sees it change. Captions read it too.
 config.update(STUDY)
 
-# What figures and report show of the study; where jobs ran they learn from the run records.
+# What the report shows of the study, where jobs ran it learns from the run records; and figures.
 STUDY_SHOWN = {key: value for key, value in STUDY.items() if key not in ("machine", "data_root")}
+STUDY_DRAWN = {key: value for key, value in STUDY_SHOWN.items() if key != "claims"}
 
 RESULTS = f"results/{STUDY['study_id']}"
 DATA = "results/data/{dataset}"
@@ -65,6 +68,7 @@ PARTS = f"{RESULTS}/{{experiment}}/parts/T{{T}}/{{block}}.safetensors"
 PRETRAIN = f"{RESULTS}/{{experiment}}/pretrain/{{block}}"
 CHAIN = f"{RESULTS}/{{experiment}}/{{method}}/T{{T}}/{{block}}"
 STAGE = f"{CHAIN}/t{{t}}"
+LEDGER = [f"{RESULTS}/claims.json", f"{RESULTS}/claims.csv"] if STUDY["claims"] else []
 LOGS, BENCHMARKS = f"{RESULTS}/logs", f"{RESULTS}/benchmarks"
 PART_COUNTS = sorted({T for described in EXPERIMENTS.values() for T in described["parts"]})
 

@@ -36,7 +36,7 @@ rule figures:
         mem_mb=2000,
         runtime=30,
     params:
-        study=STUDY_SHOWN,
+        study=STUDY_DRAWN,
         figures={name: code_digest(FIGURES.module(name)) for name in FIGURES},
     script:
         "../scripts/figures.py"
@@ -47,6 +47,7 @@ rule report:
         records=FIGURE_DATA["records"],
         svg=rules.figures.output.svg,
         other=rules.figures.output.other,
+        ledger=LEDGER,
         posteriors=chain_files(f"{STAGE}/posterior.safetensors"),
     output:
         report(

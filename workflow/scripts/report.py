@@ -8,10 +8,12 @@ from incbayes.collect import read_records
 from incbayes.figures import FIGURES
 from incbayes.figures.figure import describe_figure
 from incbayes.report.html import write_report
+from incbayes.report.ledger import read_ledger
 from incbayes.report.provenance import collect_provenance, collect_timings
 
 with job(snakemake, "report"):
     params, folder = snakemake.params, Path(snakemake.input.svg[0]).parent
+    ledger = getattr(snakemake.input, "ledger", None)
     write_report(
         Path(snakemake.output[0]),
         params.study,
@@ -24,4 +26,5 @@ with job(snakemake, "report"):
             map(Path, snakemake.input.posteriors),
             Path(snakemake.scriptdir),
         ),
+        read_ledger(*map(Path, ledger)) if ledger else None,
     )

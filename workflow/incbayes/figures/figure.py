@@ -79,15 +79,13 @@ class FigureContext:
 
 def context_of(study: Mapping[str, Any]) -> FigureContext:
     """Return the context of a study in its resolved form."""
-    from incbayes.study import method_settings
-    from incbayes.study_schema import kind_constraints
+    from incbayes.study import kl_scale
 
-    scales = {}
-    for experiment, description in study["experiments"].items():
-        for method in description["methods"]:
-            settings = method_settings(study, experiment, method)
-            if kind_constraints("family", settings["family"]["kind"])["bayesian"]:
-                scales[experiment, method] = float(settings["objective"]["kl_scale"])
+    scales = {
+        (experiment, method): kl_scale(study, experiment, method)
+        for experiment, description in study["experiments"].items()
+        for method in description["methods"]
+    }
     return FigureContext(
         study=study["study_id"],
         title=study["title"],
@@ -95,7 +93,7 @@ def context_of(study: Mapping[str, Any]) -> FigureContext:
         experiments={name: e["title"] for name, e in study["experiments"].items()},
         budget=study["budget"],
         reduced=study["reduced"],
-        kl_scales=scales,
+        kl_scales={chain: scale for chain, scale in scales.items() if scale is not None},
     )
 
 

@@ -21,6 +21,7 @@ from markupsafe import Markup
 from incbayes.figures.figure import FigureContext, FigureFile, context_of
 from incbayes.files import atomic_write
 from incbayes.report import tables
+from incbayes.report.ledger import Ledger, ledger_row, verdict_counts
 from incbayes.report.methods import describe_experiment, describe_method, overrides
 from incbayes.report.provenance import rule_costs, stage_costs
 from incbayes.report.tables import Table
@@ -35,6 +36,7 @@ def write_report(
     figures: Sequence[FigureFile],
     timings: pd.DataFrame,
     provenance: Mapping[str, Any],
+    ledger: Ledger | None = None,
 ) -> None:
     """Write the report of a study as one self-contained HTML page.
 
@@ -45,11 +47,13 @@ def write_report(
         figures: in the order of the page; the first stands above the tables.
         timings: as `provenance.collect_timings` returns them.
         provenance: as `provenance.collect_provenance` returns it.
+        ledger: of the study's claims, which the page opens with; None for a study without claims.
     """
     context = context_of(study)
     page = _template().render(
         study=study,
         style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+        ledger=_ledger(ledger, figures, context) if ledger else None,
         figures=[_figure(figure, out.parent) for figure in figures],
         results=_results(records, context),
         budgets=_budgets(records, context),
@@ -92,6 +96,19 @@ def _figure(figure: FigureFile, folder: Path) -> dict[str, Any]:
             for path in (figure.csv, figure.pdf, figure.png, figure.svg)
         ],
     }
+
+
+def _ledger(
+    ledger: Ledger, figures: Sequence[FigureFile], context: FigureContext
+) -> dict[str, Any]:
+    """Return the ledger for the template; a figure is linked to where the page shows it."""
+    # The first figure opens the results; each other one has a section of its own name.
+    places = {f.name: f.name if place else "results" for place, f in enumerate(figures)}
+    titles = {figure.name: figure.title for figure in figures}
+    rows = [ledger_row(entry, context) for entry in ledger.entries]
+    for row in rows:
+        row["figure"] = titles.get(row["figure"]) and (places[row["figure"]], titles[row["figure"]])
+    return {"rows": rows, "counts": verdict_counts(ledger), "source": _csv_uri(ledger.csv)}
 
 
 def _results(records: pd.DataFrame, context: FigureContext) -> list[dict[str, Any]]:

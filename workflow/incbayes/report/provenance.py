@@ -24,6 +24,7 @@ PACKAGES = (
     "torchvision",
     "numpy",
     "scipy",
+    "statsmodels",
     "pandas",
     "scikit-learn",
     "safetensors",

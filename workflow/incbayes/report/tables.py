@@ -141,8 +141,9 @@ def parts_table(comparison: pd.DataFrame, experiment: str, context: FigureContex
 
 
 def number(value: float, decimals: int, signed: bool = False) -> str:
-    """Return a number as text with a true minus sign."""
-    text = f"{value:{'+' if signed else ''}.{decimals}f}"
+    """Return a number as text with a true minus sign, and without one where it rounds to 0."""
+    rounded = round(value, decimals) + 0.0
+    text = f"{rounded:{'+' if signed else ''}.{decimals}f}"
     return text.replace("-", MINUS)
 
 

@@ -1,0 +1,102 @@
+"""Claims in a study: what is filled in, and which are refused, each in one line."""
+
+import pytest
+from small_study import changed
+from test_study_errors import refusal
+
+from incbayes.study import claims_of, resolve_study
+
+FT, FFG = ({"experiment": "plain", "method": name, "T": 5} for name in ("ft", "ffg"))
+CLAIM = {"sentence": "A sentence.", "relation": "greater", "groups": [FFG, FT]}
+
+
+def study(*changes):
+    """Return the small study with one claim, and further changes."""
+    return changed(("claims", {"good": CLAIM | {"groups": [dict(FFG), dict(FT)]}}), *changes)
+
+
+def test_a_claim_is_completed():
+    resolved = resolve_study(study(("claims.good.groups[1]", 0.5)))
+    claim = resolved["claims"]["good"]
+    assert claim["relation"] == {"kind": "greater", "by": 0.0}
+    assert (claim["metric"], claim["level"], claim["figure"]) == (
+        "accuracy", 0.05, "accuracy_by_parts",
+    )  # fmt: skip
+    assert claims_of(resolved)["good"]["groups"] == [
+        {
+            "experiment": "plain", "method": "ffg", "T": 5, "t": 5, "predictor": "predictive",
+            "split": "test", "reported": None, "kl_scale": 1.0,
+        },
+        {"constant": 0.5},
+    ]  # fmt: skip
+
+
+def test_the_figure_follows_the_metric_and_the_scale_of_the_kl_the_method():
+    changes = [("claims.good.metric", "nll"), ("methods.ffg.objective", {"kl_scale": 0.1})]
+    claims = claims_of(resolve_study(study(*changes)))
+    assert claims["good"]["figure"] == "stages"
+    assert [group["kl_scale"] for group in claims["good"]["groups"]] == [0.1, None]
+    assert resolve_study(study(("claims.good.metric", "brier")))["claims"]["good"]["figure"] is None
+
+
+def test_a_study_without_claims_has_none():
+    assert resolve_study(changed())["claims"] == {}
+
+
+GROUP = "claims.good.groups[0]"
+EQUIVALENT = {"kind": "equivalent", "margin": 0.01, "reason": "small"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("claims", [], "claims: found []; allowed: a mapping"),
+        ("claims.Good", CLAIM, "claims.Good: not a name; allowed: text (lower-case"),
+        ("claims.good.metrik", "nll", "claims.good.metrik: unknown key (did you mean 'metric'?)"),
+        ("claims.good.metric", "acuracy", "claims.good.metric: unknown metric 'acuracy' (did you"),
+        ("claims.good.figure", "stage", "claims.good.figure: unknown figure 'stage' (did you me"),
+        ("claims.good.level", 0, "claims.good.level: found 0; allowed: a number greater than 0"),
+        ("claims.good.sentence", "", "claims.good.sentence: found ''; allowed: text (one line"),
+        ("claims.good.relation", "graeter", "claims.good.relation: unknown relation 'graeter' (d"),
+        (
+            "claims.good.relation",
+            "equivalent",
+            "claims.good.relation.margin: missing; allowed: a nu",
+        ),
+        (
+            "claims.good.relation",
+            {"kind": "equivalent", "margin": 0.01},
+            "claims.good.relation.reason: missing; allowed: text",
+        ),
+        (
+            "claims.good.relation",
+            EQUIVALENT | {"margin": 0},
+            "claims.good.relation.margin: found 0; allowed: a number greater than 0",
+        ),
+        ("claims.good.groups", [FFG], "claims.good.groups: found [a mapping]; allowed: a list (2"),
+        ("claims.good.groups", [FFG, FFG], "claims.good.groups[1]: a mapping is given twice"),
+        ("claims.good.groups", [0.5, FFG], "claims.good.groups[0]: found 0.5; one group may be a"),
+        ("claims.good.groups", [FFG, 0.5, 0.6], "claims.good.groups[2]: found 0.6; one group may"),
+        ("claims.good.groups", [FFG, 96.9], "claims.good.groups[1]: found 96.9; accuracy is a nu"),
+        ("claims.good.groups", [FFG, "ft"], "claims.good.groups[1]: found 'ft' (text); allowed:"),
+        (f"{GROUP}.experiment", "plane", f"{GROUP}.experiment: unknown experiment 'plane' (did y"),
+        (f"{GROUP}.method", "fgf", f"{GROUP}.method: plain does not run 'fgf' (did you mean 'ffg"),
+        (
+            f"{GROUP}.method",
+            "ffg_grid",
+            f"{GROUP}.method: plain does not run 'ffg_grid'; plain runs",
+        ),
+        (f"{GROUP}.T", 3, f"{GROUP}.T: found 3; allowed: 1, 5, the parts of plain"),
+        (f"{GROUP}.t", 6, f"{GROUP}.t: found 6; allowed: 1 to T = 5"),
+        (f"{GROUP}.stage", 6, f"{GROUP}.stage: unknown key; allowed: experiment, method, T, t"),
+        (f"{GROUP}.split", "train", f"{GROUP}.split: found 'train'; allowed: test, and part_01"),
+        (f"{GROUP}.split", "part_06", f"{GROUP}.split: found 'part_06'; allowed: test, and part"),
+        (f"{GROUP}.split", "part_001", f"{GROUP}.split: found 'part_001'; allowed: test"),
+        (f"{GROUP}.predictor", "median", f"{GROUP}.predictor: found 'median' (did you mean 'mean"),
+        ("claims.good.groups[1].predictor", "mean", "groups[1].predictor: found 'mean'; ft has no"),
+        (f"{GROUP}.reported", 98, f"{GROUP}.reported: found 98.0; accuracy is a number from 0 t"),
+        ("budgets.quick.experiments.plain.parts", [1], f"{GROUP}.T: found 5; allowed: 1, the"),
+    ],
+)
+def test_a_bad_claim_is_refused_in_one_line(path, value, expected):
+    assert expected in refusal(study((path, value)))

@@ -1,0 +1,79 @@
+"""What a claim test provides: which groups are compared, and where a claim puts the difference.
+
+It knows paired differences; it does not know records, studies or other claims.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from incbayes.claims import paired
+
+Region = tuple[float, float]
+"""Where a difference lies, `(low, high)`, in the metric's unit; an open end is infinite."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the replicates say of one comparison of two groups.
+
+    Attributes:
+        n: number of replicates.
+        effect: mean of the first group minus the second, in the metric's unit.
+        deviation: sample standard deviation of the differences.
+        low: lower end of the two-sided 95 % Student-t interval of the effect; None where all
+            differences are equal.
+        high: its upper end.
+        standardised: effect / deviation, Cohen's d_z; None where all differences are equal.
+        p_support: p-value against the hypothesis that the difference lies outside the region.
+        p_contradiction: p-value against the hypothesis that it lies inside.
+    """
+
+    n: int
+    effect: float
+    deviation: float
+    low: float | None
+    high: float | None
+    standardised: float | None
+    p_support: float
+    p_contradiction: float
+
+
+class ClaimTest(ABC):
+    """A relation that a claim states between its groups.
+
+    A claim of several comparisons says that all of them hold.
+    """
+
+    def pairs(self, groups: int) -> list[tuple[int, int]]:
+        """Return the positions of the groups to compare: the first with each of the others."""
+        return [(0, other) for other in range(1, groups)]
+
+    @abstractmethod
+    def region(self) -> Region:
+        """Return where the claim says that the difference of a pair lies."""
+
+    def evidence(self, differences: np.ndarray) -> Evidence:
+        """Return what paired differences say of the claim.
+
+        Equal differences show an effect and nothing of its error, so that both p-values are 1.
+
+        Args:
+            differences: [replicates], at least two, in the metric's unit.
+        """
+        n, effect = len(differences), float(differences.mean())
+        if not paired.has_spread(differences):
+            return Evidence(n, effect, 0.0, None, None, None, 1.0, 1.0)
+        low, high = paired.interval(differences)
+        deviation = float(differences.std(ddof=1))
+        return Evidence(
+            n=n,
+            effect=effect,
+            deviation=deviation,
+            low=low,
+            high=high,
+            standardised=effect / deviation,
+            p_support=paired.p_inside(differences, *self.region()),
+            p_contradiction=paired.p_outside(differences, *self.region()),
+        )
