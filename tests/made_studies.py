@@ -22,7 +22,7 @@ LABELS = (
     "Fine-tuning, pretrained",
     "Planar flow",
     "FFG, one weight sample a batch",
-    "A method whose label is longer than most",
+    "A method, $_$, whose label is the longest",
 )
 LAYERS = ("conv1", "conv2", "conv3", "dense1", "dense2", "output")
 EPOCHS = 12

@@ -53,6 +53,11 @@ BAD = [
     ("budgets.Quick", {}, "budgets.Quick: not a name; allowed"),
     ("title", "two\nlines", "title: found 'two\\nlines'; allowed: text (one line, not em"),
     ("methods.ffg.label", "", "methods.ffg.label: found ''; allowed: text (one line"),
+    ("study", "ab_" * 21 + "cd", "study: found 'ab_ab_ab"),
+    (f"experiments.{'x' * 20}", {}, "experiments.xxxxxxxxxxxxxxxxxxxx: not a name; allowed: text"),
+    (f"methods.{'abc' * 20}", {"family": "ffg"}, "abc: not a name; allowed: text (lower-case"),
+    ("study", "data", "study: found 'data'; results/data holds the data sets of all studies: cho"),
+    ("study", "published", "study: found 'published'; results/published holds what full runs me"),
     # What YAML 1.1 makes of no, of dates and of numbers.
     (
         "methods",
@@ -153,6 +158,13 @@ BAD = [
     ),
     ("methods.ft.prior", "laplace", "methods.ft.prior: laplace is a distribution, which the fam"),
     ("methods.ft_pretrained.prior", "grid", "methods.ft_pretrained.prior: grid is a distributio"),
+    (
+        "methods.ft.objective",
+        {"complexity": "monte_carlo"},
+        "methods.ft.objective.complexity: monte_carlo needs the density of a draw, which the fami",
+    ),
+    ("objective.complexity", "monte_carlo", "methods.ft.objective.complexity: monte_carlo needs"),
+    (f"{PLAIN}.objective.complexity", "monte_carlo", "methods.ft.objective.complexity: monte_ca"),
     ("methods.ffg.label", "ft", f"{PLAIN}.methods[1]: ffg has the label of ft, 'ft'; give each"),
     # Budgets.
     ("budget", "quik", "budget: found 'quik' (did you mean 'quick'?); allowed: full, quick"),

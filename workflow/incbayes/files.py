@@ -3,6 +3,7 @@
 Knows the file system only: nothing of tensors, studies or Snakemake.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -11,12 +12,28 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from incbayes.errors import UserError
+
 FOREIGN_PARTIAL_SECONDS = 24 * 3600.0
 """Age from which a partial file of another machine counts as abandoned."""
+
+
+class FileError(UserError, OSError):
+    """A file that cannot be written, and why: a full disk, a read-only folder, no permission."""
+
+
+REFUSALS = {
+    errno.ENOSPC: "make room and run again: what is done is kept",
+    errno.EDQUOT: "make room and run again: what is done is kept",
+    errno.EROFS: "results must lie on a file system that is mounted for writing",
+    errno.EACCES: "give the user who runs this the permission to write there",
+    errno.EPERM: "give the user who runs this the permission to write there",
+}
+"""What the system may refuse a writer, and the way out."""
 
 _PARTIAL = re.compile(r"^\..+\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.partial$")
 
@@ -27,23 +44,61 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
 
     The temporary file lies in the folder of `path` (made when absent), so that the final
     rename stays on one file system; a reader sees the old file or the whole new one. File
-    and folder are synced, so that this also holds after a power cut.
+    and folder are synced, so that this also holds after a power cut. Write bytes to the path:
+    safetensors' `save_file` makes a temporary file of its own, which a kill leaves behind.
 
     Raises:
         FileNotFoundError: the block wrote nothing to the temporary path.
+        FileError: the disk is full, or the folder may not be written to; `path` is as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.parent / f".{path.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.partial"
+    with writable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            if not partial.is_file():
+                raise FileNotFoundError(
+                    f"{path}: nothing was written to its temporary file {partial}"
+                )
+            _sync(partial)
+            os.replace(partial, path)
+            _sync(path.parent)
+        finally:
+            with suppress(OSError):  # of a read-only folder, in which nothing is
+                partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def writable(path: Path | str) -> Iterator[None]:
+    """Turn what the system refuses a block that writes `path` into a readable error.
+
+    Raises:
+        FileError: naming the file and what the system says.
+    """
     try:
-        yield partial
-        if not partial.is_file():
-            raise FileNotFoundError(f"{path}: nothing was written to its temporary file {partial}")
-        _sync(partial)
-        os.replace(partial, path)
-        _sync(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        raise FileError(
+            f"{path}: cannot be written ({error.strerror}); {REFUSALS[error.errno]}"
+        ) from error
+
+
+def check_writable(path: Path | str) -> None:
+    """Check that a file or folder, which need not be there yet, may be written to.
+
+    Raises:
+        FileError: naming the folder, or the one above it that is there.
+    """
+    path = Path(path).absolute()
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    with writable(existing):
+        if not os.access(existing, os.W_OK):
+            read_only = os.statvfs(existing).f_flag & os.ST_RDONLY
+            refused = errno.EROFS if read_only else errno.EACCES
+            raise OSError(refused, os.strerror(refused))
 
 
 def write_json(path: Path | str, obj: Any) -> None:

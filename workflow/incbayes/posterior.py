@@ -4,7 +4,6 @@ A safetensors file with a leading replicate axis and metadata that say what it i
 it was made from, and a digest of its own content. Reading verifies what it can.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from incbayes.errors import UserError
 from incbayes.files import atomic_write, sha256_file
+from incbayes.tensor_digest import tensor_digest
 from incbayes.variational import NetworkState
 
 FORMAT_VERSION = 1
@@ -64,11 +64,11 @@ def write_posterior(
     order = [[layer, key] for layer, state in states[replicates[0]].items() for key in state]
     described = {"format_version": FORMAT_VERSION, "replicates": replicates, "order": order}
     described |= metadata
-    described["content_sha256"] = _content_digest(tensors, described)
+    described["content_sha256"] = tensor_digest(tensors, described)
     # One key: the order of several is not fixed by safetensors, and the bytes should be.
     text = json.dumps(described, sort_keys=True)
     with atomic_write(path) as partial:
-        save_file(tensors, partial, metadata={METADATA_KEY: text})
+        partial.write_bytes(save(tensors, {METADATA_KEY: text}))
 
 
 def read_posterior(path: Path, expected: Mapping[str, Any] | None = None) -> Posterior:
@@ -89,6 +89,8 @@ def read_posterior(path: Path, expected: Mapping[str, Any] | None = None) -> Pos
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise PosteriorError(f"{path}: no such posterior") from None
+    except OSError as error:
+        raise PosteriorError(f"{path}: cannot be read ({error.strerror or error})") from None
     except SafetensorError as error:
         raise PosteriorError(f"{path}: not a whole safetensors file ({error})") from None
     _verify(path, tensors, metadata)
@@ -111,9 +113,9 @@ def _metadata(path: Path, raw: Mapping[str, str] | None) -> dict[str, Any]:
         raise PosteriorError(f"{path}: a safetensors file, but not a posterior of incbayes")
     try:
         metadata = json.loads(raw[METADATA_KEY])
-    except ValueError:
+        version = metadata.get("format_version")
+    except (ValueError, AttributeError):  # no JSON, or JSON of something else
         raise PosteriorError(f"{path}: its metadata are damaged") from None
-    version = metadata.get("format_version")
     if version != FORMAT_VERSION:
         raise PosteriorError(
             f"{path}: format version {version!r}, this release reads {FORMAT_VERSION}; "
@@ -124,20 +126,11 @@ def _metadata(path: Path, raw: Mapping[str, str] | None) -> dict[str, Any]:
 
 def _verify(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     described = {key: value for key, value in metadata.items() if key != "content_sha256"}
-    if _content_digest(tensors, described) != metadata.get("content_sha256"):
+    if tensor_digest(tensors, described) != metadata.get("content_sha256"):
         raise PosteriorError(f"{path}: its content does not match its own checksum: damaged")
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise PosteriorError(f"{path}: tensor {name} is not finite")
-
-
-def _content_digest(tensors: Mapping[str, Tensor], described: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def verify_chain(paths: list[Path], posteriors: list[Posterior]) -> None:

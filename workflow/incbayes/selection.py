@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from incbayes.data.raw import DataError
 from incbayes.evaluate import Evaluation, predictions
 from incbayes.families import FAMILIES
 from incbayes.inference.checkpoint import Checkpoint
@@ -38,11 +39,11 @@ def validation_cut(part: Part, fraction: float, generator: torch.Generator) -> t
     Both hold at least one image; a part of one image cannot be cut.
 
     Raises:
-        ValueError: the part has fewer than two images.
+        DataError: the part has fewer than two images.
     """
     count = len(part.labels)
     if count < 2:
-        raise ValueError(f"prior grid: the first part has {count} image, too few to hold any out")
+        raise DataError(f"prior grid: the first part has {count} image, too few to hold any out")
     held_out = min(max(1, round(fraction * count)), count - 1)
     order = torch.randperm(count, generator=generator).to(part.labels.device)
     validation, training = order[:held_out], order[held_out:]

@@ -19,6 +19,12 @@ Experiment = dict[str, Any]
 WIDTHLESS_PRIORS = {"pretrained"}
 """Priors that are a place to start at and no distribution: for families without a width."""
 
+TAKEN = {
+    "data": "results/data holds the data sets of all studies",
+    "published": "results/published holds what full runs measured",
+}
+"""Folders under results/ that are no study's."""
+
 
 def check_meaning(study: Study) -> None:
     """Check a study in normal form.
@@ -26,6 +32,9 @@ def check_meaning(study: Study) -> None:
     Raises:
         StudyError: the first contradiction between keys.
     """
+    if study["study"] in TAKEN:
+        name = study["study"]
+        raise StudyError(("study",), f"found {shown(name)}; {TAKEN[name]}: choose another name")
     for name in study["methods"]:
         _check_prior_suits_family(study, name)
     for name, experiment in study["experiments"].items():
@@ -33,6 +42,7 @@ def check_meaning(study: Study) -> None:
         for check in EXPERIMENT_CHECKS:
             check(path, experiment)
         _check_methods(path, experiment, study["methods"])
+        _check_complexity(experiment, study)
     check_claims(study)
 
 
@@ -53,8 +63,7 @@ def _suits(prior: str, family: str) -> bool:
     """Return whether a family can use a prior; without a source every family can."""
     if not _needs_source(prior):
         return True
-    bayesian = kind_constraints("family", family).get("bayesian", True)
-    return bayesian != (prior in WIDTHLESS_PRIORS)
+    return _is_bayesian(family) != (prior in WIDTHLESS_PRIORS)
 
 
 def _needs_source(prior: str) -> bool:
@@ -155,6 +164,24 @@ def _check_methods(path: KeyPath, experiment: Experiment, methods: dict[str, Any
                 f"{name} has the prior {prior}, which is made from a source task; give {keys}, "
                 "or leave the method out",
             )
+
+
+def _check_complexity(experiment: Experiment, study: Study) -> None:
+    for name in experiment["methods"]:
+        method = study["methods"][name]
+        levels = [level["objective"] for level in (method, experiment, study)]
+        complexity = next(level["complexity"] for level in levels if "complexity" in level)
+        family = method["family"]["kind"]
+        if complexity == "monte_carlo" and not _is_bayesian(family):
+            raise StudyError(
+                ("methods", name, "objective", "complexity"),
+                f"monte_carlo needs the density of a draw, which the family {family} has not; "
+                "give this method closed_form",
+            )
+
+
+def _is_bayesian(family: str) -> bool:
+    return kind_constraints("family", family).get("bayesian", True)
 
 
 def _dataset(experiment: Experiment) -> dict[str, Any]:

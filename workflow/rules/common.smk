@@ -13,14 +13,16 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, search)))
 from incbayes.claims import CLAIM_TESTS
 from incbayes.code_digest import code_digest
 from incbayes.data import DATASETS, PIXELS
+from incbayes.errors import UserError
 from incbayes.families import FAMILIES
 from incbayes.figures import FIGURES
+from incbayes.files import check_writable
+from incbayes.lost_sources import refuse_refits
 from incbayes.metrics import METRICS
 from incbayes.models import MODELS
 from incbayes.priors import PRIORS
 from incbayes.progress import follow
 from incbayes.study import (
-    StudyError,
     block_replicates,
     blocks,
     claims_of,
@@ -36,23 +38,37 @@ from snakemake.utils import update_config
 follow(workflow)
 
 
+def in_one_line(check, *arguments):
+    """Return what a function returns, or end Snakemake with the line of its error."""
+    try:
+        return check(*arguments)
+    except UserError as error:
+        sys.exit(str(error))
+
+
+in_one_line(check_writable, ".snakemake")
+
+
+onstart:
+    for folder in (RESULTS, "results/data"):
+        in_one_line(check_writable, folder)
+    in_one_line(refuse_refits, workflow.dag)
+
+
 def load_study():
-    """Return the study in normal form, or end with one line that says what is wrong with it.
+    """Return the study in normal form.
 
     Snakemake would merge a `configfile:` of the Snakefile with those of --configfile, and
     two studies are not to be mixed: config.yaml is read only where no other was given.
     """
     written = {}
-    try:
-        for file in workflow.configfiles or [Path(workflow.basedir) / "config.yaml"]:
-            update_config(written, read_yaml(file))
-        update_config(written, workflow.config_settings.config)
-        return resolve_study(written)
-    except StudyError as error:
-        sys.exit(str(error))
+    for file in workflow.configfiles or [Path(workflow.basedir) / "config.yaml"]:
+        update_config(written, read_yaml(file))
+    update_config(written, workflow.config_settings.config)
+    return resolve_study(written)
 
 
-STUDY = load_study()
+STUDY = in_one_line(load_study)
 EXPERIMENTS, METHODS = STUDY["experiments"], STUDY["methods"]
 # Scripts read from the config what changes no result, such as where jobs run; all else they
 # get through params, so that Snakemake sees it change. Captions read it too.
@@ -124,6 +140,16 @@ def images_file(split):
     return file
 
 
+def parts_file(wildcards):
+    """Return the file of the parts, whose time stamp does not count.
+
+    What it holds follows from the checksums and from params, which every job that fits has:
+    making lost parts again refits nothing.
+    """
+    names = {"T": EXPERIMENTS[wildcards.experiment]["parts"][0], **dict(wildcards.items())}
+    return ancient(PARTS.format(**names))
+
+
 def parent_posterior(wildcards):
     """Return the posterior of stage t-1, which is the prior of stage t; nothing for stage 1."""
     t = int(wildcards.t)
@@ -171,6 +197,7 @@ def described_block(wildcards):
         "replicates": list(block_replicates(wildcards.block)),
         "model": experiment["model"],
         "pixels": experiment["pixels"],
+        "partition": experiment["partition"],
     }
 
 

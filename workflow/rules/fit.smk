@@ -5,7 +5,7 @@ rule fit:
     input:
         checksums=data_file("checksums.json"),
         train=images_file("train"),
-        parts=PARTS,
+        parts=parts_file,
         parent=parent_posterior,
         weights=source_posterior,
         fisher=source_fisher,

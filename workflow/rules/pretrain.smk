@@ -5,9 +5,7 @@ rule pretrain:
     input:
         checksums=data_file("checksums.json"),
         train=images_file("train"),
-        parts=lambda wildcards: PARTS.format(
-            T=EXPERIMENTS[wildcards.experiment]["parts"][0], **dict(wildcards.items())
-        ),
+        parts=parts_file,
     output:
         posterior=f"{PRETRAIN}/posterior.safetensors",
         training=f"{PRETRAIN}/training.csv",
@@ -35,7 +33,7 @@ rule fit_source:
     input:
         checksums=data_file("checksums.json"),
         train=images_file("train"),
-        parts=rules.pretrain.input.parts,
+        parts=parts_file,
     output:
         posterior=f"{PRETRAIN}/{{method}}/posterior.safetensors",
         training=f"{PRETRAIN}/{{method}}/training.csv",
@@ -63,7 +61,7 @@ rule fisher:
     input:
         checksums=data_file("checksums.json"),
         train=images_file("train"),
-        parts=rules.pretrain.input.parts,
+        parts=parts_file,
         weights=rules.pretrain.output.posterior,
     output:
         f"{PRETRAIN}/fisher_{{fisher}}.safetensors",
@@ -90,7 +88,7 @@ rule choose_variance:
     input:
         checksums=data_file("checksums.json"),
         train=images_file("train"),
-        parts=PARTS,
+        parts=parts_file,
         weights=source_posterior,
     output:
         f"{CHAIN}/prior.json",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from incbayes.data.raw import DataError
 from incbayes.files import atomic_write
@@ -132,7 +132,7 @@ def write_partitions(path: Path | str, partitions: Mapping[int, Partition]) -> N
     tensors = {name: np.ascontiguousarray(a, dtype=np.int64) for name, a in tensors.items()}
     with atomic_write(path) as partial:
         # One key only: safetensors writes several metadata keys in random order.
-        save_file(tensors, partial, metadata={"format": FORMAT})
+        partial.write_bytes(save(tensors, {"format": FORMAT}))
 
 
 def read_partition(path: Path | str, replicate: int) -> Partition:

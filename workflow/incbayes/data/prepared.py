@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from incbayes.data import DATASETS
 from incbayes.data.raw import DataError, RawSplits
@@ -208,7 +208,7 @@ def load_checksums(path: Path | str) -> dict[str, Any]:
 def _write_split(path: Path | str, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     tensors = {"images": np.ascontiguousarray(images), "labels": np.ascontiguousarray(labels)}
     with atomic_write(path) as partial:
-        save_file(tensors, partial)
+        partial.write_bytes(save(tensors))
         return {"sha256": sha256_file(partial), "images": len(images)}
 
 

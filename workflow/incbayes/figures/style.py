@@ -50,6 +50,7 @@ SETTINGS = {
     "svg.fonttype": "none",  # text stays text: searchable, and small
     "svg.hashsalt": "incbayes",
     "pdf.fonttype": 42,
+    "text.parse_math": False,  # a label with dollar signs is text, not a formula with an error
     "font.family": "sans-serif",
     # DejaVu comes with matplotlib, which measures with it; the others are no wider.
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial"],

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from incbayes.files import atomic_write
 from incbayes.inference.optimisation import EpochRecord, Snapshot
+from incbayes.tensor_digest import tensor_digest
 from incbayes.variational import NetworkState
 
 
@@ -78,8 +79,9 @@ class Checkpoint:
             "progress": snapshot.progress,
         }
         contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        text = json.dumps(progress | {"content_sha256": tensor_digest(contiguous, progress)})
         with atomic_write(self.path) as partial:
-            save_file(contiguous, partial, metadata={"checkpoint": json.dumps(progress)})
+            partial.write_bytes(save(contiguous, {"checkpoint": text}))
         self._written = time.monotonic()
 
     def delete(self) -> None:
@@ -94,9 +96,10 @@ class Checkpoint:
             with safe_open(self.path, framework="pt") as file:
                 progress = json.loads((file.metadata() or {})["checkpoint"])
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, ValueError, OSError):
+            whole = progress.pop("content_sha256") == tensor_digest(tensors, progress)
+        except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, OSError):
             return
-        if progress["identity"] != self.identity:
+        if not whole or progress["identity"] != self.identity:
             return
         self.tensors = {k: v for k, v in tensors.items() if k.startswith("done/")}
         self.histories = progress["histories"]

@@ -115,6 +115,7 @@ class Optimisation:
                     after_step(self)
                     break
                 after_step(self)
+        self._check_parameters("after the last step")
         return self.history
 
     def snapshot(self) -> Snapshot:
@@ -188,12 +189,17 @@ class Optimisation:
             kl = self.network.kl(self.prior, self.noise)
         return self.objective.nll(outputs, labels), kl
 
+    def _check_parameters(self, where: str) -> None:
+        for name, parameter in self.network.named_parameters():
+            if not torch.isfinite(parameter).all():
+                label = name.removeprefix("network.")
+                raise DivergenceError(f"{where}: parameter {label} is not finite")
+
     def _report_divergence(self, loss: Tensor, norm: Tensor) -> None:
         where = f"epoch {self.epoch + 1}, step {self.step + 1} of {self.batches}"
-        for name, parameter in self.network.named_parameters():
-            label = name.removeprefix("network.")
-            if not torch.isfinite(parameter).all():
-                raise DivergenceError(f"{where}: parameter {label} is not finite")
+        if not torch.isfinite(self.part.images).all():
+            raise DivergenceError(f"{where}: the scaled pixels of the images are not finite")
+        self._check_parameters(where)
         for layer, kl in self.layer_kl.items():
             if not torch.isfinite(kl):
                 raise DivergenceError(f"{where}: the KL of layer {layer} is {kl.item()}")

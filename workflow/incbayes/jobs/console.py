@@ -3,7 +3,7 @@
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -30,9 +30,10 @@ class Console:
         self._replicate: int | None = None
 
     def say(self, line: str) -> None:
-        """Write one line, with the time, to the log."""
-        self._log.write(f"{datetime.now():%H:%M:%S} {line}\n")
-        self._log.flush()
+        """Write one line, with the time, to the log; a full disk takes none and ends no job."""
+        with suppress(OSError):
+            self._log.write(f"{datetime.now():%H:%M:%S} {line}\n")
+            self._log.flush()
 
     def narrate(self, replicate: int, optimisation: "Optimisation") -> None:
         """Report a step: a line per epoch to the log, the step to the bar."""
@@ -66,12 +67,13 @@ def job(title: str, log: str | Path) -> Iterator[Console]:
     """Run a job's body with its console; turn an error into a readable end.
 
     An error that a user can act on ends the process with one line on standard error and in
-    the log; any other leaves its traceback in both.
+    the log; any other leaves its traceback in both. What the system refuses, such as a file that
+    cannot be read, leaves the line on standard error and the traceback in the log.
 
     Raises:
         SystemExit: 1 after such an error.
     """
-    with open(log, "w", encoding="utf-8", buffering=1) as file:
+    with _opened(log) as file:
         console = Console(title, file)
         console.say(f"{title}: started")
         try:
@@ -81,8 +83,24 @@ def job(title: str, log: str | Path) -> Iterator[Console]:
             console.say(f"error: {error}")
             print(f"{title}: {error}", file=sys.stderr)
             sys.exit(1)
-        except Exception:
-            file.write(traceback.format_exc())
-            raise
+        except Exception as error:
+            with suppress(OSError):
+                file.write(traceback.format_exc())
+            if not isinstance(error, OSError):
+                raise
+            console.say(f"error: {error}")
+            print(f"{title}: {error}", file=sys.stderr)
+            sys.exit(1)
         finally:
             console.close()
+
+
+@contextmanager
+def _opened(log: str | Path) -> Iterator[TextIO]:
+    """Open a log; closing it is no error where the disk does not take its last lines."""
+    file = open(log, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
+    try:
+        yield file
+    finally:
+        with suppress(OSError):
+            file.close()

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from incbayes.data.partition import Partition, read_partition
+from incbayes.data.raw import DataError
 from incbayes.device import prepare_device
 from incbayes.files import sha256_file
 from incbayes.images import ImageSource
@@ -156,7 +157,7 @@ class SourceFiles:
             described = block | {"artifact": "fisher", "kind": kind, "parent": weights.sha256}
             fisher = read_posterior(self.fisher, described)
         if self.selection is not None:
-            variances = json.loads(Path(self.selection).read_text())["variances"]
+            variances = _read_variances(self.selection, replicates)
         return {
             replicate: Source(
                 state=weights.states[replicate],
@@ -166,6 +167,15 @@ class SourceFiles:
             )
             for replicate in replicates
         }
+
+
+def _read_variances(path: Path, replicates: Sequence[int]) -> dict[str, Any]:
+    """Return by replicate (as text) the choice among a grid's variances."""
+    try:
+        variances = json.loads(Path(path).read_text(encoding="utf-8"))["variances"]
+        return {str(replicate): variances[str(replicate)] for replicate in replicates}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a readable choice of variances ({error!r})") from None
 
 
 class RunRecord:

@@ -1,7 +1,8 @@
 """Fits stage t of a block and writes its posterior, its training history and its run record."""
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from filelock import FileLock
 
 from incbayes.data.partition import Partition
-from incbayes.files import atomic_write, remove_stale_partials, write_json
+from incbayes.files import atomic_write, remove_stale_partials, writable, write_json
 from incbayes.images import ImageSource
 from incbayes.inference.checkpoint import Checkpoint
 from incbayes.inference.optimisation import EpochRecord
@@ -107,10 +108,7 @@ def fit_and_write(
     for, so that two never write one artifact.
     """
     record = RunRecord(machine, device)
-    folder = outputs.posterior.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".claim"):
-        remove_stale_partials(folder)
+    with _claimed(outputs.posterior.parent):
         identity = digest(described)
         checkpoint = Checkpoint(outputs.checkpoint, identity, machine.checkpoint_seconds)
         fitted = fit_block(
@@ -122,6 +120,24 @@ def fit_and_write(
         states = {replicate: state for replicate, (state, _) in fitted.items()}
         write_posterior(outputs.posterior, states, described)
         checkpoint.delete()
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Hold the claim on a folder, and clear it of what killed writers left there.
+
+    Raises:
+        FileError: the folder may not be written to.
+    """
+    lock = FileLock(folder / ".claim")
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        remove_stale_partials(folder)
+        yield
+    finally:
+        lock.release()
 
 
 def _task(

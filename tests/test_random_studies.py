@@ -1,0 +1,183 @@
+"""Studies drawn at random from the schema: each can be built and planned, or says why it cannot."""
+
+import copy
+
+from fault_table import survived
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from running import run
+from test_study import ODD, places
+from test_study_errors import BAD, changed, refusal
+
+from incbayes.data import DATASETS, PIXELS
+from incbayes.families import FAMILIES
+from incbayes.inference.training import Training
+from incbayes.models import MODELS
+from incbayes.objective import Objective
+from incbayes.priors import PRIORS
+from incbayes.study import (
+    StudyError,
+    blocks,
+    evaluation_settings,
+    method_settings,
+    pretrain_training,
+    resolve_study,
+)
+from incbayes.study_schema import study_schema
+
+STUDIES, PLANNED = 500, 3
+NAMES = [
+    "a",
+    "b_2",
+    "digits",
+    "parts",
+    "pretrain",
+    "figures",
+    "t01",
+    "x" * 19,
+    "a_1" * 19 + "bcd4567",
+]
+TEXTS = ["A title", "öäü — 数", "$\\sigma^2$", "a: b # c", "<b> & {x}", "100 %"]
+FEW = {"parts": 3, "experiments": 2, "methods": 3, "budgets": 1}
+"""Entries at most of what a study may have many of."""
+
+
+class Drawer:
+    """Draws a value for every node of the schema."""
+
+    def __init__(self, random):
+        self.random = random
+
+    def chance(self, percent):
+        return self.random.random() < percent / 100
+
+    def value(self, node, key=""):
+        """Return a value that the node allows, mostly a small one."""
+        if "x-noun" in node:
+            return self.kind(node)
+        if "enum" in node:
+            return self.random.choice(node["enum"])
+        if "anyOf" in node:
+            return self.value(self.random.choice(node["anyOf"]), key)
+        kinds = node.get("type", "object")
+        kind = kinds if isinstance(kinds, str) else self.random.choice(kinds)
+        return getattr(self, f"_{kind}")(node, key)
+
+    def kind(self, node):
+        """Return the name of a kind, or a mapping with some of its options."""
+        name = self.random.choice(list(node["$defs"]))
+        if name in list(DATASETS) and self.chance(10):  # the one with small images
+            name = "digits"
+        made = self._object(node["$defs"][name], "")
+        plain = len(made) == 1 and name in node.get("then", {}).get("enum", [])
+        return name if plain else made | {"kind": name}
+
+    def _null(self, node, key):
+        return None
+
+    def _boolean(self, node, key):
+        return self.chance(50)
+
+    def _integer(self, node, key):
+        least = node.get("minimum", node.get("exclusiveMinimum", -1) + 1)
+        return self.random.randint(least, min(least + 4, node.get("maximum", least + 4)))
+
+    def _number(self, node, key):
+        least = node.get("minimum", node.get("exclusiveMinimum", 0))
+        most = node.get("maximum", node.get("exclusiveMaximum", least + 10))
+        return self.random.choice([1e-3, 0.1, 0.5, 0.9]) * (most - least) + least
+
+    def _string(self, node, key):
+        return self.random.choice(NAMES if "a-z" in node.get("pattern", "") else TEXTS)
+
+    def _array(self, node, key):
+        number = self.random.randint(node.get("minItems", 0), FEW.get(key, 2))
+        made = [self.value(node["items"]) for _ in range(number)]
+        return list(dict.fromkeys(made)) if node.get("uniqueItems") else made
+
+    def _object(self, node, key):
+        further = node.get("additionalProperties")
+        if isinstance(further, dict):
+            number = self.random.randint(node.get("minProperties", 0), FEW[key])
+            names = self.random.sample(NAMES, number)
+            return {name: self.value(further) for name in names}
+        required = node.get("required", [])
+        return {
+            name: self.value(child, name)
+            for name, child in node.get("properties", {}).items()
+            if name in required or self.chance(20)
+        }
+
+
+@st.composite
+def random_studies(draw):
+    """Draw a study, and break it in one or two places two times in five."""
+    # One draw for all of it: hypothesis' own for each of a hundred values cost a minute.
+    study = Drawer(draw(st.randoms(use_true_random=True))).value(study_schema())
+    study.pop("budget", None)
+    for experiment in study["experiments"].values():
+        if "methods" in experiment:  # their names are those of the study's
+            experiment["methods"] = list(study["methods"])
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
+        container, key = draw(st.sampled_from(places(study)))
+        container[key] = draw(ODD)
+    return study
+
+
+def build(study):
+    """Build from a resolved study what its jobs would: a setting that no class takes would fail."""
+    assert blocks(study)
+    for name, experiment in study["experiments"].items():
+        shape = DATASETS.build(experiment["dataset"]).constraints["shape"]
+        MODELS.build(experiment["model"]).build(tuple(shape), 10)
+        PIXELS.build(experiment["pixels"])
+        if experiment["pretrain"] is not None:
+            Training.of(pretrain_training(study, name))
+        for method in experiment["methods"]:
+            chosen = method_settings(study, name, method)
+            FAMILIES.build(chosen["family"])
+            PRIORS.build(chosen["prior"])
+            Training.of(chosen["training"])
+            Objective(**chosen["objective"])
+            evaluation_settings(study, method)
+
+
+def test_every_random_study_can_be_built_and_planned_or_is_refused_in_one_line(tmp_path):
+    built, refused = [], []
+
+    @settings(
+        max_examples=STUDIES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(random_studies())
+    def check(raw):
+        try:
+            study = resolve_study(copy.deepcopy(raw))
+        except StudyError as error:
+            refused.append(str(error))
+            assert error.detail and len(str(error).splitlines()) == 1 and str(error).isprintable()
+        else:
+            build(study)
+            built.append(raw)
+
+    check()
+    assert len(built) > STUDIES / 5 and len(refused) > STUDIES / 10
+    survived(
+        "a study drawn at random from the schema, often broken in some places",
+        STUDIES,
+        "all that it names can be built, or one line says what is wrong",
+    )
+    for study in built[:: len(built) // PLANNED][:PLANNED]:
+        planned = run(tmp_path, study, "--dry-run", "--quiet")
+        assert planned.returncode == 0, planned.stdout
+    survived("such a study, where it is valid, through Snakemake", PLANNED, "it is planned")
+
+
+def test_every_bad_study_is_refused_in_one_line():
+    for path, value, expected in BAD:
+        assert expected in refusal(changed((path, value)))
+    assert len(BAD) >= 60
+    survived("a study with one mistake", len(BAD), "one line with key, value and what is allowed")
