@@ -18,6 +18,7 @@ from incbayes.metrics import METRICS
 from incbayes.models import MODELS
 from incbayes.priors import PRIORS
 from incbayes.progress import follow
+from incbayes.resources import demand, grown, needs_gpu
 from incbayes.study import (
     StudyError,
     block_replicates,
@@ -58,6 +59,8 @@ config.update(STUDY)
 
 # What figures and report show of the study; where jobs ran they learn from the run records.
 STUDY_SHOWN = {key: value for key, value in STUDY.items() if key not in ("machine", "data_root")}
+
+GPUS = int(needs_gpu(STUDY))
 
 RESULTS = f"results/{STUDY['study_id']}"
 DATA = "results/data/{dataset}"
@@ -215,6 +218,36 @@ def code_of(job, settings):
         )
 
     return digest
+
+
+def asked(resource, work, parts=None):
+    """Return a resource function: what a job of a block asks a cluster for, at every attempt.
+
+    `parts` is T where that is no wildcard of the rule.
+    """
+
+    def amount(wildcards, attempt):
+        wanted = demand(
+            STUDY,
+            wildcards.experiment,
+            wildcards.get("method"),
+            parts or int(wildcards.get("T", 1)),
+            len(block_replicates(wildcards.block)),
+            work,
+            attempt,
+        )
+        return getattr(wanted, resource)
+
+    return amount
+
+
+def growing(amount):
+    """Return a resource function: `amount` at first, more at every further attempt."""
+
+    def grow(wildcards, attempt):
+        return grown(amount, attempt)
+
+    return grow
 
 
 def reproduce():
