@@ -106,6 +106,6 @@ def test_what_the_studies_at_hand_ask_for_is_granted_by_ordinary_clusters(path):
 
 
 def test_planning_needs_no_torch():
-    code = "import sys, incbayes.resources; print('torch' in sys.modules)"
+    code = "import sys, incbayes.resources, incbayes.failures; print('torch' in sys.modules)"
     said = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT / "workflow")
     assert said == b"False\n"

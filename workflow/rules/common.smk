@@ -1,6 +1,7 @@
 """Loads and validates the study, and holds what the rules ask of it: paths, inputs, params."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, search)))
 
 from incbayes.code_digest import code_digest
 from incbayes.data import DATASETS, PIXELS
+from incbayes.failures import watch
 from incbayes.families import FAMILIES
 from incbayes.figures import FIGURES
 from incbayes.metrics import METRICS
@@ -33,6 +35,11 @@ from incbayes.study_schema import kind_constraints
 from snakemake.utils import update_config
 
 follow(workflow)
+FAILURES = watch(workflow)
+
+
+onerror:
+    FAILURES.explain()
 
 
 def load_study():
@@ -250,10 +257,35 @@ def growing(amount):
     return grow
 
 
+def study_options(files):
+    """Return the options that choose this study, given the paths of its config files."""
+    chosen = [f"{key}={value}" for key, value in workflow.config_settings.config.items()]
+    given = [("--configfile", files), ("--config", chosen)]
+    return [" ".join([option, *map(shlex.quote, values)]) for option, values in given if values]
+
+
 def reproduce():
     """Return the command that makes this study again, from the top of the repository."""
     files = [os.path.relpath(file, workflow.basedir) for file in workflow.configfiles]
-    chosen = [f"{key}={value}" for key, value in workflow.config_settings.config.items()]
-    given = [("--configfile", files), ("--config", chosen)]
-    options = [" ".join([option, *values]) for option, values in given if values]
-    return " ".join(["snakemake --cores all", *options])
+    return " ".join(["snakemake --cores all", *study_options(files)])
+
+
+def run_alone():
+    """Return the command, from any folder, that makes one file again once `-- FILE` is added.
+
+    Time stamps alone decide what the file still lacks, so that code under change refits nothing
+    but that file.
+    """
+    files = [os.path.abspath(file) for file in workflow.configfiles]
+    places = [("--snakefile", workflow.main_snakefile), ("--directory", os.getcwd())]
+    return " ".join(
+        [
+            f"{shlex.quote(sys.executable)} -m snakemake",
+            *(f"{option} {shlex.quote(str(path))}" for option, path in places),
+            *study_options(files),
+            "--rerun-triggers mtime --force",
+        ]
+    )
+
+
+config["run_alone"] = run_alone()
