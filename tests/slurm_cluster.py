@@ -118,7 +118,8 @@ def _linked(link: Path, target: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        link.unlink(missing_ok=True)
+        if link.is_symlink() and link.readlink() == target:
+            link.unlink()
 
 
 @contextmanager

@@ -73,12 +73,33 @@ def test_a_job_that_was_killed_without_a_word_gets_slurms(log, said):
     ]
 
 
-def test_what_slurm_wrote_into_its_own_log_says_more_than_the_status(log, said):
+@pytest.mark.parametrize(
+    ("lines", "cause"),
+    [
+        (
+            [
+                "srun: error: a: task 0: Exited",
+                "slurmstepd: error: *** JOB 3 ON a CANCELLED AT 1 ***",
+            ],
+            "*** JOB 3 ON a CANCELLED AT 1 ***",
+        ),
+        (
+            [
+                "slurmstepd-a: error: Exceeded job memory limit",
+                "slurmstepd-a: error: *** STEP 3.0 ON a CANCELLED AT 1 ***",
+                "srun: error: a: task 0: Killed",
+            ],
+            "Exceeded job memory limit",
+        ),
+        (["slurmstepd: error: Detected 1 oom_kill event."], "Detected 1 oom_kill event."),
+        (["srun: error: a: task 0: Exited"], "Slurm says FAILED"),
+    ],
+)
+def test_what_slurm_wrote_into_its_own_log_says_more_than_the_status(lines, cause, log, said):
     stopped = log(STARTED + "10:00:01 stopped by SIGTERM\n")
-    end = "*** JOB 3 ON a CANCELLED AT 2026-01-01T10:00:02 DUE TO TIME LIMIT ***"
-    slurm = log(f"srun: error: a: task 0: Exited\nslurmstepd: error: {end}\n", "3.log")
-    assert said(failed(stopped, slurm, message="SLURM status is: 'TIMEOUT'.")) == [
-        f"{TITLE}: stopped by SIGTERM; {end}\n    log: {stopped}"
+    slurm = log("\n".join(lines), "3.log")
+    assert said(failed(stopped, slurm, message="SLURM status is: 'FAILED'.")) == [
+        f"{TITLE}: stopped by SIGTERM; {cause}\n    log: {stopped}"
     ]
 
 
@@ -94,6 +115,14 @@ def test_of_a_group_only_the_jobs_that_began_and_did_not_end_are_named(log, said
         for number, path in enumerate([done, broken, str(tmp_path / "never written.log")])
     ]
     assert said(*records) == [f"{TITLE}: {SILENT}\n    log: {broken}"]
+
+
+def test_a_job_that_could_not_be_submitted_says_so(log, said, tmp_path):
+    path = str(tmp_path / "never written.log")
+    message = "SLURM sbatch failed. The message was 'invalid partition'.\n  call\nFor further error"
+    assert said(failed(path, message=f"{message} details see the log.")) == [
+        f"fit: SLURM sbatch failed. The message was 'invalid partition'.\n    log: {path}"
+    ]
 
 
 def test_a_job_without_a_log_is_named_by_its_rule(said):

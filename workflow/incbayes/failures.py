@@ -14,7 +14,13 @@ from typing import Any
 SNAKEMAKE_LOGGER = "snakemake.logging"
 STAMP = re.compile(r"^\d\d:\d\d:\d\d ")
 STATUS = re.compile(r"SLURM status is: '([^']+)'")
-KILLED = re.compile(r"(?:slurmstepd|srun): error: (.*(?:CANCELLED|oom|Out Of Memory|Killed).*)")
+ADVICE = "For further error details"
+"""How the executors of clusters end whatever they say."""
+
+SAID_BY_SLURM = re.compile(r"slurmstepd(?:-\S+)?: error: (.*)")
+KILLS = [re.compile(r"memory|oom", re.IGNORECASE), re.compile(r"CANCELLED")]
+"""What a kill reads like in Slurm's own log, the most telling first."""
+
 SILENT = "ended without a word, as after a kill; there may be more in the logs of the cluster"
 
 
@@ -56,8 +62,13 @@ class Failure:
     def _said_by_the_cluster(self) -> list[str]:
         status = STATUS.search(self.message)
         lines = [line for log in self.logs[1:] for line in _lines(log)]
-        killed = [match[1] for line in lines if (match := KILLED.match(line))]
-        return killed[-1:] or ([f"Slurm says {status[1]}"] if status else [])
+        said = [match[1] for line in lines if (match := SAID_BY_SLURM.match(line))]
+        for kill in KILLS:
+            if killed := [line for line in said if kill.search(line)]:
+                return killed[-1:]
+        if status:
+            return [f"Slurm says {status[1]}"]
+        return self.message.partition(ADVICE)[0].strip().splitlines()[:1]
 
 
 class FailureHandler(logging.Handler):
