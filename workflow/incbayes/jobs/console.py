@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a job that fits nothing need not pay for torch
 
 
 TERMINATED = 128 + signal.SIGTERM
-"""Exit status of a job that was told to stop and has written its checkpoint."""
+"""Exit status of a job that was told to stop and has written its checkpoint, as in `stage`."""
 
 STOPPED = "stopped by SIGTERM"
 
