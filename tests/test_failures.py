@@ -130,6 +130,13 @@ def test_of_a_group_only_the_jobs_that_began_and_did_not_end_are_named(log, said
     assert said(*records) == [f"{TITLE}: {SILENT}\n    log: {broken}"]
 
 
+def test_of_a_job_that_says_itself_what_is_wrong_no_status_is_shown(log, said):
+    path = log(STARTED + "10:00:01 error: the parent is damaged\n")
+    assert said(failed(path, message="SLURM status is: 'FAILED'.")) == [
+        f"{TITLE}: error: the parent is damaged\n    log: {path}"
+    ]
+
+
 def test_a_job_that_could_not_be_submitted_says_so(log, said, tmp_path):
     path = str(tmp_path / "never written.log")
     message = "SLURM sbatch failed. The message was 'invalid partition'.\n  call\nFor further error"

@@ -21,6 +21,9 @@ SAID_BY_SLURM = re.compile(r"slurmstepd(?:-\S+)?: error: (.*)")
 KILLS = [re.compile(r"memory|oom", re.IGNORECASE), re.compile(r"CANCELLED")]
 """What a kill reads like in Slurm's own log, the most telling first."""
 
+STOPPED = "stopped by "
+"""How the log of a job ends that was told to stop; by whom, the cluster says."""
+
 SILENT = "ended without a word, as after a kill; there may be more in the logs of the cluster"
 
 
@@ -57,6 +60,8 @@ class Failure:
         """Why it failed, in one line."""
         own = _lines(self.logs[0]) if self.logs else []
         said = own[-1:] if own and _is_cause(own) else []
+        if said and not said[0].startswith(STOPPED):
+            return said[0]
         return "; ".join(said + self._said_by_the_cluster()) or SILENT
 
     def _said_by_the_cluster(self) -> list[str]:
@@ -130,5 +135,6 @@ def _lines(log: Path) -> list[str]:
 
 def _is_cause(lines: Sequence[str]) -> bool:
     """Return whether a job's log ends with why it ended, and not in the middle of its work."""
-    prefixes = ("error: ", "stopped by ")
-    return lines[-1].startswith(prefixes) or any(line.startswith("Traceback ") for line in lines)
+    return lines[-1].startswith(("error: ", STOPPED)) or any(
+        line.startswith("Traceback ") for line in lines
+    )
