@@ -1,6 +1,7 @@
 """Loads and validates the study, and holds what the rules ask of it: paths, inputs, params."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from incbayes.claims import CLAIM_TESTS
 from incbayes.code_digest import code_digest
 from incbayes.data import DATASETS, PIXELS
 from incbayes.errors import UserError
+from incbayes.failures import watch
 from incbayes.families import FAMILIES
 from incbayes.figures import FIGURES
 from incbayes.files import check_writable
@@ -22,6 +24,7 @@ from incbayes.metrics import METRICS
 from incbayes.models import MODELS
 from incbayes.priors import PRIORS
 from incbayes.progress import follow
+from incbayes.resources import demand, grown, needs_gpu
 from incbayes.study import (
     block_replicates,
     blocks,
@@ -36,6 +39,11 @@ from incbayes.study_schema import kind_constraints
 from snakemake.utils import update_config
 
 follow(workflow)
+FAILURES = watch(workflow)
+
+
+onerror:
+    FAILURES.explain()
 
 
 def in_one_line(check, *arguments):
@@ -77,6 +85,8 @@ config.update(STUDY)
 # What the report shows of the study, where jobs ran it learns from the run records; and figures.
 STUDY_SHOWN = {key: value for key, value in STUDY.items() if key not in ("machine", "data_root")}
 STUDY_DRAWN = {key: value for key, value in STUDY_SHOWN.items() if key != "claims"}
+
+GPUS = int(needs_gpu(STUDY))
 
 RESULTS = f"results/{STUDY['study_id']}"
 DATA = "results/data/{dataset}"
@@ -248,10 +258,65 @@ def code_of(job, settings):
     return digest
 
 
+def asked(resource, work, parts=None):
+    """Return a resource function: what a job of a block asks a cluster for, at every attempt.
+
+    `parts` is T where that is no wildcard of the rule.
+    """
+
+    def amount(wildcards, attempt):
+        wanted = demand(
+            STUDY,
+            wildcards.experiment,
+            wildcards.get("method"),
+            parts or int(wildcards.get("T", 1)),
+            len(block_replicates(wildcards.block)),
+            work,
+            attempt,
+        )
+        return getattr(wanted, resource)
+
+    return amount
+
+
+def growing(amount):
+    """Return a resource function: `amount` at first, more at every further attempt."""
+
+    def grow(wildcards, attempt):
+        return grown(amount, attempt)
+
+    return grow
+
+
+def study_options(files):
+    """Return the options that choose this study, given the paths of its config files."""
+    chosen = [f"{key}={value}" for key, value in workflow.config_settings.config.items()]
+    given = [("--configfile", files), ("--config", chosen)]
+    return [" ".join([option, *map(shlex.quote, values)]) for option, values in given if values]
+
+
 def reproduce():
     """Return the command that makes this study again, from the top of the repository."""
     files = [os.path.relpath(file, workflow.basedir) for file in workflow.configfiles]
-    chosen = [f"{key}={value}" for key, value in workflow.config_settings.config.items()]
-    given = [("--configfile", files), ("--config", chosen)]
-    options = [" ".join([option, *values]) for option, values in given if values]
-    return " ".join(["snakemake --cores all", *options])
+    return " ".join(["snakemake --cores all", *study_options(files)])
+
+
+def run_alone():
+    """Return the command, from any folder, that makes one file again once `-- FILE` is added.
+
+    Time stamps alone decide what the file still lacks, so that code under change refits nothing
+    but that file.
+    """
+    files = [os.path.abspath(file) for file in workflow.configfiles]
+    places = [("--snakefile", workflow.main_snakefile), ("--directory", os.getcwd())]
+    return " ".join(
+        [
+            f"{shlex.quote(sys.executable)} -m snakemake",
+            *(f"{option} {shlex.quote(str(path))}" for option, path in places),
+            *study_options(files),
+            "--rerun-triggers mtime --force",
+        ]
+    )
+
+
+config["run_alone"] = run_alone()

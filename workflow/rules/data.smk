@@ -14,8 +14,8 @@ rule prepare_data:
         "../../envs/incbayes.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         code=lambda wildcards: code_digest(
             "incbayes.data.prepared", DATASETS.module(wildcards.dataset)
@@ -39,8 +39,8 @@ rule partition:
         "../../envs/incbayes.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         seed=STUDY["seed"],
         replicates=lambda wildcards: list(block_replicates(wildcards.block)),

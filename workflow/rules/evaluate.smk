@@ -35,8 +35,9 @@ for T in PART_COUNTS:
             "../../envs/incbayes.yaml"
         threads: 1
         resources:
-            mem_mb=3000,
-            runtime=720,
+            mem_mb=asked("mem_mb", "scores", parts=T),
+            runtime=asked("runtime", "scores", parts=T),
+            gpu=GPUS,
         params:
             block=described_block,
             parts=T,
@@ -62,8 +63,8 @@ rule collect:
         "../../envs/incbayes.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("incbayes.collect"),
     script:

@@ -24,8 +24,9 @@ rule fit:
         "../../envs/incbayes.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=720,
+        mem_mb=asked("mem_mb", "stage"),
+        runtime=asked("runtime", "stage"),
+        gpu=GPUS,
     params:
         block=described_block,
         settings=settings_of_method,

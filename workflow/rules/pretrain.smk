@@ -19,8 +19,9 @@ rule pretrain:
         "../../envs/incbayes.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=720,
+        mem_mb=asked("mem_mb", "source"),
+        runtime=asked("runtime", "source"),
+        gpu=GPUS,
     params:
         block=described_block,
         settings=settings_of_pretraining,
@@ -47,8 +48,9 @@ rule fit_source:
         "../../envs/incbayes.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=720,
+        mem_mb=asked("mem_mb", "source"),
+        runtime=asked("runtime", "source"),
+        gpu=GPUS,
     params:
         block=described_block,
         settings=settings_of_source_fit,
@@ -74,8 +76,9 @@ rule fisher:
         "../../envs/incbayes.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=asked("mem_mb", "fisher"),
+        runtime=asked("runtime", "fisher"),
+        gpu=GPUS,
     params:
         block=described_block,
         settings=settings_of_pretraining,
@@ -101,8 +104,9 @@ rule choose_variance:
         "../../envs/incbayes.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=720,
+        mem_mb=asked("mem_mb", "search"),
+        runtime=asked("runtime", "search"),
+        gpu=GPUS,
     params:
         block=described_block,
         settings=settings_of_method,

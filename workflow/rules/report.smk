@@ -33,8 +33,8 @@ rule figures:
         "../../envs/incbayes.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         study=STUDY_DRAWN,
         figures={name: code_digest(FIGURES.module(name)) for name in FIGURES},
@@ -62,8 +62,8 @@ rule report:
         "../../envs/incbayes.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         study=STUDY_SHOWN,
         command=reproduce(),

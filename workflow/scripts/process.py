@@ -5,6 +5,7 @@ To be imported before torch. What it saves: `python benchmarks/process_start.py`
 
 import gc
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,8 +27,14 @@ def job(snakemake: Any, title: str) -> Iterator[Any]:
 
     gc.freeze()
     gc.enable()
-    with narrated(title, snakemake.log[0]) as console:
+    with narrated(title, snakemake.log[0], _run_alone(snakemake)) as console:
         yield console
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+def _run_alone(snakemake: Any) -> str:
+    """Return the command that runs the rule's job again and no other."""
+    target = shlex.quote(snakemake.output[0])
+    return f"{snakemake.config['run_alone']} --cores {snakemake.threads} -- {target}"

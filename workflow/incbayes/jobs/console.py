@@ -1,5 +1,8 @@
 """What a job says while it runs: plain lines in its log file, a bar on a terminal."""
 
+import os
+import signal
+import socket
 import sys
 import traceback
 from collections.abc import Iterator
@@ -14,6 +17,12 @@ from incbayes.errors import UserError
 
 if TYPE_CHECKING:  # a job that fits nothing need not pay for torch
     from incbayes.inference.optimisation import Optimisation
+
+
+TERMINATED = 128 + signal.SIGTERM
+"""Exit status of a job that was told to stop and has written its checkpoint, as in `stage`."""
+
+STOPPED = "stopped by SIGTERM"
 
 
 class Console:
@@ -37,10 +46,14 @@ class Console:
 
     def narrate(self, replicate: int, optimisation: "Optimisation") -> None:
         """Report a step: a line per epoch to the log, the step to the bar."""
+        done = optimisation.epoch * optimisation.batches + optimisation.step
         if replicate != self._replicate:
             self._open_bar(replicate, optimisation)
+            if done > 1:
+                self.say(
+                    f"replicate {replicate} goes on from its checkpoint, after {done - 1} steps"
+                )
         if self._bar is not None:
-            done = optimisation.epoch * optimisation.batches + optimisation.step
             self._bar.update(done - self._bar.n)
         if optimisation.step == 0 and optimisation.history:
             record = optimisation.history[-1]
@@ -63,12 +76,17 @@ class Console:
 
 
 @contextmanager
-def job(title: str, log: str | Path) -> Iterator[Console]:
+def job(title: str, log: str | Path, command: str | None = None) -> Iterator[Console]:
     """Run a job's body with its console; turn an error into a readable end.
 
     An error that a user can act on ends the process with one line on standard error and in
     the log; any other leaves its traceback in both. What the system refuses, such as a file that
     cannot be read, leaves the line on standard error and the traceback in the log.
+
+    Args:
+        title: what the job does.
+        log: its log file.
+        command: what runs this job alone, for the log.
 
     Raises:
         SystemExit: 1 after such an error.
@@ -76,6 +94,9 @@ def job(title: str, log: str | Path) -> Iterator[Console]:
     with _opened(log) as file:
         console = Console(title, file)
         console.say(f"{title}: started")
+        console.say(f"on {_place()}")
+        if command is not None:
+            console.say(f"to run this job alone: {command}")
         try:
             yield console
             console.say(f"{title}: done")
@@ -83,6 +104,10 @@ def job(title: str, log: str | Path) -> Iterator[Console]:
             console.say(f"error: {error}")
             print(f"{title}: {error}", file=sys.stderr)
             sys.exit(1)
+        except SystemExit as end:
+            if end.code == TERMINATED:
+                console.say(f"{STOPPED}; run again, it goes on from its checkpoint")
+            raise
         except Exception as error:
             with suppress(OSError):
                 file.write(traceback.format_exc())
@@ -104,3 +129,10 @@ def _opened(log: str | Path) -> Iterator[TextIO]:
     finally:
         with suppress(OSError):
             file.close()
+
+
+def _place() -> str:
+    """Return where this process runs, and as what a scheduler knows it."""
+    place = f"{socket.gethostname()}, process {os.getpid()}"
+    slurm = os.environ.get("SLURM_JOB_ID")
+    return f"{place}, Slurm job {slurm}" if slurm else place
