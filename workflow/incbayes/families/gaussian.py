@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from incbayes.layers import State
-from incbayes.noise import Noise, normal_like
+from incbayes.noise import Noise
 
 SMALLEST_VARIANCE = 1e-30
 """Floor below the square root: its slope at 0 is infinite, and patches of zeros reach 0."""
@@ -90,7 +90,7 @@ def perturbed(mean: Tensor, variance: Tensor, noise: Noise) -> Tensor:
     The local reparameterisation of Kingma et al. (2015): mean + sqrt(variance)·ε, with one
     ε for every entry.
     """
-    return _Perturbation.apply(mean, variance, normal_like(noise, mean))[0]
+    return _Perturbation.apply(mean, variance, noise.normal_like(mean))[0]
 
 
 def gaussian_state(prefix: str, mean: Tensor, sigma: Tensor) -> State:
