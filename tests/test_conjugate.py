@@ -43,6 +43,9 @@ class Paired:
         half = torch.ones(shape[0] // 2, *shape[1:], dtype=like.dtype)
         return torch.cat([half, -half])
 
+    def normal_like(self, output):
+        return self.normal(output.shape, output)
+
 
 def parts_of_orthogonal_design():
     generator = torch.Generator().manual_seed(11)
@@ -81,8 +84,8 @@ def fit(parts, epochs):
         objective = GaussianObjective(kl_scale=1.0)
         optimisation = Optimisation(net, prior, twice, training, objective, stream)
         optimisation.noise = Paired()
-        in_order = torch.arange(len(twice.labels))
-        optimisation._order = lambda order=in_order: order
+        in_order = [torch.arange(len(twice.labels))]
+        optimisation.order = lambda order=in_order: order
         optimisation.run(lambda current: None)
         prior = net.state()
     return family.mean(layer, prior[layer.name])["weight"], family.sigma(layer, prior[layer.name])

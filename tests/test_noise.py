@@ -5,8 +5,6 @@ import torch
 from cases import noise
 from scipy import stats
 
-from incbayes.noise import normal_like
-
 DTYPES = [torch.float32, torch.bfloat16]
 
 
@@ -43,5 +41,5 @@ def test_the_generator_is_the_whole_state(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_draws_take_the_layout_of_the_output(dtype):
     output = torch.empty(2, 3, 4, 5, dtype=dtype).contiguous(memory_format=torch.channels_last)
-    assert normal_like(noise(), output).stride() == output.stride()
-    assert normal_like(noise(), output.contiguous()).stride() == output.contiguous().stride()
+    assert noise().normal_like(output).stride() == output.stride()
+    assert noise().normal_like(output.contiguous()).stride() == output.contiguous().stride()

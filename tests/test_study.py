@@ -42,7 +42,11 @@ def test_defaults_are_filled_in():
         "plateau": None,
         "precision": "fp32",
     }
-    assert study["machine"] == {"device": "auto", "checkpoint_seconds": 60.0}
+    assert study["machine"] == {
+        "device": "auto",
+        "checkpoint_seconds": 60.0,
+        "replicates": "auto",
+    }
     assert study["objective"] == {
         "kl_scale": 1.0,
         "beta": "uniform",

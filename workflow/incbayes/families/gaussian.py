@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from incbayes.layers import State
-from incbayes.noise import Noise, normal_like
+from incbayes.noise import Noise
 
 SMALLEST_VARIANCE = 1e-30
 """Floor below the square root: its slope at 0 is infinite, and patches of zeros reach 0."""
@@ -30,8 +30,6 @@ class _Perturbation(torch.autograd.Function):
     The second output is ε / (2·sqrt(variance)), the slope in the variance.
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(mean: Tensor, variance: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
         width = variance.clamp_min(SMALLEST_VARIANCE).sqrt_()
@@ -48,19 +46,22 @@ class _Perturbation(torch.autograd.Function):
         (slope,) = ctx.saved_tensors
         return gradient, gradient * slope, None
 
+    @staticmethod
+    def vmap(info, in_dims: tuple, *inputs: Tensor) -> tuple[tuple[Tensor, ...], int]:
+        return _Perturbation.apply(*_leading(info.batch_size, in_dims, inputs)), 0
+
 
 @_signed
 class _DiagonalKL(torch.autograd.Function):
     """KL between diagonal Gaussians and its gradient in q, in fewer passes than plain ops.
 
-    The further outputs are that gradient, in the mean and in the log-width.
+    The further outputs are that gradient, in the mean and in the log-width. The sum leaves
+    the first `kept` axes: those of replicates that are mapped over.
     """
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(
-        mean: Tensor, log_sigma: Tensor, prior_mean: Tensor, prior_log_sigma: Tensor
+        mean: Tensor, log_sigma: Tensor, prior_mean: Tensor, prior_log_sigma: Tensor, kept: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         d = log_sigma - prior_log_sigma
         precision = (-2 * prior_log_sigma).exp_()
@@ -69,7 +70,8 @@ class _DiagonalKL(torch.autograd.Function):
         of_log_sigma = (2 * d).expm1_()
         # Subtracted entry by entry: of two sums the small difference would be lost.
         of_widths = torch.sub(of_log_sigma, d, alpha=2)
-        kl = 0.5 * torch.addcmul(of_widths, difference, of_mean).sum()
+        entries = torch.addcmul(of_widths, difference, of_mean)
+        kl = 0.5 * (entries.flatten(kept).sum(-1) if kept else entries.sum())
         return kl, of_mean, of_log_sigma
 
     @staticmethod
@@ -81,7 +83,25 @@ class _DiagonalKL(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor, *_: None) -> tuple[Tensor | None, ...]:
         of_mean, of_log_sigma = ctx.saved_tensors
-        return gradient * of_mean, gradient * of_log_sigma, None, None
+        gradient = gradient[(..., *(None,) * (of_mean.dim() - gradient.dim()))]
+        return gradient * of_mean, gradient * of_log_sigma, None, None, None
+
+    @staticmethod
+    def vmap(info, in_dims: tuple, *inputs: Tensor | int) -> tuple[tuple[Tensor, ...], int]:
+        states = _leading(info.batch_size, in_dims[:-1], inputs[:-1])
+        return _DiagonalKL.apply(*states, inputs[-1] + 1), 0
+
+
+def _leading(size: int, in_dims: tuple, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+    """Return inputs whose first axis is the mapped one, for a rule of `vmap`.
+
+    Generated rules take their arguments apart in Python at every call, which lasts longer
+    than the arithmetic on a GPU.
+    """
+    return [
+        value.expand(size, *value.shape) if dim is None else value.movedim(dim, 0)
+        for value, dim in zip(inputs, in_dims, strict=True)
+    ]
 
 
 def perturbed(mean: Tensor, variance: Tensor, noise: Noise) -> Tensor:
@@ -90,7 +110,7 @@ def perturbed(mean: Tensor, variance: Tensor, noise: Noise) -> Tensor:
     The local reparameterisation of Kingma et al. (2015): mean + sqrt(variance)·ε, with one
     ε for every entry.
     """
-    return _Perturbation.apply(mean, variance, normal_like(noise, mean))[0]
+    return _Perturbation.apply(mean, variance, noise.normal_like(mean))[0]
 
 
 def gaussian_state(prefix: str, mean: Tensor, sigma: Tensor) -> State:
@@ -119,4 +139,4 @@ def diagonal_kl(q: State, p: State, prefix: str) -> Tensor:
     ½·(e^{2d} - 1 - 2d + ((μ_q - μ_p)/σ_p)²). Differentiable in q; p is a given.
     """
     mean, log_sigma = f"{prefix}_mean", f"{prefix}_log_sigma"
-    return _DiagonalKL.apply(q[mean], q[log_sigma], p[mean], p[log_sigma])[0]
+    return _DiagonalKL.apply(q[mean], q[log_sigma], p[mean], p[log_sigma], 0)[0]

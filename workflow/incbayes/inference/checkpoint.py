@@ -6,9 +6,11 @@ is done. Never a pickle.
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -20,7 +22,7 @@ from incbayes.variational import NetworkState
 
 
 class Checkpoint:
-    """Progress of a block: replicates that are done, and a snapshot of the running one."""
+    """Progress of a block: replicates that are done, and snapshots of those that run."""
 
     def __init__(self, path: Path, identity: str, seconds: float):
         """Use `path`; read what is there if it was written for the same `identity`.
@@ -33,7 +35,7 @@ class Checkpoint:
         self.path, self.identity, self.seconds = path, identity, seconds
         self.tensors: dict[str, Tensor] = {}
         self.histories: dict[str, list[EpochRecord]] = {}
-        self._running: tuple[int, Snapshot] | None = None
+        self._running: dict[int, Snapshot] = {}
         self._written = time.monotonic()
         self._read()
 
@@ -50,10 +52,8 @@ class Checkpoint:
         return state, self.histories[str(replicate)]
 
     def running(self, replicate: int) -> Snapshot | None:
-        """Return the snapshot of `replicate`, if that is the one that was interrupted."""
-        if self._running is None or self._running[0] != replicate:
-            return None
-        return self._running[1]
+        """Return the snapshot of `replicate`, if it was interrupted."""
+        return self._running.get(replicate)
 
     def finish(self, replicate: int, state: NetworkState, history: list[EpochRecord]) -> None:
         """Remember a replicate that is done; the next write stores it."""
@@ -61,27 +61,33 @@ class Checkpoint:
             for parameter, value in tensors.items():
                 self.tensors[f"done/{replicate}/{layer}/{parameter}"] = value
         self.histories[str(replicate)] = history
-        self._running = None
+        self._running.pop(replicate, None)
 
     @property
     def due(self) -> bool:
         """Whether the last write is long enough ago."""
         return time.monotonic() - self._written >= self.seconds
 
-    def write(self, replicate: int, snapshot: Snapshot) -> None:
-        """Store the finished replicates and the snapshot of the running one."""
-        tensors = {f"running/{key}": value for key, value in snapshot.tensors.items()}
-        tensors |= self.tensors
+    def write(self, snapshots: Mapping[int, Snapshot]) -> None:
+        """Store the finished replicates, and these snapshots of running ones."""
+        self._running |= snapshots
+        tensors = dict(self.tensors)
+        for replicate, snapshot in self._running.items():
+            for key, value in snapshot.tensors.items():
+                tensors[f"running/{replicate}/{key}"] = value
         progress: dict[str, Any] = {
             "identity": self.identity,
             "histories": self.histories,
-            "replicate": replicate,
-            "progress": snapshot.progress,
+            "running": {str(r): snapshot.progress for r, snapshot in self._running.items()},
         }
-        contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        text = json.dumps(progress | {"content_sha256": tensor_digest(contiguous, progress)})
+        # Copied: replicates that train together hold rows of the same tensors.
+        copies = {
+            key: torch.clone(value.detach().cpu(), memory_format=torch.contiguous_format)
+            for key, value in tensors.items()
+        }
+        text = json.dumps(progress | {"content_sha256": tensor_digest(copies, progress)})
         with atomic_write(self.path) as partial:
-            partial.write_bytes(save(contiguous, {"checkpoint": text}))
+            partial.write_bytes(save(copies, {"checkpoint": text}))
         self._written = time.monotonic()
 
     def delete(self) -> None:
@@ -103,9 +109,9 @@ class Checkpoint:
             return
         self.tensors = {k: v for k, v in tensors.items() if k.startswith("done/")}
         self.histories = progress["histories"]
-        running = {
-            key.removeprefix("running/"): value
-            for key, value in tensors.items()
-            if key.startswith("running/")
-        }
-        self._running = (progress["replicate"], Snapshot(running, progress["progress"]))
+        for replicate, reached in progress["running"].items():
+            prefix = f"running/{replicate}/"
+            running = {
+                k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)
+            }
+            self._running[int(replicate)] = Snapshot(running, reached)

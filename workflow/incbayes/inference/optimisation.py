@@ -4,7 +4,7 @@ It knows a network, a prior and a part that fits in memory. It knows no files: a
 `Snapshot` is what a checkpoint stores.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from incbayes.errors import UserError
 from incbayes.inference.adam import Adam
 from incbayes.inference.training import Training
-from incbayes.noise import GeneratorNoise
+from incbayes.noise import GeneratorNoise, Noise
 from incbayes.objective import Objective
 from incbayes.variational import NetworkState, VariationalNetwork
 
@@ -23,6 +23,9 @@ Stream = Callable[..., torch.Generator]
 
 EpochRecord = dict[str, float]
 """One row of training.csv, without the replicate."""
+
+Pass = tuple[Tensor, dict[str, Tensor]]
+"""The summed NLL of one stochastic pass, and the KL of every layer."""
 
 
 class DivergenceError(UserError, RuntimeError):
@@ -79,6 +82,7 @@ class Optimisation:
         self.training, self.objective, self.stream = training, objective, stream
         self.device = part.images.device
         self.batches = training.batches(len(part.labels))
+        self.whole_batches = training.batches(part.whole)
         self.generator = stream("noise", device=self.device)
         self.noise = GeneratorNoise(self.generator)
         scales, others = network.scale_parameters()
@@ -87,7 +91,7 @@ class Optimisation:
             network.keep_draws()
         self.history: list[EpochRecord] = []
         self.epoch = self.step = 0
-        self.sums = self._zero_sums()
+        self.sums = self.zero_sums()
         self.layer_kl: dict[str, Tensor] = {}
 
     @property
@@ -106,16 +110,16 @@ class Optimisation:
             DivergenceError: naming epoch, step and tensor.
         """
         while not self.finished:
-            order = self._order().tensor_split(self.batches)
+            order = self.order()
             while self.step < self.batches:
                 self._take_step(order[self.step])
                 self.step += 1
                 if self.step == self.batches:
-                    self._close_epoch()
+                    self.close_epoch()
                     after_step(self)
                     break
                 after_step(self)
-        self._check_parameters("after the last step")
+        self.check_parameters("after the last step")
         return self.history
 
     def snapshot(self) -> Snapshot:
@@ -141,65 +145,83 @@ class Optimisation:
         self.epoch, self.step = snapshot.progress["epoch"], snapshot.progress["step"]
         self.history = list(snapshot.progress["history"])
 
-    def _order(self) -> Tensor:
+    def order(self) -> Sequence[Tensor]:
+        """Return the indices [B] of every minibatch of this epoch."""
         generator = self.stream("order", self.epoch)
-        return torch.randperm(len(self.part.labels), generator=generator).to(self.device)
+        order = torch.randperm(len(self.part.labels), generator=generator).to(self.device)
+        return order.tensor_split(self.batches)
 
-    def _zero_sums(self) -> Tensor:
+    def zero_sums(self) -> Tensor:
         """Return zeros for the epoch's sums: of the NLL per image, and of gradient norms."""
         return torch.zeros(2, dtype=torch.float64, device=self.device)
 
-    def _learning_rate(self) -> float:
+    def learning_rate(self) -> float:
+        """Return the learning rate of the next step."""
         steps = self.training.epochs * self.batches
         factor = self.training.rate(self.epoch * self.batches + self.step, steps)
         return self.training.learning_rate * factor
 
     def _take_step(self, indices: Tensor) -> None:
         images, labels = self.part.images[indices], self.part.labels[indices]
-        passes = [self._pass(images, labels) for _ in range(self.objective.draws)]
-        nll = torch.stack([nll for nll, _ in passes]).mean()
-        self.layer_kl = {
-            name: torch.stack([kl[name] for _, kl in passes]).mean() for name in passes[0][1]
-        }
-        kl = torch.stack(list(self.layer_kl.values())).sum()
-        weight = self.objective.kl_weight(
-            self.step, self.epoch, self.batches, self.training.batches(self.part.whole)
-        )
-        count = len(self.part.labels)
-        loss = self.objective.loss(nll, kl, weight, len(labels), count, self.batches)
+        passes = [
+            self.stochastic_pass(images, labels, self.prior, self.noise)
+            for _ in range(self.objective.draws)
+        ]
+        nll, self.layer_kl, loss = self.bound(passes, len(labels))
         self.adam.clear_gradients()
         loss.backward()
         gradients = [p.grad for p in self.adam.parameters if p.grad is not None]
         norm = torch.stack(torch._foreach_norm(gradients)).norm()
         if not torch.isfinite(loss + norm):
-            self._report_divergence(loss, norm)
-        self.sums += torch.stack([nll.detach().double() * self.batches / count, norm.double()])
-        self.adam.step(self._learning_rate())
+            self.report_divergence(loss, norm)
+        per_epoch = nll.detach().double() * self.batches / len(self.part.labels)
+        self.sums += torch.stack([per_epoch, norm.double()])
+        self.adam.step(self.learning_rate())
 
-    def _pass(self, images: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def stochastic_pass(
+        self, images: Tensor, labels: Tensor, prior: NetworkState, noise: Noise
+    ) -> Pass:
         """Return the summed NLL of one stochastic pass, and the KL of every layer."""
         # Entered per pass: an autocast context held open caches stale low-precision weights.
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"
         ):
-            outputs = self.network(images, self.noise)
+            outputs = self.network(images, noise)
         if self.objective.complexity == "monte_carlo":
-            kl = self.network.cost_of_draw(self.prior)
+            kl = self.network.cost_of_draw(prior)
         else:
-            kl = self.network.kl(self.prior, self.noise)
+            kl = self.network.kl(prior, noise)
         return self.objective.nll(outputs, labels), kl
 
-    def _check_parameters(self, where: str) -> None:
+    def bound(self, passes: Sequence[Pass], size: int) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Return NLL and KL of every layer, averaged over passes, and the loss of this step.
+
+        Args:
+            passes: of one minibatch; their numbers may have a leading axis of replicates.
+            size: B, the images of the minibatch.
+        """
+        nll = torch.stack([nll for nll, _ in passes]).mean(0)
+        layer_kl = {
+            name: torch.stack([kl[name] for _, kl in passes]).mean(0) for name in passes[0][1]
+        }
+        kl = torch.stack(list(layer_kl.values())).sum(0)
+        weight = self.objective.kl_weight(self.step, self.epoch, self.batches, self.whole_batches)
+        count = len(self.part.labels)
+        return nll, layer_kl, self.objective.loss(nll, kl, weight, size, count, self.batches)
+
+    def check_parameters(self, where: str) -> None:
+        """Raise the error that names the first parameter that is not finite, if there is one."""
         for name, parameter in self.network.named_parameters():
             if not torch.isfinite(parameter).all():
                 label = name.removeprefix("network.")
                 raise DivergenceError(f"{where}: parameter {label} is not finite")
 
-    def _report_divergence(self, loss: Tensor, norm: Tensor) -> None:
+    def report_divergence(self, loss: Tensor, norm: Tensor) -> None:
+        """Raise the error that names the step and the first tensor that is not finite."""
         where = f"epoch {self.epoch + 1}, step {self.step + 1} of {self.batches}"
         if not torch.isfinite(self.part.images).all():
             raise DivergenceError(f"{where}: the scaled pixels of the images are not finite")
-        self._check_parameters(where)
+        self.check_parameters(where)
         for layer, kl in self.layer_kl.items():
             if not torch.isfinite(kl):
                 raise DivergenceError(f"{where}: the KL of layer {layer} is {kl.item()}")
@@ -211,13 +233,14 @@ class Optimisation:
                 raise DivergenceError(f"{where}: the gradient of {label} is not finite")
         raise DivergenceError(f"{where}: the gradient norm is {norm.item()}")
 
-    def _close_epoch(self) -> None:
+    def close_epoch(self) -> None:
+        """Add the epoch's record to the history, and begin the next epoch."""
         nll, norm = (self.sums / self.batches).tolist()
         record: EpochRecord = {"epoch": self.epoch + 1, "images": len(self.part.labels)}
         record |= self._divergence_record(nll)
-        record |= {"gradient_norm": norm, "learning_rate": self._learning_rate()}
+        record |= {"gradient_norm": norm, "learning_rate": self.learning_rate()}
         self.history.append(record)
-        self.epoch, self.step, self.sums = self.epoch + 1, 0, self._zero_sums()
+        self.epoch, self.step, self.sums = self.epoch + 1, 0, self.zero_sums()
 
     def _divergence_record(self, nll: float) -> EpochRecord:
         """Return ELBO, NLL and, for a family with width, KL and σ/σ_prior, total and per layer."""

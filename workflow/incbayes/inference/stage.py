@@ -6,7 +6,7 @@ It knows families, priors and the parent posterior; how a part is optimised is
 
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -23,6 +23,7 @@ from incbayes.inference.optimisation import (
     Part,
     Stream,
 )
+from incbayes.inference.together import AfterStep, obstacle, train_together
 from incbayes.inference.training import Training
 from incbayes.layers import layers_of, plain_weights
 from incbayes.networks import fresh_network, variational
@@ -112,6 +113,8 @@ def fit_block(
     names: Names,
     checkpoint: Checkpoint,
     narrate: Callable[[int, Optimisation], None],
+    together: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict[int, tuple[NetworkState, list[EpochRecord]]]:
     """Fit every replicate of a block, going on from the checkpoint where there is one.
 
@@ -122,6 +125,8 @@ def fit_block(
         names: of the random streams.
         checkpoint: what is done already, and where progress is kept.
         narrate: called after every step with the replicate and its optimisation.
+        together: take the steps of all replicates at once, where nothing forbids it.
+        say: is told what forbids it.
 
     Returns:
         By replicate, the variational parameters (on the CPU) and the epochs' records.
@@ -130,32 +135,68 @@ def fit_block(
         DivergenceError: naming replicate, epoch, step and tensor.
         SystemExit: 143 after SIGTERM, once the checkpoint is written.
     """
-    with _Interruption() as interruption:
-        for replicate, load in tasks.items():
-            if checkpoint.finished(replicate) is not None:
-                continue
-            optimisation = _optimisation(settings, load(), shape, names.stream(replicate))
-            snapshot = checkpoint.running(replicate)
-            if snapshot is not None:
-                optimisation.restore(snapshot)
 
-            def after_step(current: Optimisation, replicate: int = replicate) -> None:
-                narrate(replicate, current)
+    def prepared(replicate: int) -> Optimisation:
+        stream = names.stream(replicate)
+        optimisation = _optimisation(settings, tasks[replicate](), shape, stream)
+        snapshot = checkpoint.running(replicate)
+        if snapshot is not None:
+            optimisation.restore(snapshot)
+        return optimisation
+
+    waiting = [replicate for replicate in tasks if checkpoint.finished(replicate) is None]
+    with _Interruption() as interruption:
+        for group in _groups(waiting, prepared, together, say):
+
+            def after_step(stepped: Mapping[int, Optimisation], group=group) -> None:
+                for replicate, optimisation in stepped.items():
+                    narrate(replicate, optimisation)
                 if checkpoint.due or interruption.requested:
-                    checkpoint.write(replicate, current.snapshot())
+                    checkpoint.write({r: current.snapshot() for r, current in group.items()})
                 if interruption.requested:
                     sys.exit(TERMINATED)
 
-            try:
-                history = optimisation.run(after_step)
-            except DivergenceError as error:
-                raise DivergenceError(f"replicate {replicate}, {error}") from None
-            state = {
-                layer: {key: value.cpu() for key, value in parameters.items()}
-                for layer, parameters in optimisation.network.state().items()
-            }
-            checkpoint.finish(replicate, state, history)
+            _train(group, after_step)
+            for replicate, optimisation in group.items():
+                state = {
+                    layer: {key: value.cpu() for key, value in parameters.items()}
+                    for layer, parameters in optimisation.network.state().items()
+                }
+                checkpoint.finish(replicate, state, optimisation.history)
     return {replicate: checkpoint.finished(replicate) for replicate in tasks}
+
+
+def _groups(
+    waiting: Sequence[int],
+    prepared: Callable[[int], Optimisation],
+    together: bool,
+    say: Callable[[str], None],
+) -> Iterator[dict[int, Optimisation]]:
+    """Yield the replicates that are trained at once: all, or one after the other."""
+    if not together or len(waiting) < 2:
+        for replicate in waiting:
+            yield {replicate: prepared(replicate)}
+        return
+    block = {replicate: prepared(replicate) for replicate in waiting}
+    reason = obstacle(list(block.values()))
+    if reason is None:
+        yield block
+        return
+    say(f"replicates are fitted in turn: {reason}")
+    for replicate, optimisation in block.items():
+        yield {replicate: optimisation}
+
+
+def _train(group: Mapping[int, Optimisation], after_step: AfterStep) -> None:
+    """Train a group until it is finished; a replicate alone by the plain loop."""
+    if len(group) > 1:
+        train_together(group, after_step)
+        return
+    ((replicate, optimisation),) = group.items()
+    try:
+        optimisation.run(lambda current: after_step({replicate: current}))
+    except DivergenceError as error:
+        raise DivergenceError(f"replicate {replicate}, {error}") from None
 
 
 def _optimisation(

@@ -1,4 +1,4 @@
-"""What a job says while it runs: plain lines in its log file, a bar on a terminal."""
+"""What a job says while it runs: plain lines in its log file, bars on a terminal."""
 
 import os
 import signal
@@ -33,10 +33,10 @@ class Console:
     """
 
     def __init__(self, title: str, log: TextIO):
-        """Write lines to `log`, and a bar to standard error where that is a terminal."""
+        """Write lines to `log`, and bars to standard error where that is a terminal."""
         self.title, self._log = title, log
-        self._bar: tqdm | None = None
-        self._replicate: int | None = None
+        self._bars: dict[int, tqdm] = {}
+        self._heard: set[int] = set()
 
     def say(self, line: str) -> None:
         """Write one line, with the time, to the log; a full disk takes none and ends no job."""
@@ -45,16 +45,16 @@ class Console:
             self._log.flush()
 
     def narrate(self, replicate: int, optimisation: "Optimisation") -> None:
-        """Report a step: a line per epoch to the log, the step to the bar."""
+        """Report a step: a line per epoch to the log, the step to the replicate's bar."""
         done = optimisation.epoch * optimisation.batches + optimisation.step
-        if replicate != self._replicate:
-            self._open_bar(replicate, optimisation)
+        if replicate not in self._heard:
+            self._heard.add(replicate)
             if done > 1:
                 self.say(
                     f"replicate {replicate} goes on from its checkpoint, after {done - 1} steps"
                 )
-        if self._bar is not None:
-            self._bar.update(done - self._bar.n)
+        if sys.stderr.isatty():
+            self._move_bar(replicate, optimisation)
         if optimisation.step == 0 and optimisation.history:
             record = optimisation.history[-1]
             numbers = [f"{key} {record[key]:.4g}" for key in ("elbo", "nll", "kl") if key in record]
@@ -62,17 +62,22 @@ class Console:
             self.say(f"replicate {replicate} {epochs} {' '.join(numbers)}")
 
     def close(self) -> None:
-        """Remove the bar."""
-        if self._bar is not None:
-            self._bar.close()
+        """Remove the bars."""
+        while self._bars:
+            self._bars.popitem()[1].close()
 
-    def _open_bar(self, replicate: int, optimisation: "Optimisation") -> None:
-        self.close()
-        self._replicate = replicate
-        if sys.stderr.isatty():
+    def _move_bar(self, replicate: int, optimisation: "Optimisation") -> None:
+        """Set the replicate's bar to its step; it goes when the replicate is finished."""
+        if replicate not in self._bars:
             total = optimisation.training.epochs * optimisation.batches
             title = f"{self.title} replicate {replicate}"
-            self._bar = tqdm(total=total, desc=title, unit="step", leave=False, mininterval=0.5)
+            self._bars[replicate] = tqdm(
+                total=total, desc=title, unit="step", leave=False, mininterval=0.5
+            )
+        bar = self._bars[replicate]
+        bar.update(optimisation.epoch * optimisation.batches + optimisation.step - bar.n)
+        if optimisation.finished:
+            self._bars.pop(replicate).close()
 
 
 @contextmanager

@@ -32,15 +32,23 @@ class Machine:
         device: `auto`, `cpu` or `cuda`.
         threads: of a CPU job.
         checkpoint_seconds: time between two mid-stage checkpoints.
+        replicates: how those of a block are fitted: `together`, `in_turn`, or `auto`.
     """
 
     device: str
     threads: int
     checkpoint_seconds: float
+    replicates: str = "auto"
 
     def prepare(self) -> torch.device:
         """Return the torch device, made deterministic."""
         return prepare_device(self.device, self.threads)
+
+    def together(self, device: torch.device) -> bool:
+        """Return whether the replicates of a block take their steps together on `device`."""
+        return self.replicates == "together" or (
+            self.replicates == "auto" and device.type == "cuda"
+        )
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,14 @@ def fit_and_write(
         identity = digest(described)
         checkpoint = Checkpoint(outputs.checkpoint, identity, machine.checkpoint_seconds)
         fitted = fit_block(
-            request.settings, tasks, images.shape, request.names(t), checkpoint, voice.narrate
+            request.settings,
+            tasks,
+            images.shape,
+            request.names(t),
+            checkpoint,
+            voice.narrate,
+            machine.together(device),
+            voice.say,
         )
         histories = {replicate: history for replicate, (_, history) in fitted.items()}
         _write_training(outputs.training, histories)

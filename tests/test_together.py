@@ -1,0 +1,311 @@
+"""Replicates whose steps are taken together end where each would have ended alone."""
+
+import dataclasses
+import os
+import signal
+
+import pytest
+import torch
+from cases import BAYESIAN, ESTIMATORS
+
+from incbayes.data.partition import partition, write_partitions
+from incbayes.data.prepared import prepare, read_labels
+from incbayes.inference.checkpoint import Checkpoint
+from incbayes.inference.optimisation import DivergenceError, Part
+from incbayes.inference.stage import (
+    Names,
+    ReplicateTask,
+    StageSettings,
+    first_start,
+    fit_block,
+)
+from incbayes.jobs.request import BlockRequest, Machine, SourceFiles
+from incbayes.jobs.stage import Lineage, StageOutputs, run_stage
+from incbayes.posterior import read_posterior
+from incbayes.priors.base import Source, Start
+from incbayes.streams import numpy_stream
+
+SHAPE, CLASSES = (1, 8, 8), 3
+TRAINING = {
+    "epochs": 1,
+    "batch_size": 7,
+    "learning_rate": 1e-2,
+    "log_sigma_rate": 10.0,
+    "schedule": "cosine",
+    "plateau": None,
+    "precision": "fp32",
+}
+MLP = {"kind": "mlp", "widths": [5]}
+SMALL = {"mnf": {"flow_width": 5}, "planar": {"steps": 3}}
+"""By family: options that keep it small."""
+
+FITS = {
+    **{case: (name, SMALL.get(name, {}) | chosen) for case, (name, chosen) in ESTIMATORS.items()},
+    "point": ("point", {}),
+    "point l2": ("point", {"l2": 0.1}),
+    "mnf example": ("mnf", SMALL["mnf"] | {"z_draw": "example"}),
+}
+"""By name: a family, and the options that choose one of its estimators."""
+
+
+class StopError(Exception):
+    pass
+
+
+def settings(family, options=None, model=None, objective=None, **training):
+    return StageSettings(
+        {"kind": family} | (options or {}),
+        {"kind": "normal"},
+        TRAINING | training,
+        {"kl_scale": 1.0} | (objective or {}),
+        model or {"kind": "digits_net"},
+    )
+
+
+def part(seed, images=20, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    pixels = torch.randn(images, *SHAPE, generator=generator, dtype=torch.float64)
+    return Part(pixels.to(dtype), torch.randint(CLASSES, (images,), generator=generator))
+
+
+def cast(state, dtype):
+    return {
+        layer: {key: value.to(dtype) for key, value in tensors.items()}
+        for layer, tensors in state.items()
+    }
+
+
+def fit(path, chosen, together, parts=None, narrate=lambda *step: None, seconds=1e9, **told):
+    """Fit three replicates, each on a part of its own."""
+    names = Names(0, "experiment", 1, 1)
+    parts = [part(seed) for seed in range(3)] if parts is None else parts
+
+    def task(replicate):
+        dtype = parts[replicate].images.dtype
+        start = first_start(chosen, SHAPE, CLASSES, Source(), names, replicate)
+        start = Start(cast(start.state, dtype), cast(start.prior, dtype))
+        return ReplicateTask(parts[replicate], start, CLASSES)
+
+    tasks = {replicate: lambda replicate=replicate: task(replicate) for replicate in range(3)}
+    checkpoint = Checkpoint(path, "identity", seconds)
+    return fit_block(chosen, tasks, SHAPE, names, checkpoint, narrate, together, **told)
+
+
+def assert_close(found, expected, **tolerance):
+    assert found.keys() == expected.keys()
+    for replicate, (state, history) in found.items():
+        other_state, other_history = expected[replicate]
+        assert len(history) == len(other_history)
+        for record, other in zip(history, other_history, strict=True):
+            assert record == pytest.approx(other, rel=tolerance["rtol"], abs=tolerance["atol"])
+        for layer, parameters in other_state.items():
+            for key, value in parameters.items():
+                torch.testing.assert_close(state[layer][key], value, **tolerance)
+
+
+def equal(one, other):
+    assert_close(one, other, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("case", FITS)
+def test_every_replicate_ends_where_it_would_have_ended_alone(case, tmp_path):
+    chosen = settings(*FITS[case])
+    found = fit(tmp_path / "together", chosen, True)
+    assert_close(found, fit(tmp_path / "alone", chosen, False), rtol=1e-6, atol=1e-7)
+    # None of them saw another's images, order or noise.
+    assert len({history[-1]["nll"] for _, history in found.values()}) == 3
+
+
+@pytest.mark.parametrize("case", FITS)
+def test_in_float32_too(case, tmp_path):
+    chosen = settings(*FITS[case], learning_rate=1e-3, log_sigma_rate=1.0)
+    parts = [part(seed, dtype=torch.float32) for seed in range(3)]
+    found = fit(tmp_path / "together", chosen, True, parts)
+    alone = fit(tmp_path / "alone", chosen, False, parts)
+    # The densities of planar maps cancel to 1e-3 in float32, and Adam scales gradients to 1.
+    atol = 1e-3 if "planar" in case else 2e-5
+    assert_close(found, alone, rtol=1e-4, atol=atol)
+
+
+@pytest.mark.parametrize("family", BAYESIAN)
+def test_costs_of_draws_several_passes_and_weights_of_the_kl(family, tmp_path):
+    objective = {
+        "complexity": "monte_carlo",
+        "draws": 2,
+        "warmup_epochs": 2,
+        "beta": "geometric",
+        "batches": "whole_set",
+    }
+    chosen = settings(family, SMALL.get(family), MLP, objective, epochs=2)
+    parts = [dataclasses.replace(part(seed), available=30) for seed in range(3)]
+    found = fit(tmp_path / "together", chosen, True, parts)
+    assert_close(found, fit(tmp_path / "alone", chosen, False, parts), rtol=1e-5, atol=1e-6)
+
+
+def test_bfloat16_products(tmp_path):
+    chosen = settings("ffg", precision="bf16", learning_rate=1e-4, log_sigma_rate=1.0)
+    parts = [part(seed, dtype=torch.float32) for seed in range(3)]
+    found = fit(tmp_path / "together", chosen, True, parts)
+    assert_close(found, fit(tmp_path / "alone", chosen, False, parts), rtol=2e-2, atol=4e-4)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5])
+def test_resuming_after_any_step_gives_the_same_bits(stop, tmp_path):
+    chosen, path = settings("mnf", SMALL["mnf"], MLP, epochs=2), tmp_path / "checkpoint"
+    undisturbed = fit(tmp_path / "none", chosen, True)
+    steps = 0
+
+    def interrupt(replicate, optimisation):
+        nonlocal steps
+        steps += replicate == 2
+        if steps == stop:
+            raise StopError
+
+    with pytest.raises(StopError):
+        fit(path, chosen, True, narrate=interrupt, seconds=0)
+    assert Checkpoint(path, "identity", 1).finished(0) is None
+    resumed = []
+    found = fit(path, chosen, True, narrate=lambda *step: resumed.append(step), seconds=0)
+    equal(found, undisturbed)
+    assert len(resumed) == 3 * (6 - (stop - 1))  # the step that stopped was not stored
+
+
+def test_a_checkpoint_of_either_way_serves_the_other(tmp_path):
+    chosen, path, lines = settings("ffg", model=MLP), tmp_path / "checkpoint", []
+
+    def interrupt(replicate, optimisation):
+        if optimisation.step == 2:
+            raise StopError
+
+    alone = fit(tmp_path / "none", chosen, False)
+    for first in (True, False):
+        path.unlink(missing_ok=True)
+        with pytest.raises(StopError):
+            fit(path, chosen, first, narrate=interrupt, seconds=0)
+        found = fit(path, chosen, not first, seconds=0, say=lines.append)
+        assert_close(found, alone, rtol=1e-6, atol=1e-7)
+    assert lines == ["replicates are fitted in turn: they differ in steps taken: 0, 1"]
+
+
+def test_sigterm_writes_a_checkpoint(tmp_path):
+    chosen, path = settings("ffg", model=MLP), tmp_path / "checkpoint"
+
+    def terminate(replicate, optimisation):
+        if (replicate, optimisation.step) == (1, 2):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit, match="143"):
+        fit(path, chosen, True, narrate=terminate)
+    saved = Checkpoint(path, "identity", 1)
+    assert [saved.running(replicate).progress["step"] for replicate in range(3)] == [2, 2, 2]
+    equal(fit(path, chosen, True), fit(tmp_path / "none", chosen, True))
+
+
+def test_divergence_names_replicate_step_and_tensor(tmp_path):
+    chosen, parts = settings("ffg", model=MLP), [part(seed) for seed in range(3)]
+    parts[1].images[5] = torch.nan
+    match = r"^replicate 1, epoch 1, step 1 of 3: the scaled pixels of the images are not finite$"
+    with pytest.raises(DivergenceError, match=match):
+        fit(tmp_path / "c", chosen, True, parts)
+    parts[1].images[5] = 1e200
+    with pytest.raises(DivergenceError, match=r"^replicate 1, epoch 1, step \d of 3: .* is"):
+        fit(tmp_path / "c", chosen, True, parts)
+
+
+def test_a_replicate_at_its_plateau_changes_no_more(tmp_path):
+    plateau = {"patience": 2, "min_delta": 0.02}
+    chosen = settings("point", model=MLP, epochs=60, schedule="constant", plateau=plateau)
+    told, path = [], tmp_path / "checkpoint"
+    parts = [part(0), part(1), dataclasses.replace(part(2), labels=torch.zeros(20).long())]
+    alone = fit(tmp_path / "alone", chosen, False, parts)
+    epochs = [len(history) for _, history in alone.values()]
+    assert len(set(epochs)) > 1 and max(epochs) < 60
+    found = fit(tmp_path / "together", chosen, True, parts, lambda *step: told.append(step[0]))
+    assert_close(found, alone, rtol=1e-6, atol=1e-7)
+    assert [told.count(replicate) for replicate in range(3)] == [3 * count for count in epochs]
+
+    def interrupt(replicate, optimisation):
+        if optimisation.epoch == max(epochs) - 1:
+            raise StopError
+
+    with pytest.raises(StopError):
+        fit(path, chosen, True, parts, interrupt, seconds=0)
+    equal(fit(path, chosen, True, parts), found)
+
+
+def test_unequal_parts_are_fitted_in_turn(tmp_path):
+    chosen, lines = settings("ffg", model=MLP), []
+    parts = [part(0), part(1, images=21), part(2)]
+    found = fit(tmp_path / "together", chosen, True, parts, say=lines.append)
+    equal(found, fit(tmp_path / "alone", chosen, False, parts))
+    assert lines == ["replicates are fitted in turn: they differ in images of a part: 20, 21"]
+
+
+def test_the_machine_decides():
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    for replicates, expected in {
+        "auto": [False, True],
+        "together": [True, True],
+        "in_turn": [False, False],
+    }.items():
+        machine = Machine("auto", 1, 60.0, replicates)
+        assert [machine.together(device) for device in (cpu, cuda)] == expected
+
+
+class Listener:
+    def __init__(self):
+        self.steps = []
+
+    def say(self, line):
+        raise AssertionError(line)
+
+    def narrate(self, replicate, optimisation):
+        self.steps.append(replicate)
+
+
+def prepared_digits(folder):
+    """Write the digits and two replicates' partitions of a tenth of them into two parts."""
+    files = [folder / name for name in ("train.safetensors", "test.safetensors", "checksums.json")]
+    prepare("digits", {"kind": "digits"}, folder, *files)
+    cuts = {
+        replicate: partition(
+            read_labels(files[0]),
+            10,
+            parts=2,
+            stratify=False,
+            fraction=0.1,
+            source_classes=None,
+            target_classes=None,
+            rng_source=numpy_stream(0, replicate, "source"),
+            rng_parts=numpy_stream(0, replicate, "parts"),
+        )
+        for replicate in (0, 1)
+    }
+    write_partitions(folder / "parts", cuts)
+
+
+def test_two_stages_of_a_block(tmp_path):
+    prepared_digits(tmp_path)
+    pixels = {"kind": "standard"}
+    chosen = settings("ffg", batch_size=32, log_sigma_rate=1.0, learning_rate=1e-3)
+    data, parts = tmp_path, tmp_path / "parts"
+    request = BlockRequest(
+        "s", "digits", "ffg", 2, (0, 1), 0, "full", chosen, pixels, "c", data, parts
+    )
+    posteriors, order = {}, {}
+    for replicates in ("together", "in_turn"):
+        machine, parent = Machine("cpu", 1, 60.0, replicates), None
+        for t in (1, 2):
+            folder = tmp_path / replicates / f"t{t}"
+            outputs = StageOutputs(*(folder / name for name in ("posterior", "training", "run")))
+            listener = Listener()
+            run_stage(request, t, Lineage(parent, SourceFiles()), outputs, machine, listener)
+            parent = outputs.posterior
+            assert not outputs.checkpoint.exists()
+        posteriors[replicates] = read_posterior(parent, request.identity(2))
+        order[replicates] = listener.steps[:4]
+    assert order == {"together": [0, 1, 0, 1], "in_turn": [0, 0, 0, 1]}
+    for replicate, state in posteriors["together"].states.items():
+        for layer, parameters in posteriors["in_turn"].states[replicate].items():
+            for key, value in parameters.items():
+                torch.testing.assert_close(state[layer][key], value, rtol=1e-4, atol=2e-5)
