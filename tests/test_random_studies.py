@@ -38,7 +38,7 @@ NAMES = [
     "a_1" * 19 + "bcd4567",
 ]
 TEXTS = ["A title", "öäü — 数", "$\\sigma^2$", "a: b # c", "<b> & {x}", "100 %"]
-FEW = {"parts": 3, "experiments": 2, "methods": 3, "budgets": 1}
+FEW = {"parts": 3, "experiments": 2, "methods": 3, "budgets": 1, "claims": 1}
 """Entries at most of what a study may have many of."""
 
 
@@ -93,7 +93,9 @@ class Drawer:
     def _array(self, node, key):
         number = self.random.randint(node.get("minItems", 0), FEW.get(key, 2))
         made = [self.value(node["items"]) for _ in range(number)]
-        return list(dict.fromkeys(made)) if node.get("uniqueItems") else made
+        if node.get("uniqueItems"):
+            made = [value for place, value in enumerate(made) if value not in made[:place]]
+        return made
 
     def _object(self, node, key):
         further = node.get("additionalProperties")

@@ -37,7 +37,7 @@ def asked(chosen, method="ffg", parts=1, replicates=1, work="stage", attempt=1):
 def of(dataset, model):
     experiment = {"dataset": dataset, "model": model, "parts": [1, 10], "pretrain": {}}
     experiment["partition"] = {"source_classes": 5}
-    return study(experiments={"one": experiment}, budgets={})
+    return study(experiments={"one": experiment}, budgets={}, claims={})
 
 
 @pytest.mark.parametrize("kind", MODELS)

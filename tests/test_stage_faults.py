@@ -142,6 +142,9 @@ def test_a_damaged_checkpoint_counts_as_absent(fitted, chain):
     class Stopping:
         steps = 0
 
+        def say(self, line):
+            pass
+
         def narrate(self, replicate, optimisation):
             self.steps += 1
             if self.steps == 20:
@@ -276,13 +279,13 @@ def poisoned_loss(chain, monkeypatch, value):
     """Return a fit in whose second epoch the third loss is `value`."""
 
     def fit():
-        step = Optimisation._pass
+        step = Optimisation.stochastic_pass
 
-        def poisoned(self, images, labels):
-            nll, kl = step(self, images, labels)
+        def poisoned(self, *inputs):
+            nll, kl = step(self, *inputs)
             return nll * (value if (self.epoch, self.step) == (1, 2) else 1), kl
 
-        monkeypatch.setattr(Optimisation, "_pass", poisoned)
+        monkeypatch.setattr(Optimisation, "stochastic_pass", poisoned)
         chain.fit(2)
 
     return fit
@@ -292,13 +295,13 @@ def poisoned_kl(chain, monkeypatch):
     """Return a fit in which the KL of a layer is NaN."""
 
     def fit():
-        step = Optimisation._pass
+        step = Optimisation.stochastic_pass
 
-        def poisoned(self, images, labels):
-            nll, kl = step(self, images, labels)
+        def poisoned(self, *inputs):
+            nll, kl = step(self, *inputs)
             return nll, {**kl, "1": kl["1"] * torch.nan}
 
-        monkeypatch.setattr(Optimisation, "_pass", poisoned)
+        monkeypatch.setattr(Optimisation, "stochastic_pass", poisoned)
         chain.fit(2)
 
     return fit
@@ -308,16 +311,16 @@ def poisoned_gradient(chain, monkeypatch, value):
     """Return a fit in which the loss is finite and a gradient is not."""
 
     def fit():
-        step = Optimisation._pass
+        step = Optimisation.stochastic_pass
 
-        def poisoned(self, images, labels):
+        def poisoned(self, *inputs):
             name, parameter = next(
                 (n, p) for n, p in self.network.named_parameters() if n.endswith("weight_mean")
             )
             parameter.register_hook(lambda gradient: gradient * value)
-            return step(self, images, labels)
+            return step(self, *inputs)
 
-        monkeypatch.setattr(Optimisation, "_pass", poisoned)
+        monkeypatch.setattr(Optimisation, "stochastic_pass", poisoned)
         chain.fit(2)
 
     return fit
@@ -328,7 +331,8 @@ def test_a_diverged_stage_fails_at_the_same_step_again(fitted, chain, monkeypatc
     first = refusal(fit)
     monkeypatch.undo()
     steps = []
-    voice = type("Voice", (), {"narrate": lambda self, r, o: steps.append(o.step)})()
+    methods = {"narrate": lambda self, r, o: steps.append(o.step), "say": lambda self, line: None}
+    voice = type("Voice", (), methods)()
     again = poisoned_loss(chain.saving(0), monkeypatch, torch.nan)
     fit_with_voice = chain.__class__.fit
     monkeypatch.setattr(chain.__class__, "fit", lambda self, t: fit_with_voice(self, t, voice))

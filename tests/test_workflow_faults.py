@@ -21,6 +21,7 @@ STUDY = TINY | {
     "machine": {"checkpoint_seconds": 0.05},
     "experiments": {"digits": TINY["experiments"]["digits"] | {"parts": [2]}},
     "methods": {"ffg": {"family": "ffg"}},
+    "claims": {},
 }
 STUDY["experiments"]["digits"]["methods"] = ["ffg"]
 
