@@ -29,10 +29,13 @@ from incbayes.study import method_settings, resolve_study
 
 SHAPE, CLASSES, IMAGES = (1, 28, 28), 10, 20_000
 BASE = {"T": 10, "images": 500, "width": 100, "replicates": 1}
-"""The point that the curves have in common: parts, images a part, hidden units, replicates."""
+"""The point that the curves have in common: parts, images a part, hidden units, replicates.
+
+That over images has one part.
+"""
 CURVES = {
     "T": [1, 2, 5, 10, 20, 40],
-    "images": [250, 500, 1000, 2000],
+    "images": [500, 1000, 2000, 4000, 8000, 16000],
     "width": [50, 100, 200, 400, 800],
     "replicates": [1, 2, 4, 8],
 }
@@ -157,7 +160,8 @@ def measured() -> pd.DataFrame:
         labels = prepare(Path(scratch))
         for curve, values in CURVES.items():
             for value in values:
-                seconds, memory = last_stage(labels, Path(scratch), BASE | {curve: value})
+                point = BASE | {curve: value} | ({"T": 1} if curve == "images" else {})
+                seconds, memory = last_stage(labels, Path(scratch), point)
                 rows.append({"curve": curve, "value": value, "seconds": seconds, "MiB": memory})
                 print(f"{curve} {value}: {seconds:.2f} s, {memory:.0f} MiB", flush=True)
     return pd.DataFrame(rows)
