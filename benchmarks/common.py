@@ -98,6 +98,16 @@ def training_of(batch_size: int, precision: str = "fp32") -> Training:
     )
 
 
+def peak_memory() -> float:
+    """Return the most MiB that this process has held so far (Linux).
+
+    Not `getrusage`, whose maximum a process inherits from the one that started it.
+    """
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return int(peak) / 1024
+
+
 def machine() -> str:
     """Return what a table says of where it was measured."""
     threads = torch.get_num_threads()

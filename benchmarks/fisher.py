@@ -10,13 +10,12 @@ memory is that of a process of its own, above what it had before it started.
 
 import argparse
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from common import CLASSES, SHAPES, machine, random_part, write_block
+from common import CLASSES, SHAPES, machine, peak_memory, random_part, write_block
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -72,12 +71,12 @@ def _peak(kind: str, name: str, images: int, batch: int, threads: int, answer) -
     torch.set_num_threads(threads)
     part = random_part(MODEL, images)
     contestants(kind)[name](random_part(MODEL, batch), batch)  # loads code, not the data
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     contestants(kind)[name](part, batch)
-    answer.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    answer.put(peak_memory() - before)
 
 
-def peak_memory(kind: str, name: str, images: int, batch: int, threads: int) -> float:
+def grown_memory(kind: str, name: str, images: int, batch: int, threads: int) -> float:
     """Return the MiB by which the peak grew beyond that of one minibatch."""
     spawned = multiprocessing.get_context("spawn")
     answer = spawned.Queue()
@@ -107,7 +106,7 @@ def table(kind: str, images: int, batch: int, rounds: int, threads: int) -> str:
     ]
     for name in running:
         difference = ((values[name] - reference).abs().max() / reference.max()).item()
-        grown = peak_memory(kind, name, images, batch, threads)
+        grown = grown_memory(kind, name, images, batch, threads)
         lines.append(
             f"| {name} | ×{seconds[name] / base:.2f} | {difference:.0e} | {grown:.0f} MiB |"
         )

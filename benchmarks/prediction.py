@@ -11,13 +11,21 @@ it had before it started.
 
 import argparse
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from common import CLASSES, SHAPES, Contestant, machine, random_part, training_of, write_block
+from common import (
+    CLASSES,
+    SHAPES,
+    Contestant,
+    machine,
+    peak_memory,
+    random_part,
+    training_of,
+    write_block,
+)
 from torch import Tensor
 
 from incbayes.families import FAMILIES
@@ -75,12 +83,12 @@ def _peak(model: str, name: str, images: int, samples: int, batch: int, answer) 
     torch.set_num_threads(1)
     way, pictures = ways(model, batch)[name], random_part(model, images).images
     way(pictures[:batch], 2)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     way(pictures, samples)
-    answer.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    answer.put(peak_memory() - before)
 
 
-def peak_memory(model: str, name: str, images: int, samples: int, batch: int) -> float:
+def grown_memory(model: str, name: str, images: int, samples: int, batch: int) -> float:
     """Return the MiB by which the peak grew beyond that of one minibatch and two draws."""
     spawned = multiprocessing.get_context("spawn")
     answer = spawned.Queue()
@@ -108,7 +116,7 @@ def table(model: str, images: int, samples: int, batch: int, rounds: int) -> str
         "|---|---|---|---|",
     ]
     for name, taken in seconds.items():
-        grown = peak_memory(model, name, images, samples, batch)
+        grown = grown_memory(model, name, images, samples, batch)
         rate = images * samples / taken
         lines.append(f"| {name} | ×{base / taken:.2f} | {rate:.0f} | {grown:.0f} MiB |")
     return "\n".join(lines) + "\n"
