@@ -1,7 +1,10 @@
 """What the benchmarks here share: networks to time, and the blocks of pages that they write."""
 
+import argparse
+import multiprocessing
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +101,13 @@ def training_of(batch_size: int, precision: str = "fp32") -> Training:
     )
 
 
+def alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a module's function returns when it runs in a new process of its own."""
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawned) as process:
+        return process.submit(function, *arguments).result()
+
+
 def peak_memory() -> float:
     """Return the most MiB that this process has held so far (Linux).
 
@@ -112,6 +122,26 @@ def machine() -> str:
     """Return what a table says of where it was measured."""
     threads = torch.get_num_threads()
     return f"CPU, {threads} {'thread' if threads == 1 else 'threads'}, torch {torch.__version__}"
+
+
+def command_line(description: str) -> argparse.ArgumentParser:
+    """Return the parser of a benchmark that can write its tables into a page."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="page to put the tables into")
+    return parser
+
+
+def show(tables: Iterable[str], page: Path | None, name: str) -> None:
+    """Print every table once it is measured; put all into the block of a page, if one is given."""
+    sections = [f"{machine()}.\n"]
+    print(sections[0])
+    for table in tables:
+        sections.append(table)
+        print(table, flush=True)
+    if page:
+        write_block(page, name, "\n".join(sections))
 
 
 def write_block(page: Path, name: str, text: str) -> None:

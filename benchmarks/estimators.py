@@ -10,11 +10,10 @@ take the ratios, not the milliseconds. A step is a step of training: forward, KL
 
 import argparse
 import typing
-from pathlib import Path
 
 import torch
 import yaml
-from common import SHAPES, UNTIMED, Contestant, Spec, machine, random_part, training_of, write_block
+from common import SHAPES, UNTIMED, Contestant, Spec, command_line, random_part, show, training_of
 
 from incbayes.families import FAMILIES
 from incbayes.inference.training import Training
@@ -43,8 +42,8 @@ def measured(model: str, specs: list[Spec], training: Training, steps: int, roun
     images = part.images[: training.batch_size]
     costs = [(min(c.seconds), c.kept_bytes(images), c.parameters()) for c in contestants]
     lines = [
-        f"{model}, {training.batch_size} images a minibatch, {training.precision}, one step of "
-        f"`point` {1e3 * costs[0][0]:.1f} ms:",
+        f"{model}, {training.batch_size} images a minibatch, {training.precision}, as multiples of "
+        f"`point`, whose step takes {1e3 * costs[0][0]:.1f} ms:",
         "",
         "| family | step | kept for backward | parameters |",
         "|---|---|---|---|",
@@ -64,9 +63,7 @@ def named(text: str) -> Spec:
 
 def arguments() -> argparse.Namespace:
     """Return what the command line asks for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("families", nargs="*", type=named, help="default: all")
     parser.add_argument("--models", nargs="+", choices=SHAPES, default=["lenet5", "digits_net"])
     parser.add_argument("--batch", type=int, default=128, help="images per minibatch")
@@ -74,7 +71,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=3, help="timed steps per round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="page to put the tables into")
     return parser.parse_args()
 
 
@@ -83,14 +79,11 @@ def main() -> None:
     chosen = arguments()
     torch.set_num_threads(chosen.threads)
     training = training_of(chosen.batch, chosen.precision)
-    sections = [f"{machine()}; multiples of `point`.\n"]
-    print(sections[0])
     specs = chosen.families or every_spec()
-    for model in chosen.models:
-        sections.append(measured(model, specs, training, chosen.steps, chosen.rounds))
-        print(sections[-1], flush=True)
-    if chosen.write:
-        write_block(chosen.write, "costs", "\n".join(sections))
+    tables = (
+        measured(model, specs, training, chosen.steps, chosen.rounds) for model in chosen.models
+    )
+    show(tables, chosen.write, "costs")
 
 
 if __name__ == "__main__":

@@ -8,14 +8,11 @@ too. Every contestant sees the same minibatches in one run, in turns; take the r
 memory is that of a process of its own, above what it had before it started.
 """
 
-import argparse
-import multiprocessing
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
-from common import CLASSES, SHAPES, machine, peak_memory, random_part, write_block
+from common import CLASSES, SHAPES, alone, command_line, peak_memory, random_part, show
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -67,24 +64,14 @@ def contestants(kind: str) -> dict[str, Callable[[Part, int], Tensor]]:
     return found
 
 
-def _peak(kind: str, name: str, images: int, batch: int, threads: int, answer) -> None:
+def grown_memory(kind: str, name: str, images: int, batch: int, threads: int) -> float:
+    """Return the MiB by which this process' peak grows beyond that of one minibatch."""
     torch.set_num_threads(threads)
     part = random_part(MODEL, images)
     contestants(kind)[name](random_part(MODEL, batch), batch)  # loads code, not the data
     before = peak_memory()
     contestants(kind)[name](part, batch)
-    answer.put(peak_memory() - before)
-
-
-def grown_memory(kind: str, name: str, images: int, batch: int, threads: int) -> float:
-    """Return the MiB by which the peak grew beyond that of one minibatch."""
-    spawned = multiprocessing.get_context("spawn")
-    answer = spawned.Queue()
-    worker = spawned.Process(target=_peak, args=(kind, name, images, batch, threads, answer))
-    worker.start()
-    grown = answer.get()
-    worker.join()
-    return grown
+    return peak_memory() - before
 
 
 def table(kind: str, images: int, batch: int, rounds: int, threads: int) -> str:
@@ -106,7 +93,7 @@ def table(kind: str, images: int, batch: int, rounds: int, threads: int) -> str:
     ]
     for name in running:
         difference = ((values[name] - reference).abs().max() / reference.max()).item()
-        grown = grown_memory(kind, name, images, batch, threads)
+        grown = alone(grown_memory, kind, name, images, batch, threads)
         lines.append(
             f"| {name} | ×{seconds[name] / base:.2f} | {difference:.0e} | {grown:.0f} MiB |"
         )
@@ -115,22 +102,16 @@ def table(kind: str, images: int, batch: int, rounds: int, threads: int) -> str:
 
 def main() -> None:
     """Measure, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="page to put the tables into")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    sections = [f"{machine()}.\n"]
-    for kind in BACKENDS:
-        sections.append(table(kind, chosen.images, chosen.batch, chosen.rounds, chosen.threads))
-        print(sections[-1], flush=True)
-    if chosen.write:
-        write_block(chosen.write, "fisher", "\n".join(sections))
+    settings = chosen.images, chosen.batch, chosen.rounds, chosen.threads
+    tables = (table(kind, *settings) for kind in BACKENDS)
+    show(tables, chosen.write, "fisher")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ files like prepared ones, in a process of its own: its wall time without imports
 memory beyond that of a process that has imported all. Ratios are to the first point of a curve.
 """
 
-import argparse
-import multiprocessing
 import tempfile
 import time
 from pathlib import Path
@@ -16,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from common import machine, peak_memory, write_block
+from common import alone, command_line, machine, peak_memory, write_block
 from safetensors.numpy import save_file
 
 from incbayes.data.partition import partition, write_partitions
@@ -26,14 +24,14 @@ from incbayes.jobs.request import BlockRequest, Machine, SourceFiles
 from incbayes.jobs.stage import Lineage, StageOutputs, run_stage
 from incbayes.study import method_settings, resolve_study
 
-SHAPE, CLASSES, IMAGES = (1, 28, 28), 10, 20_000
+SHAPE, CLASSES, IMAGES = (1, 28, 28), 10, 50_000
 BASE = {"T": 10, "images": 500, "width": 100, "replicates": 1}
 """The point that the curves have in common: parts, images a part, hidden units, replicates.
 
 That over images has one part.
 """
 CURVES = {
-    "T": [1, 2, 10, 40],
+    "T": [1, 2, 10, 40, 100],
     "images": [500, 1000, 2000, 4000, 8000],
     "width": [50, 200, 800],
     "replicates": [1, 2, 4],
@@ -123,32 +121,23 @@ def fit(asked: BlockRequest, t: int, folder: Path) -> None:
     run_stage(asked, t, Lineage(parent, SourceFiles()), outputs, Machine("cpu", 1, 600.0), Quiet())
 
 
-def _measure(asked: BlockRequest, t: int, folder: Path, answer) -> None:
+def cost(asked: BlockRequest, t: int, folder: Path) -> tuple[float, float]:
+    """Return the seconds of stage t, and the MiB by which this process' peak grows."""
     torch.set_num_threads(1)
     before = peak_memory()
     start = time.perf_counter()
     fit(asked, t, folder)
-    seconds = time.perf_counter() - start
-    answer.put((seconds, peak_memory() - before))
+    return time.perf_counter() - start, peak_memory() - before
 
 
 def last_stage(labels: np.ndarray, data: Path, point: dict[str, int]) -> tuple[float, float]:
     """Return seconds and MiB of the last stage of a chain at `point`."""
     asked = request(data, labels, point)
-    spawned = multiprocessing.get_context("spawn")
-    answers = []
     with tempfile.TemporaryDirectory() as scratch:
         for t in range(1, point["T"]):
             fit(asked, t, Path(scratch))
-        for _ in range(REPEATS):
-            answer = spawned.Queue()
-            worker = spawned.Process(
-                target=_measure, args=(asked, point["T"], Path(scratch), answer)
-            )
-            worker.start()
-            answers.append(answer.get())
-            worker.join()
-    seconds, memory = zip(*answers, strict=True)
+        costs = [alone(cost, asked, point["T"], Path(scratch)) for _ in range(REPEATS)]
+    seconds, memory = zip(*costs, strict=True)
     return min(seconds), max(memory)
 
 
@@ -208,10 +197,7 @@ def draw(frame: pd.DataFrame, path: Path) -> None:
 
 def main() -> None:
     """Measure, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="page to put the tables into")
+    parser = command_line(__doc__)
     parser.add_argument("--figure", type=Path, metavar="PNG", help="where to draw the curves")
     chosen = parser.parse_args()
     torch.set_num_threads(1)

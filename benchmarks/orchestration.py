@@ -7,7 +7,6 @@ jobs. A job's time is Snakemake's own measurement of its process; starting one, 
 torch, is measured apart. On a machine with other work to do the numbers mean little.
 """
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from common import write_block
+from common import command_line, write_block
 
 ROOT = Path(__file__).parent.parent
 CORES = 2
@@ -115,11 +114,8 @@ def planning_text() -> str:
 
 def main() -> None:
     """Measure, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--only-planning", action="store_true", help="do not run the default study")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="page to put the tables into")
     chosen = parser.parse_args()
     text = planning_text()
     if not chosen.only_planning:

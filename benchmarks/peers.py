@@ -10,16 +10,14 @@ backward and Adam for one minibatch that lies in memory. A peer that is not inst
 out, and said to be.
 """
 
-import argparse
 import importlib
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from common import CLASSES, SHAPES, Contestant, machine, random_part, training_of, write_block
+from common import CLASSES, SHAPES, Contestant, command_line, random_part, show, training_of
 from torch import Tensor, nn
 
 from incbayes.inference.optimisation import Part
@@ -212,23 +210,16 @@ def table(model: str, batch: int, steps: int, rounds: int) -> str:
 
 def main() -> None:
     """Measure, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--models", nargs="+", choices=SHAPES, default=["lenet5", "conv3fc3"])
     parser.add_argument("--batch", type=int, default=128, help="images per minibatch")
     parser.add_argument("--steps", type=int, default=3, help="timed steps per round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="page to put the tables into")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    sections = [f"{machine()}.\n"]
-    for model in chosen.models:
-        sections.append(table(model, chosen.batch, chosen.steps, chosen.rounds))
-        print(sections[-1], flush=True)
-    if chosen.write:
-        write_block(chosen.write, "peers", "\n".join(sections))
+    tables = (table(model, chosen.batch, chosen.steps, chosen.rounds) for model in chosen.models)
+    show(tables, chosen.write, "peers")
 
 
 if __name__ == "__main__":

@@ -9,22 +9,20 @@ and the fastest counts; take the ratios. Peak memory is that of a process of its
 it had before it started.
 """
 
-import argparse
-import multiprocessing
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from common import (
     CLASSES,
     SHAPES,
     Contestant,
-    machine,
+    alone,
+    command_line,
     peak_memory,
     random_part,
+    show,
     training_of,
-    write_block,
 )
 from torch import Tensor
 
@@ -79,24 +77,14 @@ def ways(model: str, batch: int) -> dict[str, Way]:
     }
 
 
-def _peak(model: str, name: str, images: int, samples: int, batch: int, answer) -> None:
+def grown_memory(model: str, name: str, images: int, samples: int, batch: int) -> float:
+    """Return the MiB by which this process' peak grows beyond that of one minibatch, two draws."""
     torch.set_num_threads(1)
     way, pictures = ways(model, batch)[name], random_part(model, images).images
     way(pictures[:batch], 2)
     before = peak_memory()
     way(pictures, samples)
-    answer.put(peak_memory() - before)
-
-
-def grown_memory(model: str, name: str, images: int, samples: int, batch: int) -> float:
-    """Return the MiB by which the peak grew beyond that of one minibatch and two draws."""
-    spawned = multiprocessing.get_context("spawn")
-    answer = spawned.Queue()
-    worker = spawned.Process(target=_peak, args=(model, name, images, samples, batch, answer))
-    worker.start()
-    grown = answer.get()
-    worker.join()
-    return grown
+    return peak_memory() - before
 
 
 def table(model: str, images: int, samples: int, batch: int, rounds: int) -> str:
@@ -116,7 +104,7 @@ def table(model: str, images: int, samples: int, batch: int, rounds: int) -> str
         "|---|---|---|---|",
     ]
     for name, taken in seconds.items():
-        grown = grown_memory(model, name, images, samples, batch)
+        grown = alone(grown_memory, model, name, images, samples, batch)
         rate = images * samples / taken
         lines.append(f"| {name} | ×{base / taken:.2f} | {rate:.0f} | {grown:.0f} MiB |")
     return "\n".join(lines) + "\n"
@@ -124,23 +112,17 @@ def table(model: str, images: int, samples: int, batch: int, rounds: int) -> str
 
 def main() -> None:
     """Measure, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--models", nargs="+", choices=SHAPES, default=["lenet5"])
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--batch", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="page to put the tables into")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    sections = [f"{machine()}.\n"]
-    for model in chosen.models:
-        sections.append(table(model, chosen.images, chosen.samples, chosen.batch, chosen.rounds))
-        print(sections[-1], flush=True)
-    if chosen.write:
-        write_block(chosen.write, "prediction", "\n".join(sections))
+    settings = chosen.images, chosen.samples, chosen.batch, chosen.rounds
+    tables = (table(model, *settings) for model in chosen.models)
+    show(tables, chosen.write, "prediction")
 
 
 if __name__ == "__main__":

@@ -7,11 +7,8 @@ Shares of one thread's time within the step, from torch's profiler, which itself
 operations down a little.
 """
 
-import argparse
-from pathlib import Path
-
 import torch
-from common import SHAPES, UNTIMED, Contestant, machine, random_part, training_of, write_block
+from common import SHAPES, UNTIMED, Contestant, command_line, random_part, show, training_of
 from torch.profiler import ProfilerActivity, profile
 
 WARMUP, STEPS = 3, 12
@@ -46,23 +43,17 @@ def table(family: str, model: str, batch: int, precision: str, rows: int) -> str
 
 def main() -> None:
     """Profile, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("families", nargs="*", default=["ffg", "mnf", "planar"])
     parser.add_argument("--model", choices=SHAPES, default="lenet5")
     parser.add_argument("--batch", type=int, default=128, help="images per minibatch")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="bf16")
     parser.add_argument("--rows", type=int, default=10)
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="page to put the tables into")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    sections = [f"{machine()}.\n"]
-    for family in chosen.families:
-        sections.append(table(family, chosen.model, chosen.batch, chosen.precision, chosen.rows))
-        print(sections[-1], flush=True)
-    if chosen.write:
-        write_block(chosen.write, "profile", "\n".join(sections))
+    settings = chosen.model, chosen.batch, chosen.precision, chosen.rows
+    tables = (table(family, *settings) for family in chosen.families)
+    show(tables, chosen.write, "profile")
 
 
 if __name__ == "__main__":

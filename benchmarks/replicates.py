@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from common import CLASSES, SHAPES, machine, random_part, training_of, write_block
+from common import CLASSES, SHAPES, command_line, machine, random_part, training_of, write_block
 
 from incbayes.data import DATASETS
 from incbayes.device import prepare_device
@@ -131,9 +131,7 @@ def projection(study: Mapping, model: str, steps: int, blocks: Mapping[str, Bloc
 
 def arguments() -> argparse.Namespace:
     """Return what the command line asks for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument(
         "--families", nargs="+", choices=FAMILIES, default=["point", "ffg", "cfg", "mnf"]
@@ -146,7 +144,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--study", type=Path, default=STUDY, help="what to project the cost of")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="page to put the tables into")
     return parser.parse_args()
 
 
