@@ -12,7 +12,7 @@ from incbayes.networks import fresh_network
 from incbayes.predict import Predictor
 
 SPEC, SHAPE, CLASSES = {"kind": "mlp", "widths": [6]}, (1, 3, 3), 4
-EVALUATION = Evaluation(50, 7, None, 1.0, 5, "fp32")
+EVALUATION = Evaluation(50, None, 7, None, 1.0, 5, "fp32")
 
 
 def posterior(family, sigma):

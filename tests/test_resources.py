@@ -34,10 +34,10 @@ def asked(chosen, method="ffg", parts=1, replicates=1, work="stage", attempt=1):
     return demand(chosen, experiment, method, parts, replicates, work, attempt)
 
 
-def of(dataset, model):
+def of(dataset, model, **keys):
     experiment = {"dataset": dataset, "model": model, "parts": [1, 10], "pretrain": {}}
     experiment["partition"] = {"source_classes": 5}
-    return study(experiments={"one": experiment}, budgets={}, claims={})
+    return study(experiments={"one": experiment}, budgets={}, claims={}, **keys)
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -75,6 +75,16 @@ def test_a_larger_model_a_larger_part_and_more_replicates_ask_for_more():
     assert asked(small, parts=10).runtime < asked(small, parts=1).runtime
     assert asked(small, replicates=5).runtime > asked(small).runtime
     assert asked(large, "mnf").runtime > asked(large, "ft").runtime
+
+
+def test_scores_take_time_by_the_draws_of_each_stage_and_memory_by_the_images():
+    def scored(**evaluation):
+        return asked(of("mnist", "lenet5", evaluation=evaluation), parts=10, work="scores")
+
+    whole, few = scored(part_images=None), scored(part_images=10)
+    assert whole.mem_mb > few.mem_mb and whole.runtime > few.runtime
+    assert scored(samples=100, earlier_samples=1).runtime < scored(samples=100).runtime / 5
+    assert scored(samples=100, earlier_samples=100) == scored(samples=100)
 
 
 def test_every_attempt_asks_for_twice_as_much_but_for_no_more_than_a_day():

@@ -58,6 +58,7 @@ def test_defaults_are_filled_in():
     }
     assert study["evaluation"] == {
         "samples": 100,
+        "earlier_samples": None,
         "batch_size": 1000,
         "precision": "fp32",
         "part_images": 1000,

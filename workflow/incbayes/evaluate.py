@@ -23,6 +23,7 @@ class Evaluation:
 
     Attributes:
         samples: draws S of the predictive mean.
+        earlier_samples: draws for the stages before the last; None for as many.
         batch_size: images at a time.
         part_images: the first so many images of every part are scored; None for all.
         test_images: share of the test set that is scored, the first images of each; 1 is all.
@@ -31,11 +32,18 @@ class Evaluation:
     """
 
     samples: int
+    earlier_samples: int | None
     batch_size: int
     part_images: int | None
     test_images: float
     calibration_bins: int
     precision: Literal["fp32", "bf16"]
+
+    def of_stage(self, last: bool) -> "Evaluation":
+        """Return how a stage is scored that is the last of its chain, or is not."""
+        if last or self.earlier_samples is None:
+            return self
+        return dataclasses.replace(self, samples=self.earlier_samples)
 
 
 def predictions(

@@ -111,8 +111,10 @@ def demand(
     held = math.ceil(whole / parts) if work in ("stage", "search") else whole
     if work == "scores":
         settings = evaluation_settings(study, method)
-        held = data["test"] + parts * min(settings["part_images"], whole)
-        passes = FORWARD * parts * held * settings["samples"]
+        shown = whole if settings["part_images"] is None else settings["part_images"]
+        held = data["test"] + min(parts * shown, whole)
+        earlier = settings["earlier_samples"] or settings["samples"]
+        passes = FORWARD * held * ((parts - 1) * earlier + settings["samples"])
     elif work == "fisher":
         passes = held * len(data["classes"])
     else:

@@ -56,7 +56,8 @@ def run_evaluation(
         splits = {"test": Part(whole.images[:kept], whole.labels[:kept])}
         for t, (posterior, (records, bins)) in enumerate(zip(read, rows, strict=True), 1):
             splits[f"part_{t:02d}"] = _part(request, replicate, t, train, evaluation)
-            scoring = _Scoring(request, evaluation, device, test.shape, t, replicate)
+            settings = evaluation.of_stage(last=t == len(read))
+            scoring = _Scoring(request, settings, device, test.shape, t, replicate)
             scoring.add(posterior, splits, records, bins)
             voice.say(f"replicate {replicate} stage {t}: {_summary(records, replicate)}")
     for (records, bins), files in zip(rows, outputs, strict=True):
