@@ -41,6 +41,12 @@ BAD = [
     ("methods.ffg", {"prior": "normal"}, "methods.ffg.family: missing; allowed: a family, by na"),
     ("methods.ffg.family", {"estimator": "local"}, "methods.ffg.family.kind: missing; allowed: p"),
     ("training.plateau", {"patience": 1}, "training.plateau.min_delta: missing; allowed: a numb"),
+    (
+        "only",
+        ["plian"],
+        "only[0]: 'plian' is no experiment (did you mean 'plain'?); allowed: plain",
+    ),
+    ("only", [], "only: found []; allowed: null or a list (1 or more"),
     # Names.
     ("study", 2018, "study: found 2018; allowed: text (lower-case letters, digits and _"),
     ("study", "My study", "study: found 'My study'; allowed: text (lower-case letters"),

@@ -134,6 +134,14 @@ def test_a_new_method_changes_no_other_result(finished):
     assert {job for job in jobs if "method=" in job and "method=ffg_one" not in job} == set()
 
 
+def test_experiments_that_are_not_chosen_are_not_run_nor_are_claims_on_them(finished):
+    study = changed(only=["digits"])
+    study["experiments"]["others"] = study["experiments"]["digits"]
+    groups = [{"experiment": "others", "method": method, "T": 2} for method in METHODS]
+    study["claims"]["elsewhere"] = study["claims"]["alike"] | {"groups": groups}
+    assert planned(finished, study) == {"all", "claims", "report"}
+
+
 def test_equal_data_prepared_again_refit_nothing(finished, tmp_path):
     for name in ("train.safetensors", "test.safetensors", "checksums.json"):
         path = finished / "results/data/digits" / name

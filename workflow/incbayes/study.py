@@ -19,6 +19,7 @@ __all__ = [
     "StudyError",
     "block_replicates",
     "blocks",
+    "chosen_experiments",
     "claims_of",
     "evaluation_settings",
     "kl_scale",
@@ -141,6 +142,12 @@ def claims_of(study: Study) -> dict[str, dict[str, Any]]:
         name: claim | {"groups": [_group(study, group) for group in claim["groups"]]}
         for name, claim in study["claims"].items()
     }
+
+
+def chosen_experiments(study: Study) -> dict[str, dict[str, Any]]:
+    """Return the experiments of a study in normal form that are to be run, by name."""
+    chosen = study["experiments"] if study["only"] is None else study["only"]
+    return {name: e for name, e in study["experiments"].items() if name in chosen}
 
 
 def blocks(study: Study) -> list[str]:

@@ -35,6 +35,12 @@ def check_meaning(study: Study) -> None:
     if study["study"] in TAKEN:
         name = study["study"]
         raise StudyError(("study",), f"found {shown(name)}; {TAKEN[name]}: choose another name")
+    for position, name in enumerate(study["only"] or []):
+        if name not in study["experiments"]:
+            detail = (
+                f"{shown(name)} is no experiment{nearest(name, study['experiments'])}; allowed: "
+            )
+            raise StudyError(("only", position), detail + ", ".join(study["experiments"]))
     for name in study["methods"]:
         _check_prior_suits_family(study, name)
     for name, experiment in study["experiments"].items():

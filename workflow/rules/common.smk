@@ -28,6 +28,7 @@ from incbayes.resources import demand, grown, needs_gpu
 from incbayes.study import (
     block_replicates,
     blocks,
+    chosen_experiments,
     claims_of,
     evaluation_settings,
     method_settings,
@@ -77,13 +78,15 @@ def load_study():
 
 
 STUDY = in_one_line(load_study)
-EXPERIMENTS, METHODS = STUDY["experiments"], STUDY["methods"]
+EXPERIMENTS, METHODS = chosen_experiments(STUDY), STUDY["methods"]
 # Scripts read from the config what changes no result, such as where jobs run; all else they
 # get through params, so that Snakemake sees it change. Captions read it too.
 config.update(STUDY)
 
 # What the report shows of the study, where jobs ran it learns from the run records; and figures.
-STUDY_SHOWN = {key: value for key, value in STUDY.items() if key not in ("machine", "data_root")}
+UNSHOWN = ("machine", "data_root", "only")
+STUDY_SHOWN = {key: value for key, value in STUDY.items() if key not in UNSHOWN}
+STUDY_SHOWN["experiments"] = EXPERIMENTS
 STUDY_DRAWN = {key: value for key, value in STUDY_SHOWN.items() if key != "claims"}
 
 GPUS = int(needs_gpu(STUDY))
