@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from running import TINY, command, environment, planned, run
 
 from incbayes.files import sha256_file
@@ -140,6 +141,27 @@ def test_experiments_that_are_not_chosen_are_not_run_nor_are_claims_on_them(fini
     groups = [{"experiment": "others", "method": method, "T": 2} for method in METHODS]
     study["claims"]["elsewhere"] = study["claims"]["alike"] | {"groups": groups}
     assert planned(finished, study) == {"all", "claims", "report"}
+
+
+def test_what_is_published_is_complete_and_without_posteriors(finished):
+    done = run(finished, TINY, "publish")
+    assert done.returncode == 0, done.stdout
+    published, results = finished / "results/published/tiny", finished / "results/tiny"
+    shown = {path.relative_to(published) for path in published.rglob("*") if path.is_file()}
+    figures = {path.relative_to(results) for path in (results / "figures").glob("*.[sc][vs][gv]")}
+    records = {"report.html", "provenance.json", "metrics.csv", "claims.json", "claims.csv"}
+    assert shown == figures | set(map(Path, records)) | {Path("study.yaml")}
+    for path in shown - {Path("study.yaml")}:
+        assert (published / path).read_bytes() == (results / path).read_bytes()
+    provenance = json.loads((published / "provenance.json").read_text())
+    (run_of_stage,) = (
+        made
+        for made in provenance["runs"]
+        if (made["method"], made["T"], made["t"]) == ("ffg", 2, 2)
+    )
+    posterior = results / "digits/ffg/T2/r0-1/t02/posterior.safetensors"
+    assert run_of_stage["sha256"] == sha256_file(posterior)
+    assert yaml.safe_load((published / "study.yaml").read_text())["study"] == "tiny"
 
 
 def test_equal_data_prepared_again_refit_nothing(finished, tmp_path):

@@ -1,10 +1,19 @@
-"""Draws the figures of a study and writes its report."""
+"""Draws the figures of a study, writes its report, and copies both to where they are kept."""
 
 FIGURE_DATA = {
     "records": f"{RESULTS}/metrics.parquet",
     "training": chain_files(f"{STAGE}/training.csv"),
     "calibration": chain_files(f"{STAGE}/calibration.csv"),
 }
+
+PUBLISHED = f"results/published/{STUDY['study_id']}"
+SHOWN = [
+    f"{RESULTS}/report.html",
+    f"{RESULTS}/provenance.json",
+    f"{RESULTS}/metrics.csv",
+    *LEDGER,
+    *(f"{RESULTS}/figures/{name}.{suffix}" for name in FIGURES for suffix in ("svg", "csv")),
+]
 
 
 rule figures:
@@ -50,12 +59,13 @@ rule report:
         ledger=LEDGER,
         posteriors=chain_files(f"{STAGE}/posterior.safetensors"),
     output:
-        report(
+        page=report(
             f"{RESULTS}/report.html",
             category="Report",
             caption="../report/report.rst",
             labels={"figure": "the whole report"},
         ),
+        provenance=f"{RESULTS}/provenance.json",
     log:
         f"{LOGS}/report.log",
     conda:
@@ -72,3 +82,23 @@ rule report:
         benchmarks=BENCHMARKS,
     script:
         "../scripts/report.py"
+
+
+rule publish:
+    input:
+        SHOWN,
+    output:
+        study=f"{PUBLISHED}/study.yaml",
+        shown=[path.replace(RESULTS, PUBLISHED, 1) for path in SHOWN],
+    log:
+        f"{LOGS}/publish.log",
+    conda:
+        "../../envs/incbayes.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        study=STUDY_SHOWN,
+    script:
+        "../scripts/publish.py"

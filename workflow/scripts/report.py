@@ -7,6 +7,7 @@ from process import job
 from incbayes.collect import read_records
 from incbayes.figures import FIGURES
 from incbayes.figures.figure import describe_figure
+from incbayes.files import write_json
 from incbayes.report.html import write_report
 from incbayes.report.ledger import read_ledger
 from incbayes.report.provenance import collect_provenance, collect_timings
@@ -14,17 +15,19 @@ from incbayes.report.provenance import collect_provenance, collect_timings
 with job(snakemake, "report"):
     params, folder = snakemake.params, Path(snakemake.input.svg[0]).parent
     ledger = getattr(snakemake.input, "ledger", None)
+    provenance = collect_provenance(
+        params.command,
+        params.fitting,
+        map(Path, snakemake.input.posteriors),
+        Path(snakemake.scriptdir),
+    )
+    write_json(Path(snakemake.output.provenance), provenance)
     write_report(
-        Path(snakemake.output[0]),
+        Path(snakemake.output.page),
         params.study,
         read_records(Path(snakemake.input.records)),
         [describe_figure(name, folder) for name in FIGURES],
         collect_timings(Path(params.benchmarks)),
-        collect_provenance(
-            params.command,
-            params.fitting,
-            map(Path, snakemake.input.posteriors),
-            Path(snakemake.scriptdir),
-        ),
+        provenance,
         read_ledger(*map(Path, ledger)) if ledger else None,
     )
