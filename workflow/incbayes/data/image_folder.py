@@ -181,7 +181,7 @@ class ImageFolder:
             raise DataError(f"{where} is no image; allowed: {', '.join(FORMATS)}") from None
         except Exception as error:  # whatever the decoder of a format raises
             cause = " ".join(f"{type(error).__name__}: {error}".split())
-            raise DataError(f"{where} is a damaged image ({cause})") from error
+            raise DataError(f"{where} cannot be decoded ({cause})") from error
         several = f", {frames} frames" if frames > 1 else ""
         raise DataError(f"{where} has {found}{several}; expected {expected} (key shape)")
 
