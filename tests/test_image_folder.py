@@ -15,14 +15,21 @@ import pytest
 from PIL import Image
 from running import TINY, planned, run
 from small_study import PLAIN, changed
+from snakemake.utils import update_config
 from test_data_faults import refusal
 
 from incbayes.data.image_folder import METADATA, ImageFolder
 from incbayes.data.image_source import entries
 from incbayes.data.prepared import load_checksums, prepare
 from incbayes.resources import demand
-from incbayes.study import StudyError, resolve_study
-from incbayes.study_data import check_sources, data_constraints, data_name, source_files
+from incbayes.study import StudyError, read_yaml, resolve_study
+from incbayes.study_data import (
+    check_sources,
+    data_constraints,
+    data_name,
+    data_sets,
+    source_files,
+)
 
 CLASSES = ["dog", "cat"]
 SHAPE = [3, 4, 5]
@@ -355,6 +362,25 @@ def test_what_a_study_states_wrongly_is_named_before_anything_runs(changes, expe
     with pytest.raises(StudyError) as caught:
         resolve_study(changed((f"{PLAIN}.dataset", SPEC | changes), (f"{PLAIN}.parts", [3])))
     assert expected in str(caught.value)
+
+
+def test_the_jpeg_copy_takes_the_place_of_cifar10_and_says_so():
+    studies = Path(__file__).parents[1] / "studies"
+    written = read_yaml(studies / "kochurov2018.yaml")
+    plain = resolve_study(written)
+    update_config(written, read_yaml(studies / "data" / "cifar10_jpeg.yaml"))
+    study = resolve_study(written)
+    assert "JPEG" in study["title"] and "JPEG" not in plain["title"]
+    assert list(data_sets(plain)) == ["mnist", "cifar10"]
+    mnist, copy_of_cifar10 = data_sets(study)
+    assert mnist == "mnist" and copy_of_cifar10.startswith("cifar10_jpeg_")
+    known = data_constraints({"kind": "cifar10"})
+    assert data_constraints(data_sets(study)[copy_of_cifar10]) == known
+    for name, experiment in study["experiments"].items():
+        replaced = experiment["dataset"]["kind"] == "image_folder"
+        assert replaced == (name != "mnist") == ("JPEG" in experiment["title"])
+        same = {key: value for key, value in experiment.items() if key not in ("title", "dataset")}
+        assert same.items() <= plain["experiments"][name].items()
 
 
 def test_a_model_that_needs_larger_images_is_refused_from_what_is_stated():

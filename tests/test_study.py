@@ -273,6 +273,24 @@ def test_budget_may_add_an_experiment_and_a_method():
     assert study["experiments"]["more"]["methods"] == list(SMALL["methods"])
 
 
+def test_budget_leaves_out_an_experiment_with_the_claims_on_it():
+    def claim(*experiments):
+        groups = [{"experiment": name, "method": "ft", "T": 3} for name in experiments]
+        return {"sentence": "A claim.", "relation": "less", "groups": [*groups, 0.5]}
+
+    claims = {"one": claim("halves"), "two": claim("plain"), "both": claim("plain", "halves")}
+    written = changed(("claims", claims), (f"{PLAIN}.parts", [3]))
+    left_out = changed_in(written, {"experiments": {"halves": None}})
+    assert list(resolve_study(left_out)["experiments"]) == ["plain"]
+    assert list(resolve_study(left_out)["claims"]) == ["two"]
+    assert list(resolve_study(left_out | {"budget": "full"})["claims"]) == list(claims)
+
+
+def changed_in(study, override):
+    """Return the study with a budget of this override, which is chosen."""
+    return study | {"budgets": {"other": override}, "budget": "other"}
+
+
 # Blocks.
 
 

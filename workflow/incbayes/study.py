@@ -195,11 +195,37 @@ def _complete_budget(written: Study, name: str, override: Study) -> Study:
         if key in override:
             raise StudyError(("budgets", name, key), "a budget cannot change this key")
     try:
-        return _complete(_merged(written, override))
+        return _complete(_without_left_out(_merged(written, override), written))
     except StudyError as error:
         if _holds(override, error.path) or not _holds(written, error.path[:-1]):
             raise StudyError(("budgets", name, *error.path), error.detail) from None
         raise StudyError(error.path, f"{error.detail} (in the budget {name})") from None
+
+
+def _without_left_out(study: Study, written: Study) -> Study:
+    """Return a merged study without the experiments that its budget makes null.
+
+    The claims on one of them go with it.
+    """
+    left_out = [
+        name
+        for name in written["experiments"]
+        if isinstance(study["experiments"], dict) and study["experiments"].get(name, name) is None
+    ]
+    if not left_out:
+        return study
+    experiments = {k: v for k, v in study["experiments"].items() if k not in left_out}
+    claims = {k: v for k, v in study.get("claims", {}).items() if not _names(v, left_out)}
+    return study | {"experiments": experiments, "claims": claims}
+
+
+def _names(claim: Any, experiments: list[str]) -> bool:
+    """Return whether a claim, which may not be well-formed, names one of the experiments."""
+    groups = claim.get("groups") if isinstance(claim, dict) else None
+    return any(
+        isinstance(group, dict) and group.get("experiment") in experiments
+        for group in (groups if isinstance(groups, list) else [])
+    )
 
 
 def _merged(base: Any, override: Any) -> Any:
