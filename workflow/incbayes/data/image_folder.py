@@ -39,7 +39,9 @@ LARGEST_SIDE = 1024
 SHOWN = 5
 """Names of an error's list that are written out."""
 
-Path3 = tuple[str, ...]
+Parts = tuple[str, ...]
+"""A path below the source."""
+
 Place = tuple[str, int]
 """Split and row of an image."""
 
@@ -112,7 +114,7 @@ class ImageFolder:
         values = BYTES_PER_VALUE * math.prod(self.shape)
         return Limits(METADATA + values, (self.train + self.test) * (MEAN_METADATA + values))
 
-    def _places(self, source: Path) -> dict[Path3, Place]:
+    def _places(self, source: Path) -> dict[Parts, Place]:
         """Return split and row of every image by its path, ordered by class and name.
 
         Raises:
@@ -120,7 +122,7 @@ class ImageFolder:
         """
         listing = [(entry.parts, entry.is_folder) for entry in entries(source, self._limits())]
         outer = _enclosing(parts for parts, _ in listing)
-        images: dict[str, list[Path3]] = {split: [] for split in SPLITS}
+        images: dict[str, list[Parts]] = {split: [] for split in SPLITS}
         classes: dict[str, set[str]] = {}
         for parts, is_folder in listing:
             inner = parts[len(outer) :]
@@ -141,7 +143,7 @@ class ImageFolder:
         }
 
     def _check_split(
-        self, source: Path, split: str, classes: set[str] | None, images: list[Path3]
+        self, source: Path, split: str, classes: set[str] | None, images: list[Parts]
     ) -> None:
         """Check the classes and the number of images of a split against what is stated."""
         if classes is None:
@@ -186,13 +188,13 @@ class ImageFolder:
         raise DataError(f"{where} has {found}{several}; expected {expected} (key shape)")
 
 
-def _enclosing(paths: Iterable[Path3]) -> Path3:
+def _enclosing(paths: Iterable[Parts]) -> Parts:
     """Return the one folder that everything lies in, where that is no split; else nothing."""
     heads = {parts[:1] for parts in paths}
     return heads.pop() if len(heads) == 1 and heads.isdisjoint({(s,) for s in SPLITS}) else ()
 
 
-def _check_place(source: Path, parts: Path3, inner: Path3, is_folder: bool) -> None:
+def _check_place(source: Path, parts: Parts, inner: Parts, is_folder: bool) -> None:
     """Refuse what is neither `split/class/image` nor a folder on the way."""
     right_depth = len(inner) <= 2 if is_folder else len(inner) == 3
     if not right_depth or (inner and inner[0] not in SPLITS):
