@@ -111,7 +111,9 @@ def projection(study: Mapping, model: str, steps: int, blocks: Mapping[str, Bloc
     for name, experiment in study["experiments"].items():
         if experiment["model"]["kind"] != model:
             continue
-        train = DATASETS[experiment["dataset"]["kind"]].constraints["train"]
+        if experiment["pretrain"] is not None:
+            continue  # its source task is not measured here
+        train = DATASETS.build(experiment["dataset"]).constraints["train"]
         train *= experiment["partition"]["fraction"]
         for method in experiment["methods"]:
             settings = method_settings(study, name, method)

@@ -91,7 +91,8 @@ class Drawer:
         return self.random.choice(NAMES if "a-z" in node.get("pattern", "") else TEXTS)
 
     def _array(self, node, key):
-        number = self.random.randint(node.get("minItems", 0), FEW.get(key, 2))
+        least = node.get("minItems", 0)
+        number = self.random.randint(least, max(least, FEW.get(key, 2)))
         made = [self.value(node["items"]) for _ in range(number)]
         if node.get("uniqueItems"):
             made = [value for place, value in enumerate(made) if value not in made[:place]]
@@ -126,6 +127,14 @@ def random_studies(draw):
         container, key = draw(st.sampled_from(places(study)))
         container[key] = draw(ODD)
     return study
+
+
+def own_images(study):
+    """Return whether a study has an experiment on images of one's own."""
+    return any(
+        isinstance(experiment["dataset"], dict) and "source" in experiment["dataset"]
+        for experiment in study["experiments"].values()
+    )
 
 
 def build(study):
@@ -175,7 +184,9 @@ def test_every_random_study_can_be_built_and_planned_or_is_refused_in_one_line(t
         STUDIES,
         "all that it names can be built, or one line says what is wrong",
     )
-    for study in built[:: len(built) // PLANNED][:PLANNED]:
+    # Images of one's own are drawn with a source that is not there.
+    plannable = [study for study in built if not own_images(study)]
+    for study in plannable[:: len(plannable) // PLANNED][:PLANNED]:
         planned = run(tmp_path, study, "--dry-run", "--quiet")
         assert planned.returncode == 0, planned.stdout
     survived("such a study, where it is valid, through Snakemake", PLANNED, "it is planned")

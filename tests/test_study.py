@@ -15,6 +15,7 @@ from incbayes.study import (
     StudyError,
     block_replicates,
     blocks,
+    chosen_experiments,
     evaluation_settings,
     method_settings,
     pretrain_training,
@@ -272,6 +273,14 @@ def test_budget_may_add_an_experiment_and_a_method():
     override["methods"]["ffg_laplace"] = {"prior": "normal"}
     study = resolve_study(changed(("budgets.other", override), ("budget", "other")))
     assert study["experiments"]["more"]["methods"] == list(SMALL["methods"])
+
+
+def test_only_the_chosen_experiments_are_run_and_a_budget_may_choose():
+    budgets = {"budgets": {"half": {"only": ["halves"]}}}
+    written = changed() | budgets
+    assert list(chosen_experiments(resolve_study(written))) == ["plain", "halves"]
+    assert list(chosen_experiments(resolve_study(written | {"budget": "half"}))) == ["halves"]
+    assert list(chosen_experiments(resolve_study(written | {"only": ["plain"]}))) == ["plain"]
 
 
 # Blocks.

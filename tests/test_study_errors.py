@@ -182,6 +182,13 @@ BAD = [
     ("budgets.quick.budgets", {}, "budgets.quick.budgets: a budget cannot change this key"),
     ("budgets.quick.replicats", 1, "budgets.quick.replicats: unknown key (did you mean 'replica"),
     ("budgets.quick.training.epochs", 0, "budgets.quick.training.epochs: found 0; allowed: a wh"),
+    ("budgets.quick.experiments.gone", None, "budgets.quick.experiments.gone: found null; allowed"),
+    (
+        "budgets.quick.experiments",
+        {"plain": None},
+        "budgets.quick.experiments.plain: found null; allowed: a mapping",
+    ),
+    (PLAIN, None, f"{PLAIN}: found null; allowed: a mapping"),
     ("budgets.quick.training", None, "budgets.quick.training: found null; allowed: a mapping"),
     ("budgets.quick.experiments.new", {"model": "mlp"}, "budgets.quick.experiments.new.dataset:"),
     (f"budgets.quick.{PLAIN}.parts", [1, 9999], f"budgets.quick.{PLAIN}.parts[1]: found 9999 par"),

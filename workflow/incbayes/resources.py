@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from incbayes.study import evaluation_settings, method_settings, pretrain_training
-from incbayes.study_schema import kind_constraints
+from incbayes.study_data import data_constraints
 
 Study = Mapping[str, Any]
 Work = Literal["stage", "source", "search", "fisher", "scores"]
 
 WEIGHTS = {"lenet5": 700_000, "conv3fc3": 2_500_000, "digits_net": 210_000}
-"""Weights of a model on colour images of 32x32 pixels with ten classes, the largest there are."""
+"""Weights of a model on colour images of 32x32 pixels with ten classes."""
+
+WEIGHED_VALUES = 3 * 32 * 32
+"""Values of an image that `WEIGHTS` are for."""
 
 UNKNOWN_WEIGHTS = 10_000_000
 """Taken for a model that is not listed."""
@@ -104,7 +107,7 @@ def demand(
         attempt: 1 for the first.
     """
     described = study["experiments"][experiment]
-    data = kind_constraints("dataset", described["dataset"]["kind"])
+    data = data_constraints(described["dataset"])
     weights = weights_of(described["model"], data["shape"], len(data["classes"]))
     cost = 1 if method is None else step_cost(study["methods"][method]["family"])
     whole = math.ceil(described["partition"]["fraction"] * data["train"])
@@ -153,7 +156,8 @@ def weights_of(model: Mapping[str, Any], shape: tuple[int, int, int], classes: i
         classes: outputs.
     """
     if "widths" not in model:
-        return WEIGHTS.get(model["kind"], UNKNOWN_WEIGHTS)
+        larger = max(1.0, math.prod(shape) / WEIGHED_VALUES)
+        return math.ceil(larger * WEIGHTS.get(model["kind"], UNKNOWN_WEIGHTS))
     units = [math.prod(shape), *model["widths"], classes]
     return sum((inputs + 1) * outputs for inputs, outputs in zip(units, units[1:], strict=False))
 

@@ -6,6 +6,7 @@ imports every registered class, torch included, so that planning a study need no
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,9 @@ def kinds_schema(key: str, registry: Registry) -> dict[str, Any]:
 def _entry_schema(title: str, kind: str, cls: type) -> dict[str, Any]:
     schema = {"title": title, **options_schema(kind, cls)}
     constraints = getattr(cls, "constraints", {})
-    return schema | ({"x-constraints": dict(constraints)} if constraints else {})
+    # Where it is a property, the study states them as options.
+    declared = dict(constraints) if isinstance(constraints, Mapping) else {}
+    return schema | ({"x-constraints": declared} if declared else {})
 
 
 def main(arguments: list[str] | None = None) -> int:

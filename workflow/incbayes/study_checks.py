@@ -5,11 +5,13 @@ which classes, …), and read no data.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from incbayes.claim_checks import check_claims
 from incbayes.registry import nearest
+from incbayes.study_data import STATED, data_constraints
 from incbayes.study_file import KeyPath, StudyError, shown
 from incbayes.study_schema import kind_constraints, kind_names
 
@@ -74,6 +76,30 @@ def _suits(prior: str, family: str) -> bool:
 
 def _needs_source(prior: str) -> bool:
     return kind_constraints("prior", prior).get("needs_source", False)
+
+
+def _check_stated_data(path: KeyPath, experiment: Experiment) -> None:
+    """Check what a study states of images of its own, beyond the types."""
+    dataset = experiment["dataset"]
+    if not set(STATED) <= dataset.keys():
+        return
+    shape, classes = dataset["shape"], dataset["classes"]
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise StudyError(
+            (*path, "dataset", "shape"),
+            f"found {shown(shape)}; allowed: [channels, height, width] with 1 channel (grey) or 3 "
+            "(colour)",
+        )
+    for position, name in enumerate(classes):
+        here = (*path, "dataset", "classes", position)
+        if name in classes[:position]:
+            raise StudyError(here, f"{shown(name)} is given twice")
+        if not name or name.startswith(".") or re.search(r"[/\\]", name):
+            raise StudyError(
+                here,
+                f"found {shown(name)}; allowed: the name of a folder, not empty, without / and "
+                "not beginning with a dot",
+            )
 
 
 def _check_model(path: KeyPath, experiment: Experiment) -> None:
@@ -191,7 +217,7 @@ def _is_bayesian(family: str) -> bool:
 
 
 def _dataset(experiment: Experiment) -> dict[str, Any]:
-    return kind_constraints("dataset", experiment["dataset"]["kind"])
+    return data_constraints(experiment["dataset"])
 
 
 def _target_size(experiment: Experiment) -> int:
@@ -205,6 +231,7 @@ def _target_size(experiment: Experiment) -> int:
 
 
 EXPERIMENT_CHECKS: Iterable[Callable[[KeyPath, Experiment], None]] = (
+    _check_stated_data,
     _check_model,
     _check_classes,
     _check_parts,

@@ -36,6 +36,7 @@ from incbayes.study import (
     read_yaml,
     resolve_study,
 )
+from incbayes.study_data import check_sources, data_name, data_sets, source_files
 from incbayes.study_schema import kind_constraints
 from snakemake.utils import update_config
 
@@ -79,6 +80,8 @@ def load_study():
 
 STUDY = in_one_line(load_study)
 EXPERIMENTS, METHODS = chosen_experiments(STUDY), STUDY["methods"]
+DATA_SETS = data_sets(EXPERIMENTS)
+in_one_line(check_sources, EXPERIMENTS, Path(STUDY["data_root"]), Path("results/data"))
 # Scripts read from the config what changes no result, such as where jobs run; all else they
 # get through params, so that Snakemake sees it change. Captions read it too.
 config.update(STUDY)
@@ -108,7 +111,7 @@ wildcard_constraints:
     T=r"[1-9]\d*",
     t=r"\d\d+",
     block="|".join(blocks(STUDY)),
-    dataset="|".join(DATASETS),
+    dataset="|".join(DATA_SETS),
     fisher="empirical|mc|ggn",
 
 
@@ -133,10 +136,16 @@ def data_file(name):
     """Return an input function of a file of the experiment's data set."""
 
     def file(wildcards):
-        dataset = EXPERIMENTS[wildcards.experiment]["dataset"]["kind"]
+        dataset = data_name(EXPERIMENTS[wildcards.experiment]["dataset"])
         return f"{DATA}/{{name}}".format(dataset=dataset, name=name)
 
     return file
+
+
+def sources(wildcards):
+    """Return the user's own files that a data set is prepared from; nothing for other sets."""
+    dataset = DATA_SETS[wildcards.dataset]
+    return [str(path) for path in source_files(dataset, Path(STUDY["data_root"]))]
 
 
 def images_file(split):

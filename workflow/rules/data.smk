@@ -2,6 +2,8 @@
 
 
 rule prepare_data:
+    input:
+        sources,
     output:
         train=f"{DATA}/train.safetensors",
         test=f"{DATA}/test.safetensors",
@@ -18,7 +20,7 @@ rule prepare_data:
         runtime=growing(60),
     params:
         code=lambda wildcards: code_digest(
-            "incbayes.data.prepared", DATASETS.module(wildcards.dataset)
+            "incbayes.data.prepared", DATASETS.module(DATA_SETS[wildcards.dataset]["kind"])
         ),
     script:
         "../scripts/prepare_data.py"

@@ -15,6 +15,7 @@ DATASETS = Registry(
         "cifar10": "incbayes.data.torchvision_sets:CIFAR10",
         "cifar100": "incbayes.data.torchvision_sets:CIFAR100",
         "svhn": "incbayes.data.torchvision_sets:SVHN",
+        "image_folder": "incbayes.data.image_folder:ImageFolder",
     },
 )
 
