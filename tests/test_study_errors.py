@@ -182,6 +182,11 @@ BAD = [
         {"plain": None, "halves": None},
         "budgets.quick.experiments: empty; at least one entry is needed",
     ),
+    (
+        "budgets.quick",
+        {"experiments": {"halves": None}, "claims": ["one"]},
+        "budgets.quick.claims: found ['one']; allowed: a mapping",
+    ),
     (PLAIN, None, f"{PLAIN}: found null; allowed: a mapping"),
     ("budgets.quick.training", None, "budgets.quick.training: found null; allowed: a mapping"),
     ("budgets.quick.experiments.new", {"model": "mlp"}, "budgets.quick.experiments.new.dataset:"),

@@ -215,7 +215,9 @@ def _without_left_out(study: Study, written: Study) -> Study:
     if not left_out:
         return study
     experiments = {k: v for k, v in study["experiments"].items() if k not in left_out}
-    claims = {k: v for k, v in study.get("claims", {}).items() if not _names(v, left_out)}
+    claims = study.get("claims", {})
+    if isinstance(claims, dict):
+        claims = {k: v for k, v in claims.items() if not _names(v, left_out)}
     return study | {"experiments": experiments, "claims": claims}
 
 
