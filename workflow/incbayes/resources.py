@@ -106,7 +106,7 @@ def demand(
     described = study["experiments"][experiment]
     data = kind_constraints("dataset", described["dataset"]["kind"])
     weights = weights_of(described["model"], data["shape"], len(data["classes"]))
-    cost = 1 if method is None else step_cost(study["methods"][method]["family"])
+    cost = 1 if method is None else step_cost(method_settings(study, experiment, method)["family"])
     whole = math.ceil(described["partition"]["fraction"] * data["train"])
     held = math.ceil(whole / parts) if work in ("stage", "search") else whole
     if work == "scores":
