@@ -18,7 +18,7 @@ BETTER = {"accuracy": max, "nll": min}
 """Which value of a metric is the better one."""
 
 FOLDER = "tuning"
-"""Under the results of a study; begins the name of a derived experiment, which no other can have."""
+"""Of the search, under the results of a study; begins the names of the derived experiments."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The outcome of a search for settings: the scores of its candidates, the choice, and the files.
 
-It knows the records of validation images and the candidates; it fits nothing and sees no test image.
+It knows the records of validation images and the candidates; it fits nothing.
 """
 
 import json
@@ -32,8 +32,8 @@ def scored(
         metric: which decides.
 
     Returns:
-        For each: `experiment`, `method`, `settings`, `scores` (`{T, accuracy, nll}` for each T, means
-        over replicates of the predictive mean) and `chosen`.
+        For each: `experiment`, `method`, `settings`, `scores` (`{T, accuracy, nll}` for each T,
+        means over replicates of the predictive mean) and `chosen`.
     """
     of_validation = records[
         (records["split"] == "validation") & (records["predictor"] == "predictive")
