@@ -99,7 +99,7 @@ def checked_changes(method: Settings, changes: Settings) -> Settings:
     """Return changes of a method's settings in normal form, once the method can take them.
 
     Args:
-        method: expanded.
+        method: expanded and checked.
         changes: any of `family`, `prior`, `training` and `objective`, with some of their keys.
 
     Raises:
@@ -111,7 +111,7 @@ def checked_changes(method: Settings, changes: Settings) -> Settings:
                 (section, "kind"), f"another {section} makes another method; add one to `methods`"
             )
     node = study_schema()["properties"]["methods"]["additionalProperties"]
-    whole = expand(merged(method, changes), node)
+    whole = expand(merged(fill(method, node), changes), node)
     check(whole, node)
     return _picked(changes, fill(whole, node))
 
