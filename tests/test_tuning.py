@@ -1,29 +1,17 @@
-"""The search for settings: its checks, its validation cut, its choice, the study that uses it."""
+"""The search for settings: its checks, its candidates, its choice, the study that uses it."""
 
 import copy
 import dataclasses
-import functools
-import shutil
-import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from made_studies import Shape, made_context, made_study
-from running import TINY, command, environment, planned, run
 from small_study import HALVES, PLAIN, changed
 from test_study_errors import refusal
 
-from incbayes.data.partition import partition, read_partition
-from incbayes.data.raw import DataError
-from incbayes.data.validation import (
-    partition_with_validation,
-    read_validation,
-    write_validation_partitions,
-)
 from incbayes.report.tuning import search_tables, unsearched
-from incbayes.streams import numpy_stream
 from incbayes.study import method_settings, resolve_study
 from incbayes.tuning import best, candidates, grid, search_of, with_candidates
 from incbayes.tuning_outcome import chosen_settings, scored, write_outcome
@@ -295,88 +283,6 @@ def test_the_best_candidate_is_chosen_and_the_first_of_equals(scores, metric, pl
     assert best(of_candidates, metric) == place
 
 
-# ---- The validation cut ----
-
-LABELS = np.arange(600) * 7 % 10
-
-
-def cut(replicate=0, seed=0, experiment="tuning/digits", **keys):
-    """Return a partition with validation images, from the streams that a job takes."""
-    settings = {
-        "parts": 4,
-        "stratify": False,
-        "fraction": 1.0,
-        "source_classes": None,
-        "target_classes": None,
-        "validation": 0.1,
-    } | keys
-    stream = functools.partial(numpy_stream, seed, experiment, replicate)
-    return partition_with_validation(LABELS, 10, **settings, stream=stream)
-
-
-@pytest.mark.parametrize("stratify", [False, True])
-@pytest.mark.parametrize(
-    "task", [{}, {"source_classes": 5}, {"source_classes": [0, 1], "target_classes": [3, 4]}]
-)
-@pytest.mark.parametrize("fraction", [1.0, 0.3])
-def test_validation_images_are_in_no_part_and_of_the_target_task(stratify, task, fraction):
-    keys = task | {"stratify": stratify, "fraction": fraction}
-    found, held_out = cut(**keys)
-    used = np.concatenate([*found.parts, held_out])
-    assert len(set(used)) == len(used)
-    assert set(LABELS[used]) <= set(found.target_classes)
-    target = np.isin(LABELS, found.target_classes).sum()
-    kept = int(fraction * target + 0.5)
-    assert len(used) == kept and len(held_out) == max(1, int(0.1 * kept + 0.5))
-    sizes = [len(part) for part in found.parts]
-    assert max(sizes) - min(sizes) <= (len(found.target_classes) if stratify else 1)
-    assert set(LABELS[found.source]) == set(found.source_classes)
-    assert not set(found.source) & set(used)
-
-
-def test_the_validation_cut_is_the_same_for_every_number_of_parts_and_again():
-    of_parts = {parts: cut(parts=parts) for parts in (1, 4, 9)}
-    for parts, (found, held_out) in of_parts.items():
-        again, held_again = cut(parts=parts)
-        assert all(map(np.array_equal, found.parts, again.parts))
-        assert np.array_equal(held_out, held_again)
-        assert np.array_equal(held_out, of_parts[1][1])
-        assert set(np.concatenate(found.parts)) == set(of_parts[1][0].parts[0])
-
-
-@pytest.mark.parametrize("other", [{"replicate": 1}, {"seed": 1}, {"experiment": "tuning/mnist"}])
-def test_every_replicate_seed_and_experiment_has_a_cut_of_its_own(other):
-    assert not np.array_equal(cut()[1], cut(**other)[1])
-
-
-def test_a_stratified_cut_has_the_shares_of_the_classes():
-    _, held_out = cut(stratify=True)
-    assert np.bincount(LABELS[held_out], minlength=10).tolist() == [6] * 10
-
-
-def test_a_file_with_validation_images_is_a_partition_too(tmp_path):
-    cuts = {replicate: cut(replicate) for replicate in (3, 4)}
-    path = tmp_path / "parts.safetensors"
-    write_validation_partitions(path, cuts)
-    for replicate, (found, held_out) in cuts.items():
-        assert all(map(np.array_equal, read_partition(path, replicate).parts, found.parts))
-        assert np.array_equal(read_validation(path, replicate), held_out)
-    with pytest.raises(DataError, match="holds out nothing for replicate 5"):
-        read_validation(path, 5)
-    path.write_bytes(b"damaged")
-    with pytest.raises(DataError, match="not a readable partition"):
-        read_validation(path, 3)
-
-
-@pytest.mark.parametrize("keys", [{"validation": 0.999}, {"validation": 0.0}, {"validation": 1.0}])
-def test_what_leaves_too_few_images_is_refused(keys):
-    with pytest.raises(DataError, match="must be"):
-        cut(**keys)
-
-
-# ---- The outcome ----
-
-
 def made_records(study):
     """Return records of all candidates in two replicates, `mean` records and parts among them."""
     rng = np.random.default_rng(0)
@@ -472,150 +378,6 @@ def test_the_report_shows_every_candidate_and_who_was_not_searched():
     ]
     assert table.rows[0][3:] == ["98.76", "1.0000", "98.76"] and len(table.frame) == 4
     assert unsearched(study, context) == ["Digits 0 in parts: CFG"]
-
-
-# ---- Through Snakemake ----
-
-TUNED_TINY = TINY | {
-    "study": "searched",
-    "experiments": {"digits": TINY["experiments"]["digits"] | {"parts": [2]}},
-    "tune": {
-        "search": {
-            "ft": {"training.learning_rate": [1e-3, 1e-2]},
-            "ffg": {"family.initial_sigma": [0.01, 0.1]},
-        }
-    },
-    "budgets": {"quick": {"training": {"epochs": 1}}},
-}
-
-
-def run_with(folder, study, file, *options):
-    """Run Snakemake with a further config file and return what it said."""
-    arguments = command(folder, study, *options)
-    arguments.insert(arguments.index("--cores"), str(file))
-    return subprocess.run(
-        arguments,
-        cwd=folder,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-    )
-
-
-@pytest.fixture(scope="module")
-def search(tmp_path_factory):
-    """A folder in which the tiny study's search was run while there were no test images."""
-    folder = tmp_path_factory.mktemp("search")
-    data = folder / "results/data/digits"
-    made = run(folder, TUNED_TINY, "--", "results/data/digits/checksums.json")
-    assert made.returncode == 0, made.stdout
-    shutil.move(data / "test.safetensors", folder / "test.safetensors")
-    done = run(folder, TUNED_TINY, "--", "tune")
-    assert done.returncode == 0, done.stdout
-    assert not (data / "test.safetensors").exists()
-    shutil.move(folder / "test.safetensors", data / "test.safetensors")
-    return folder
-
-
-def test_the_search_chooses_the_best_of_its_records(search):
-    results = search / "results/searched/tuning"
-    chosen = yaml.safe_load((results / "chosen.yaml").read_text(encoding="utf-8"))
-    tuned = chosen["tuned"]
-    assert (tuned["budget"], tuned["reduced"], tuned["metric"]) == ("full", False, "accuracy")
-    assert len(tuned["candidates"]) == 4
-    for method, key in (("ft", "learning_rate"), ("ffg", "initial_sigma")):
-        values = []
-        for number in (1, 2):
-            chain = results / f"digits/{method}-{number}/T2/r0-0"
-            records = pd.read_json(chain / "t02/metrics.json")
-            assert set(records["split"]) == {"validation"}
-            found = records.query("predictor == 'predictive' and metric == 'accuracy'")
-            values.append(found["value"].mean())
-        of_method = [c for c in tuned["candidates"] if c["method"] == method]
-        assert [c["chosen"] for c in of_method] == [place == np.argmax(values) for place in (0, 1)]
-        winner = of_method[int(np.argmax(values))]
-        section = {"ft": "training", "ffg": "family"}[method]
-        assert chosen["experiments"]["digits"]["settings"][method] == {
-            section: {key: winner["settings"][f"{section}.{key}"]}
-        }
-
-
-def test_the_search_leaves_the_partitions_of_the_study_as_they_are(search):
-    target = "results/searched/digits/parts/T2/r0-1.safetensors"
-    assert run(search, TUNED_TINY, "--", target).returncode == 0
-    labels = _labels(search)
-    found = read_partition(search / target, 1)
-    expected = partition(
-        labels,
-        10,
-        parts=2,
-        stratify=False,
-        fraction=1.0,
-        source_classes=None,
-        target_classes=None,
-        rng_source=numpy_stream(0, "digits", 1, "source"),
-        rng_parts=numpy_stream(0, "digits", 1, "parts"),
-    )
-    assert all(map(np.array_equal, found.parts, expected.parts))
-    path = search / "results/searched/tuning/digits/parts/T2/r0-0.safetensors"
-    held_out, used = read_validation(path, 0), np.concatenate(read_partition(path, 0).parts)
-    assert not set(held_out) & set(used)
-    assert sorted([*held_out, *used]) == list(range(len(labels)))
-
-
-def _labels(folder):
-    from incbayes.data.prepared import read_labels
-
-    return read_labels(folder / "results/data/digits/train.safetensors")
-
-
-def test_a_study_has_the_same_jobs_with_a_search_as_without(tmp_path):
-    without = {key: value for key, value in TUNED_TINY.items() if key != "tune"}
-    assert planned(tmp_path, TUNED_TINY) == planned(tmp_path, without)
-
-
-def test_no_job_of_a_search_but_the_preparation_names_the_test_images(tmp_path):
-    done = run(tmp_path, TUNED_TINY, "--dry-run", "--config", "budget=quick", "--", "tune")
-    assert done.returncode == 0, done.stdout
-    assert "results/searched-quick/tuning/chosen.yaml" in done.stdout
-    inputs = [line for line in done.stdout.splitlines() if line.strip().startswith("input:")]
-    assert any("train.safetensors" in line for line in inputs)
-    assert not any("test.safetensors" in line for line in inputs)
-
-
-def test_a_study_without_a_search_says_so_in_one_line(tmp_path):
-    done = run(tmp_path, TINY, "--", "tune")
-    assert done.returncode != 0 and "Traceback" not in done.stdout
-    assert "tune: missing; the study states no search" in done.stdout
-
-
-def test_the_outcome_of_a_search_is_used_and_shown(search):
-    chosen = search / "results/searched/tuning/chosen.yaml"
-    tuned = yaml.safe_load(chosen.read_text(encoding="utf-8"))["tuned"]
-    done = run_with(search, TUNED_TINY, chosen)
-    assert done.returncode == 0, done.stdout
-    page = (search / "results/searched/report.html").read_text(encoding="utf-8")
-    section = page[page.index('id="tuning"') : page.index('<section id="methods"')]
-    for candidate in tuned["candidates"]:
-        ((key, value),) = candidate["settings"].items()
-        assert f"<td>{key} {value:g}</td>" in section
-        for score in candidate["scores"]:
-            assert f">{100 * score['accuracy']:.2f}<" in section
-    assert section.count("<td>chosen</td>") == 2
-    rate = next(
-        c["settings"]["training.learning_rate"]
-        for c in tuned["candidates"]
-        if c["chosen"] and c["method"] == "ft"
-    )
-    methods = page[page.index('<section id="methods"') : page.index('<section id="reproduce"')]
-    assert f"ft: training.learning_rate {rate:g}" in methods
-    training = pd.read_csv(search / "results/searched/digits/ft/T2/r0-1/t01/training.csv")
-    assert training["learning_rate"].max() == pytest.approx(rate / 2)  # cosine, after 1 of 2 epochs
-    again = run_with(search, TUNED_TINY, chosen, "--dry-run", "--", "tune")
-    assert "Nothing to be done" in again.stdout, again.stdout
 
 
 def test_a_candidate_is_plain_data_for_the_params_of_a_rule():
