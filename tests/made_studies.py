@@ -83,6 +83,8 @@ def made_study(shape: Shape) -> dict:
         "experiments": _experiments(shape, list(methods)),
         "methods": methods,
         "budgets": budgets,
+        "tune": None,
+        "tuned": None,
     }
 
 
@@ -99,6 +101,7 @@ def _experiments(shape: Shape, methods: list[str]) -> dict:
             "methods": list(methods),
             "training": {},
             "objective": {},
+            "settings": {},
         }
         for place in range(shape.experiments)
     }

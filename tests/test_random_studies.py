@@ -101,7 +101,7 @@ class Drawer:
     def _object(self, node, key):
         further = node.get("additionalProperties")
         if isinstance(further, dict):
-            number = self.random.randint(node.get("minProperties", 0), FEW[key])
+            number = self.random.randint(node.get("minProperties", 0), FEW.get(key, 1))
             names = self.random.sample(NAMES, number)
             return {name: self.value(further) for name in names}
         required = node.get("required", [])
@@ -123,6 +123,11 @@ def random_studies(draw):
     for experiment in study["experiments"].values():
         if "methods" in experiment:  # their names are those of the study's
             experiment["methods"] = list(study["methods"])
+        if "settings" in experiment:
+            changes = experiment["settings"].values()
+            experiment["settings"] = dict(zip(study["methods"], changes, strict=False))
+    if study.get("tune"):  # what it tries are keys of the methods
+        study["tune"]["search"] = {name: {"training.epochs": [1, 2]} for name in study["methods"]}
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
         container, key = draw(st.sampled_from(places(study)))
         container[key] = draw(ODD)

@@ -82,6 +82,7 @@ def test_defaults_are_filled_in():
         "methods": ["ft", "ffg"],
         "training": {},
         "objective": {},
+        "settings": {},
     }
     assert study["experiments"]["halves"]["methods"] == list(SMALL["methods"])
     assert study["methods"]["ffg"] == {

@@ -94,8 +94,8 @@ claims:
 
 - Where a *kind* is asked for (a data set, a model, …), its name alone means all its defaults:
   `family: ffg` is `family: {kind: ffg}`. With options it is a mapping, `{kind: ffg, …}`.
-- `training` and `objective` are looked up key by key: a method's wins over the
-  experiment's, and that over the study's.
+- `training` and `objective` are looked up key by key: the experiment's `settings` for a method
+  win over the method's, that over the experiment's, and that over the study's.
 - A budget is merged into the study key by key; lists, and kinds of another name, are replaced
   whole. What runs under a budget lies under `results/STUDY-BUDGET`.
 - Names (of studies, experiments, methods, claims and budgets) are made of lower-case letters,
@@ -158,7 +158,7 @@ def _type(node: Node) -> str:
         return "kind"
     if "enum" in node:
         return "text"
-    return " or ".join(TYPE_WORDS[name] for name in types(node))
+    return " or ".join(TYPE_WORDS[name] for name in types(node)) or "value"
 
 
 def _allowed(node: Node) -> str:

@@ -109,7 +109,7 @@ def demand(
     described = study["experiments"][experiment]
     data = data_constraints(described["dataset"])
     weights = weights_of(described["model"], data["shape"], len(data["classes"]))
-    cost = 1 if method is None else step_cost(study["methods"][method]["family"])
+    cost = 1 if method is None else step_cost(method_settings(study, experiment, method)["family"])
     whole = math.ceil(described["partition"]["fraction"] * data["train"])
     held = math.ceil(whole / parts) if work in ("stage", "search") else whole
     if work == "scores":

@@ -63,7 +63,7 @@ def allowed(node: Node) -> str:
     if "anyOf" in node:
         branches = sorted(node["anyOf"], key=lambda branch: types(branch) != ["null"])
         return listed(allowed(branch) for branch in branches)
-    return listed(_typed(name, node) for name in types(node))
+    return listed(_typed(name, node) for name in types(node)) if types(node) else "any value"
 
 
 def _typed(name: str, node: Node) -> str:

@@ -8,12 +8,21 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from incbayes.reading import as_published
 from incbayes.registry import nearest
 from incbayes.schema_words import UNQUOTED
 from incbayes.study_checks import check_meaning
 from incbayes.study_file import KeyPath, StudyError, read_yaml, shown
-from incbayes.study_schema import check, expand, fill, kind_constraints, study_schema
+from incbayes.study_schema import check, expand, fill, study_schema
+from incbayes.study_settings import (
+    chosen_experiments,
+    complete_settings,
+    evaluation_settings,
+    kl_scale,
+    merged,
+    method_settings,
+    pretrain_training,
+)
+from incbayes.tuning_checks import complete_search
 
 __all__ = [
     "StudyError",
@@ -70,65 +79,6 @@ def resolve_study(raw: Mapping[str, Any]) -> Study:
     return studies[budget] | identity
 
 
-def method_settings(study: Study, experiment: str, method: str) -> dict[str, Any]:
-    """Return family, prior, training and objective of a method in an experiment, all complete.
-
-    A key of the method wins over the experiment's, and that over the study's; `reading:
-    as_published` wins over all.
-
-    Args:
-        study: a study in normal form.
-        experiment: name of one of its experiments.
-        method: name of one of its methods.
-
-    Raises:
-        StudyError: there is no such experiment or method.
-    """
-    chosen = _entry(study, "methods", method)
-    levels = [study, _entry(study, "experiments", experiment), chosen]
-    settings = {
-        "family": chosen["family"],
-        "prior": chosen["prior"],
-        "training": _settings("training", levels),
-        "objective": _settings("objective", levels),
-    }
-    return {key: _read(chosen, key, value) for key, value in settings.items()}
-
-
-def evaluation_settings(study: Study, method: str) -> dict[str, Any]:
-    """Return how the posteriors of a method are evaluated.
-
-    Raises:
-        StudyError: there is no such method.
-    """
-    return _read(_entry(study, "methods", method), "evaluation", study["evaluation"])
-
-
-def pretrain_training(study: Study, experiment: str) -> dict[str, Any]:
-    """Return the complete training settings of an experiment's source task.
-
-    A key of `pretrain.training` wins over the experiment's, and that over the study's.
-
-    Raises:
-        StudyError: there is no such experiment, or it has no pretraining.
-    """
-    chosen = _entry(study, "experiments", experiment)
-    if chosen["pretrain"] is None:
-        raise StudyError(("experiments", experiment, "pretrain"), "there is none")
-    return _settings("training", [study, chosen, chosen["pretrain"]])
-
-
-def kl_scale(study: Study, experiment: str, method: str) -> float | None:
-    """Return the factor on the KL of a method in an experiment; None where it has no KL.
-
-    Raises:
-        StudyError: there is no such experiment or method.
-    """
-    settings = method_settings(study, experiment, method)
-    bayesian = kind_constraints("family", settings["family"]["kind"])["bayesian"]
-    return float(settings["objective"]["kl_scale"]) if bayesian else None
-
-
 def claims_of(study: Study) -> dict[str, dict[str, Any]]:
     """Return the claims of a study by name, ready to be tested.
 
@@ -142,12 +92,6 @@ def claims_of(study: Study) -> dict[str, dict[str, Any]]:
         name: claim | {"groups": [_group(study, group) for group in claim["groups"]]}
         for name, claim in study["claims"].items()
     }
-
-
-def chosen_experiments(study: Study) -> dict[str, dict[str, Any]]:
-    """Return the experiments of a study in normal form that are to be run, by name."""
-    chosen = study["experiments"] if study["only"] is None else study["only"]
-    return {name: e for name, e in study["experiments"].items() if name in chosen}
 
 
 def blocks(study: Study) -> list[str]:
@@ -188,6 +132,8 @@ def _complete(written: Study) -> Study:
         experiment.setdefault("methods", list(study["methods"]))
     for claim in study.get("claims", {}).values():
         claim.setdefault("figure", FIGURE_OF.get(claim.get("metric", "accuracy")))
+    complete_settings(study)
+    complete_search(study)
     study = fill(study, schema)
     check_meaning(study)
     return study
@@ -202,46 +148,11 @@ def _complete_budget(written: Study, name: str, override: Study) -> Study:
         if key in override:
             raise StudyError(("budgets", name, key), "a budget cannot change this key")
     try:
-        return _complete(_merged(written, override))
+        return _complete(merged(written, override))
     except StudyError as error:
         if _holds(override, error.path) or not _holds(written, error.path[:-1]):
             raise StudyError(("budgets", name, *error.path), error.detail) from None
         raise StudyError(error.path, f"{error.detail} (in the budget {name})") from None
-
-
-def _merged(base: Any, override: Any) -> Any:
-    """Return `base` with `override` on top: mappings key by key, all else replaced.
-
-    `{kind: …}` of another kind replaces the whole, as the options of the first kind do not
-    belong to the second; options without a kind add to the kind that is there.
-    """
-    if not isinstance(override, dict):
-        return override
-    if isinstance(base, str) and "kind" not in override:
-        base = {"kind": base}
-    if not isinstance(base, dict) or override.get("kind", base.get("kind")) != base.get("kind"):
-        return override
-    return base | {key: _merged(base.get(key), value) for key, value in override.items()}
-
-
-def _settings(key: str, levels: list[dict[str, Any]]) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    for level in levels:
-        settings = _merged(settings, level[key])
-    return settings
-
-
-def _read(method: dict[str, Any], section: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with the switches turned that the method's reading turns."""
-    published = method["reading"] == "as_published"
-    return settings | (as_published(section, settings) if published else {})
-
-
-def _entry(study: Study, key: str, name: str) -> dict[str, Any]:
-    if name not in study[key]:
-        known = f"known: {', '.join(study[key])}"
-        raise StudyError((key, name), f"unknown{nearest(name, study[key])}; {known}")
-    return study[key][name]
 
 
 def _holds(value: Any, path: KeyPath) -> bool:

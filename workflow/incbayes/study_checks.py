@@ -14,6 +14,8 @@ from incbayes.registry import nearest
 from incbayes.study_data import STATED, data_constraints
 from incbayes.study_file import KeyPath, StudyError, shown
 from incbayes.study_schema import kind_constraints, kind_names
+from incbayes.study_settings import method_settings
+from incbayes.tuning_checks import check_tuning
 
 Study = dict[str, Any]
 Experiment = dict[str, Any]
@@ -50,8 +52,9 @@ def check_meaning(study: Study) -> None:
         for check in EXPERIMENT_CHECKS:
             check(path, experiment)
         _check_methods(path, experiment, study["methods"])
-        _check_complexity(experiment, study)
+        _check_complexity(name, study)
     check_claims(study)
+    check_tuning(study)
 
 
 def _check_prior_suits_family(study: Study, name: str) -> None:
@@ -198,12 +201,10 @@ def _check_methods(path: KeyPath, experiment: Experiment, methods: dict[str, Any
             )
 
 
-def _check_complexity(experiment: Experiment, study: Study) -> None:
-    for name in experiment["methods"]:
-        method = study["methods"][name]
-        levels = [level["objective"] for level in (method, experiment, study)]
-        complexity = next(level["complexity"] for level in levels if "complexity" in level)
-        family = method["family"]["kind"]
+def _check_complexity(experiment: str, study: Study) -> None:
+    for name in study["experiments"][experiment]["methods"]:
+        settings = method_settings(study, experiment, name)
+        complexity, family = settings["objective"]["complexity"], settings["family"]["kind"]
         if complexity == "monte_carlo" and not _is_bayesian(family):
             raise StudyError(
                 ("methods", name, "objective", "complexity"),

@@ -72,13 +72,14 @@ def expand(value: Any, node: Node) -> Any:
     return value
 
 
-def check(value: Any) -> None:
-    """Check an expanded study against the schema.
+def check(value: Any, node: Node | None = None) -> None:
+    """Check an expanded study, or the part of one that `node` describes, against the schema.
 
     Raises:
         StudyError: the first unknown key, else the first other mismatch.
     """
-    errors = list(_validator().iter_errors(value))
+    validator = _validator() if node is None else _validator().evolve(schema=node)
+    errors = list(validator.iter_errors(value))
     if errors:
         # An unknown key comes first: misspelt, it is also why another one is missing.
         raise study_error(min(errors, key=lambda e: e.validator != "additionalProperties"))

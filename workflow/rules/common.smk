@@ -1,5 +1,6 @@
 """Loads and validates the study, and holds what the rules ask of it: paths, inputs, params."""
 
+import dataclasses
 import os
 import shlex
 import sys
@@ -38,6 +39,7 @@ from incbayes.study import (
 )
 from incbayes.study_data import check_sources, data_name, data_sets, source_files
 from incbayes.study_schema import kind_constraints
+from incbayes.tuning import FOLDER, candidates, search_of, with_candidates
 from snakemake.utils import update_config
 
 follow(workflow)
@@ -79,9 +81,13 @@ def load_study():
 
 
 STUDY = in_one_line(load_study)
-EXPERIMENTS, METHODS = chosen_experiments(STUDY), STUDY["methods"]
-DATA_SETS = data_sets(EXPERIMENTS)
-in_one_line(check_sources, EXPERIMENTS, Path(STUDY["data_root"]), Path("results/data"))
+CHOSEN = chosen_experiments(STUDY)
+# What chains there are: the study's, and those of its search, which only `tune` asks for.
+PLANNED = with_candidates(STUDY)
+EXPERIMENTS, METHODS = PLANNED["experiments"], PLANNED["methods"]
+TUNED_BLOCKS = blocks(STUDY | {"replicates": STUDY["tune"]["replicates"]}) if STUDY["tune"] else []
+DATA_SETS = data_sets(CHOSEN)
+in_one_line(check_sources, CHOSEN, Path(STUDY["data_root"]), Path("results/data"))
 # Scripts read from the config what changes no result, such as where jobs run; all else they
 # get through params, so that Snakemake sees it change. Captions read it too.
 config.update(STUDY)
@@ -89,8 +95,10 @@ config.update(STUDY)
 # What the report shows of the study, where jobs ran it learns from the run records; and figures.
 UNSHOWN = ("machine", "data_root", "only")
 STUDY_SHOWN = {key: value for key, value in STUDY.items() if key not in UNSHOWN}
-STUDY_SHOWN["experiments"] = EXPERIMENTS
-STUDY_DRAWN = {key: value for key, value in STUDY_SHOWN.items() if key != "claims"}
+STUDY_SHOWN["experiments"] = CHOSEN
+STUDY_DRAWN = {
+    key: value for key, value in STUDY_SHOWN.items() if key not in ("claims", "tune", "tuned")
+}
 
 GPUS = int(needs_gpu(STUDY))
 
@@ -102,7 +110,7 @@ CHAIN = f"{RESULTS}/{{experiment}}/{{method}}/T{{T}}/{{block}}"
 STAGE = f"{CHAIN}/t{{t}}"
 LEDGER = [f"{RESULTS}/claims.json", f"{RESULTS}/claims.csv"] if STUDY["claims"] else []
 LOGS, BENCHMARKS = f"{RESULTS}/logs", f"{RESULTS}/benchmarks"
-PART_COUNTS = sorted({T for described in EXPERIMENTS.values() for T in described["parts"]})
+PART_COUNTS = sorted({T for described in CHOSEN.values() for T in described["parts"]})
 
 
 wildcard_constraints:
@@ -110,7 +118,7 @@ wildcard_constraints:
     method="|".join(METHODS),
     T=r"[1-9]\d*",
     t=r"\d\d+",
-    block="|".join(blocks(STUDY)),
+    block="|".join(dict.fromkeys([*blocks(STUDY), *TUNED_BLOCKS])),
     dataset="|".join(DATA_SETS),
     fisher="empirical|mc|ggn",
 
@@ -119,12 +127,33 @@ def chain_files(pattern):
     """Return the files that `pattern` names, of every chain and every stage of it."""
     return [
         pattern.format(experiment=name, method=method, T=T, block=block, t=f"{t:02d}")
-        for name, described in EXPERIMENTS.items()
+        for name, described in CHOSEN.items()
         for method in described["methods"]
         for T in described["parts"]
         for block in blocks(STUDY)
         for t in range(1, T + 1)
     ]
+
+
+def candidate_files(pattern):
+    """Return the files that `pattern` names, of the last stage of every candidate's chains."""
+    return [
+        pattern.format(
+            experiment=candidate.derived_experiment,
+            method=candidate.derived_method,
+            T=T,
+            block=block,
+            t=f"{T:02d}",
+        )
+        for candidate in candidates(STUDY)
+        for T in EXPERIMENTS[candidate.experiment]["parts"]
+        for block in TUNED_BLOCKS
+    ]
+
+
+def no_search(wildcards):
+    """End Snakemake: the target `tune` was asked for where there is nothing to search."""
+    sys.exit("tune: the study states no search for what it runs; see docs/tuning.md")
 
 
 def names(wildcards):
@@ -162,6 +191,12 @@ def images_file(split):
     return file
 
 
+def test_images(wildcards):
+    """Return the test images; nothing for a search, which is decided on validation images."""
+    searched = "validation" in EXPERIMENTS[wildcards.experiment]["partition"]
+    return [] if searched else images_file("test")(wildcards)
+
+
 def parts_file(wildcards):
     """Return the file of the parts, whose time stamp does not count.
 
@@ -197,14 +232,14 @@ def source_posterior(wildcards):
 
 def source_fisher(wildcards):
     """Return their Fisher information where the method's prior is a Laplace approximation."""
-    kind = METHODS[wildcards.method]["prior"].get("fisher")
+    kind = settings_of_method(wildcards)["prior"].get("fisher")
     path = f"{PRETRAIN}/fisher_{kind}.safetensors".format(**names(wildcards))
     return path if kind and int(wildcards.t) == 1 else []
 
 
 def chosen_variance(wildcards):
     """Return the outcome of the search where the method's prior is chosen from a grid."""
-    searched = "variances" in METHODS[wildcards.method]["prior"]
+    searched = "variances" in settings_of_method(wildcards)["prior"]
     path = f"{CHAIN}/prior.json".format(**names(wildcards))
     return path if searched and int(wildcards.t) == 1 else []
 
@@ -224,7 +259,7 @@ def described_block(wildcards):
 
 
 def settings_of_method(wildcards):
-    return method_settings(STUDY, wildcards.experiment, wildcards.method)
+    return method_settings(PLANNED, wildcards.experiment, wildcards.method)
 
 
 def settings_of_pretraining(wildcards):
@@ -232,7 +267,7 @@ def settings_of_pretraining(wildcards):
     return {
         "family": {"kind": "point"},
         "prior": {"kind": "normal"},
-        "training": pretrain_training(STUDY, wildcards.experiment),
+        "training": pretrain_training(PLANNED, wildcards.experiment),
         "objective": STUDY["objective"] | {"kl_scale": 0.0},
     }
 
@@ -242,16 +277,22 @@ def settings_of_source_fit(wildcards):
     settings = settings_of_method(wildcards)
     return settings | {
         "prior": {"kind": "normal", "sigma": settings["prior"]["sigma"]},
-        "training": pretrain_training(STUDY, wildcards.experiment),
+        "training": pretrain_training(PLANNED, wildcards.experiment),
     }
 
 
 def evaluation_of(wildcards):
     """Return how the method's posteriors are evaluated, and the share of data it is fitted to."""
     partition = EXPERIMENTS[wildcards.experiment]["partition"]
-    settings = evaluation_settings(STUDY, wildcards.method)
+    settings = evaluation_settings(PLANNED, wildcards.method)
     whole = settings["test_images"] == "all"
     return settings | {"test_images": 1.0 if whole else partition["fraction"]}
+
+
+def code_of_partition(wildcards):
+    """Return the digest of the code that cuts the experiment's images."""
+    searched = "validation" in EXPERIMENTS[wildcards.experiment]["partition"]
+    return code_digest(f"incbayes.data.{'validation' if searched else 'partition'}")
 
 
 def code_of(job, settings):
@@ -278,7 +319,7 @@ def asked(resource, work, parts=None):
 
     def amount(wildcards, attempt):
         wanted = demand(
-            STUDY,
+            PLANNED,
             wildcards.experiment,
             wildcards.get("method"),
             parts or int(wildcards.get("T", 1)),

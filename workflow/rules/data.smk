@@ -47,6 +47,6 @@ rule partition:
         seed=STUDY["seed"],
         replicates=lambda wildcards: list(block_replicates(wildcards.block)),
         partition=lambda wildcards: EXPERIMENTS[wildcards.experiment]["partition"],
-        code=code_digest("incbayes.data.partition"),
+        code=code_of_partition,
     script:
         "../scripts/partition.py"

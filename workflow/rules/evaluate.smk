@@ -12,7 +12,7 @@ for T in PART_COUNTS:
         input:
             checksums=data_file("checksums.json"),
             train=images_file("train"),
-            test=images_file("test"),
+            test=test_images,
             parts=PARTS.replace("{T}", str(T)),
             posteriors=[
                 f"{STAGE}/posterior.safetensors".replace("{T}", str(T)).replace("{t}", f"{t:02d}")

@@ -9,6 +9,7 @@ from incbayes.evaluate import Evaluation
 from incbayes.jobs.evaluation import StageScores, run_evaluation
 
 names, parts = snakemake.wildcards, snakemake.params.parts
+held_out = "validation" if "validation" in snakemake.params.block["partition"] else "test"
 with job(snakemake, f"{names.experiment} {names.method} T{parts} scores") as console:
     run_evaluation(
         block_request(snakemake, names.method, parts),
@@ -22,4 +23,5 @@ with job(snakemake, f"{names.experiment} {names.method} T{parts} scores") as con
         ],
         machine(snakemake),
         console,
+        held_out,
     )

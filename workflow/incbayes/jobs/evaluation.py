@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
 
+from incbayes.data.validation import read_validation
 from incbayes.evaluate import Evaluation, calibration_table, predictions, score
 from incbayes.families import FAMILIES
 from incbayes.files import atomic_write, write_json
@@ -17,6 +18,8 @@ from incbayes.jobs.request import BlockRequest, Machine
 from incbayes.jobs.voice import Voice
 from incbayes.posterior import Posterior, read_posterior, verify_chain
 from incbayes.predict import Predictor
+
+HeldOut = Literal["test", "validation"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,11 @@ def run_evaluation(
     outputs: Sequence[StageScores],
     machine: Machine,
     voice: Voice,
+    held_out: HeldOut = "test",
 ) -> None:
     """Score the posteriors of stages 1 to T on the test set and on the parts seen by then.
+
+    With `validation`, on the validation images alone: the test set is not opened.
 
     Args:
         request: of the chain.
@@ -44,26 +50,45 @@ def run_evaluation(
         outputs: where the scores of each go.
         machine: where to run.
         voice: what to say it to.
+        held_out: what no stage was fitted to.
     """
     device = machine.prepare()
-    train, test = request.images("train", device), request.images("test", device)
+    train = request.images("train", device)
+    test = request.images("test", device) if held_out == "test" else None
     read = [read_posterior(path, request.identity(t)) for t, path in enumerate(posteriors, 1)]
     verify_chain(list(posteriors), read)
     rows: list[tuple[list, list]] = [([], []) for _ in read]
     for replicate in request.replicates:
-        whole = test.load(None, request.cut(replicate).target_classes)
-        kept = max(1, round(evaluation.test_images * len(whole.labels)))
-        splits = {"test": Part(whole.images[:kept], whole.labels[:kept])}
+        if test:
+            splits = {held_out: _test_set(request, replicate, test, evaluation)}
+        else:
+            splits = {held_out: _validation_set(request, replicate, train)}
         for t, (posterior, (records, bins)) in enumerate(zip(read, rows, strict=True), 1):
-            splits[f"part_{t:02d}"] = _part(request, replicate, t, train, evaluation)
+            if test:
+                splits[f"part_{t:02d}"] = _part(request, replicate, t, train, evaluation)
             settings = evaluation.of_stage(last=t == len(read))
-            scoring = _Scoring(request, settings, device, test.shape, t, replicate)
+            scoring = _Scoring(request, settings, device, train.shape, held_out, t, replicate)
             scoring.add(posterior, splits, records, bins)
-            voice.say(f"replicate {replicate} stage {t}: {_summary(records, replicate)}")
+            voice.say(f"replicate {replicate} stage {t}: {_summary(records, replicate, held_out)}")
     for (records, bins), files in zip(rows, outputs, strict=True):
         with atomic_write(files.calibration) as partial:
             pd.DataFrame(bins).to_csv(partial, index=False, lineterminator="\n")
         write_json(files.metrics, records)
+
+
+def _test_set(
+    request: BlockRequest, replicate: int, test: ImageSource, evaluation: Evaluation
+) -> Part:
+    """Return the scored images of the test set, the first of them."""
+    whole = test.load(None, request.cut(replicate).target_classes)
+    kept = max(1, round(evaluation.test_images * len(whole.labels)))
+    return Part(whole.images[:kept], whole.labels[:kept])
+
+
+def _validation_set(request: BlockRequest, replicate: int, train: ImageSource) -> Part:
+    """Return the training images that are in no part."""
+    indices = read_validation(request.partition, replicate)
+    return train.load(indices, request.cut(replicate).target_classes)
 
 
 def _part(
@@ -82,11 +107,12 @@ class _Scoring:
     evaluation: Evaluation
     device: torch.device
     shape: tuple[int, int, int]
+    held_out: HeldOut
     t: int
     replicate: int
 
     def add(self, posterior: Posterior, splits: dict[str, Part], records: list, bins: list) -> None:
-        """Append the records of every split and predictor, and the test set's bins."""
+        """Append the records of every split and predictor, and the held-out images' bins."""
         settings, q = self.request.settings, posterior.states[self.replicate]
         classes = len(posterior.metadata["classes"][str(self.replicate)])
         family = FAMILIES.build(settings.family)
@@ -112,7 +138,7 @@ class _Scoring:
             ):
                 tags, budget = self._tags(split, name), {"budget": self.request.budget}
                 records += score(probabilities, part.labels, self.evaluation, tags | budget)
-                if split == "test":
+                if split == self.held_out:
                     bins += calibration_table(probabilities, part.labels, self.evaluation, tags)
 
     def _tags(self, split: str, predictor: str) -> dict[str, Any]:
@@ -133,13 +159,13 @@ def _tensors(part: Part) -> tuple[torch.Tensor, torch.Tensor]:
     return part.images, part.labels
 
 
-def _summary(records: list[dict[str, Any]], replicate: int) -> str:
-    """Return the test accuracy and NLL among the records, for the log."""
+def _summary(records: list[dict[str, Any]], replicate: int, held_out: HeldOut) -> str:
+    """Return accuracy and NLL of the held-out images among the records, for the log."""
     chosen = {
         record["metric"]: record["value"]
         for record in records
         if record["replicate"] == replicate
-        and record["split"] == "test"
+        and record["split"] == held_out
         and record["predictor"] == "predictive"
     }
-    return f"test accuracy {chosen['accuracy']:.4f}, NLL {chosen['nll']:.4f}"
+    return f"{held_out} accuracy {chosen['accuracy']:.4f}, NLL {chosen['nll']:.4f}"

@@ -25,6 +25,7 @@ from incbayes.report.ledger import Ledger, ledger_row, verdict_counts
 from incbayes.report.methods import describe_experiment, describe_method, overrides
 from incbayes.report.provenance import rule_costs, stage_costs
 from incbayes.report.tables import Table
+from incbayes.report.tuning import search_tables, unsearched
 
 TEMPLATES = Path(__file__).parent
 
@@ -59,6 +60,7 @@ def write_report(
         budgets=_budgets(records, context),
         overrides=overrides(study),
         tempering=context.tempering,
+        search=_search(study, context) if study["tuned"] else None,
         experiments=_experiments(study, context),
         config=yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True, width=90),
         provenance=provenance,
@@ -128,6 +130,14 @@ def _results(records: pd.DataFrame, context: FigureContext) -> list[dict[str, An
         if shown:
             results.append({"name": experiment, "title": title, "tables": shown})
     return results
+
+
+def _search(study: Mapping[str, Any], context: FigureContext) -> dict[str, Any]:
+    """Return the search whose outcome the study uses, for the template."""
+    return {
+        "tables": [_download(table) for table in search_tables(study, context)],
+        "unsearched": unsearched(study, context),
+    }
 
 
 def _download(table: Table) -> dict[str, Any]:

@@ -14,9 +14,16 @@ MACHINE_SETTINGS = ("checkpoint_seconds",)
 
 
 def describe_experiment(study: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
-    """Return pairs of key and text: data, pixels, model, parts, partition, pretraining."""
+    """Return pairs of key and text: data, pixels, model, parts, partition, pretraining.
+
+    Where the experiment has settings for single methods, those too.
+    """
     experiment = study["experiments"][name]
     pretrain = experiment["pretrain"]
+    own = [
+        f"{study['methods'][method]['label']}: {settings(changes)}"
+        for method, changes in experiment["settings"].items()
+    ]
     return [
         ("Data set", options(experiment["dataset"])),
         ("Pixels", options(experiment["pixels"])),
@@ -24,6 +31,7 @@ def describe_experiment(study: Mapping[str, Any], name: str) -> list[tuple[str, 
         ("Numbers of parts T", ", ".join(map(str, experiment["parts"]))),
         ("Partition", settings(experiment["partition"])),
         ("Pretraining", "none" if pretrain is None else settings(pretrain) or "as the study"),
+        *([("Settings for single methods", "; ".join(own))] if own else []),
     ]
 
 

@@ -1,0 +1,76 @@
+"""The search for settings that a study uses, as tables: all that was tried, and what was chosen.
+
+Knows the resolved form of a study; the scores are those of its `tuned`, on validation images.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from incbayes.figures.figure import FigureContext
+from incbayes.report.methods import settings
+from incbayes.report.tables import METRICS, Table, number
+from incbayes.tuning import mean_score
+from incbayes.tuning_outcome import candidate_rows
+
+SCORES = ("accuracy", "nll")
+CHOSEN = "chosen"
+
+
+def search_tables(study: Mapping[str, Any], context: FigureContext) -> list[Table]:
+    """Return a table of candidates for each experiment of the search that the study uses."""
+    outcome = study["tuned"]
+    searched = dict.fromkeys(candidate["experiment"] for candidate in outcome["candidates"])
+    return [_search_table(outcome, experiment, context) for experiment in searched]
+
+
+def unsearched(study: Mapping[str, Any], context: FigureContext) -> list[str]:
+    """Return, for each experiment of the search, which methods it runs as the study has them."""
+    searched: dict[str, set[str]] = {}
+    for candidate in study["tuned"]["candidates"]:
+        searched.setdefault(candidate["experiment"], set()).add(candidate["method"])
+    left = {
+        experiment: [m for m in study["experiments"][experiment]["methods"] if m not in methods]
+        for experiment, methods in searched.items()
+    }
+    return [
+        f"{context.experiments[experiment]}: {', '.join(context.methods[m] for m in methods)}"
+        for experiment, methods in left.items()
+        if methods
+    ]
+
+
+def _search_table(outcome: Mapping[str, Any], experiment: str, context: FigureContext) -> Table:
+    """Return the candidates of an experiment, one a row, in the order of the search."""
+    found = [c for c in outcome["candidates"] if c["experiment"] == experiment]
+    counts = [score["T"] for score in found[0]["scores"]]
+    decides = METRICS[outcome["metric"]].heading
+    frame = candidate_rows(outcome)
+    return Table(
+        caption=(
+            f"{context.experiments[experiment]}: candidates and their scores on validation images "
+            f"after the last of T stages, means over {outcome['replicates']} replicate(s). "
+            f"{decides}, mean over T, decides."
+        ),
+        headings=[
+            "Method",
+            "Settings",
+            "Choice",
+            *(f"T = {T}: {METRICS[metric].heading}" for T in counts for metric in SCORES),
+            f"Mean over T: {decides}",
+        ],
+        rows=[_row(candidate, outcome["metric"], context) for candidate in found],
+        keys=3,
+        frame=frame[frame["experiment"] == experiment],
+        name=f"candidates_{experiment}",
+    )
+
+
+def _row(candidate: Mapping[str, Any], metric: str, context: FigureContext) -> list[str]:
+    scores = [(name, score[name]) for score in candidate["scores"] for name in SCORES]
+    scores.append((metric, mean_score(candidate["scores"], metric)))
+    return [
+        context.methods[candidate["method"]],
+        settings(candidate["settings"]),
+        CHOSEN if candidate["chosen"] else "–",
+        *(number(value * METRICS[name].factor, METRICS[name].decimals) for name, value in scores),
+    ]

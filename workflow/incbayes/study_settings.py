@@ -1,0 +1,181 @@
+"""What settings hold for a method in an experiment, of all the places where a study may give them.
+
+It knows the levels and which of them wins, and that changes of a method are checked as the
+method itself is; it reads no file.
+"""
+
+from typing import Any
+
+from incbayes.reading import as_published
+from incbayes.registry import nearest
+from incbayes.study_file import KeyPath, StudyError
+from incbayes.study_schema import check, expand, fill, kind_constraints, study_schema
+
+Study = dict[str, Any]
+Settings = dict[str, Any]
+
+SECTIONS = ("family", "prior", "training", "objective")
+"""What the settings of a method consist of."""
+
+
+def chosen_experiments(study: Study) -> dict[str, dict[str, Any]]:
+    """Return the experiments of a study in normal form that are to be run, by name."""
+    chosen = study["experiments"] if study["only"] is None else study["only"]
+    return {name: e for name, e in study["experiments"].items() if name in chosen}
+
+
+def method_settings(study: Study, experiment: str, method: str) -> Settings:
+    """Return family, prior, training and objective of a method in an experiment, all complete.
+
+    A key of the experiment's `settings` for the method wins over the method's own, that over the
+    experiment's, and that over the study's; `reading: as_published` wins over all.
+
+    Args:
+        study: a study in normal form.
+        experiment: name of one of its experiments.
+        method: name of one of its methods.
+
+    Raises:
+        StudyError: there is no such experiment or method.
+    """
+    chosen = _entry(study, "methods", method)
+    described = _entry(study, "experiments", experiment)
+    levels = [study, described, chosen, described["settings"].get(method, {})]
+    return {key: _read(chosen, key, _settings(key, levels)) for key in SECTIONS}
+
+
+def evaluation_settings(study: Study, method: str) -> Settings:
+    """Return how the posteriors of a method are evaluated.
+
+    Raises:
+        StudyError: there is no such method.
+    """
+    return _read(_entry(study, "methods", method), "evaluation", study["evaluation"])
+
+
+def pretrain_training(study: Study, experiment: str) -> Settings:
+    """Return the complete training settings of an experiment's source task.
+
+    A key of `pretrain.training` wins over the experiment's, and that over the study's.
+
+    Raises:
+        StudyError: there is no such experiment, or it has no pretraining.
+    """
+    chosen = _entry(study, "experiments", experiment)
+    if chosen["pretrain"] is None:
+        raise StudyError(("experiments", experiment, "pretrain"), "there is none")
+    return _settings("training", [study, chosen, chosen["pretrain"]])
+
+
+def kl_scale(study: Study, experiment: str, method: str) -> float | None:
+    """Return the factor on the KL of a method in an experiment; None where it has no KL.
+
+    Raises:
+        StudyError: there is no such experiment or method.
+    """
+    settings = method_settings(study, experiment, method)
+    bayesian = kind_constraints("family", settings["family"]["kind"])["bayesian"]
+    return float(settings["objective"]["kl_scale"]) if bayesian else None
+
+
+def complete_settings(study: Study) -> None:
+    """Bring the experiments' `settings` for single methods into normal form, in place.
+
+    Args:
+        study: expanded and checked against the schema, with the methods of every experiment.
+
+    Raises:
+        StudyError: an experiment does not run the method, or the method cannot take a setting.
+    """
+    for name, experiment in study["experiments"].items():
+        runs = [method for method in experiment["methods"] if method in study["methods"]]
+        for method, changes in experiment.get("settings", {}).items():
+            path = ("experiments", name, "settings", method)
+            if method not in runs:
+                detail = f"{name} does not run it{nearest(method, runs)}; it runs "
+                raise StudyError(path, detail + ", ".join(runs))
+            try:
+                completed = checked_changes(study["methods"][method], changes)
+            except StudyError as error:
+                raise StudyError((*path, *error.path), error.detail) from None
+            experiment["settings"][method] = completed
+
+
+def checked_changes(method: Settings, changes: Settings) -> Settings:
+    """Return changes of a method's settings in normal form, once the method can take them.
+
+    Args:
+        method: expanded and checked.
+        changes: any of `family`, `prior`, `training` and `objective`, with some of their keys.
+
+    Raises:
+        StudyError: with the path of the key within the changes.
+    """
+    for section in ("family", "prior"):
+        if "kind" in changes.get(section, {}):
+            raise StudyError(
+                (section, "kind"), f"another {section} makes another method; add one to `methods`"
+            )
+    node = study_schema()["properties"]["methods"]["additionalProperties"]
+    whole = expand(merged(fill(method, node), changes), node)
+    check(whole, node)
+    return _picked(changes, fill(whole, node))
+
+
+def merged(base: Any, override: Any) -> Any:
+    """Return `base` with `override` on top: mappings key by key, all else replaced.
+
+    `{kind: …}` of another kind replaces the whole, as the options of the first kind do not
+    belong to the second; options without a kind add to the kind that is there.
+    """
+    if not isinstance(override, dict):
+        return override
+    if isinstance(base, str) and "kind" not in override:
+        base = {"kind": base}
+    if not isinstance(base, dict) or override.get("kind", base.get("kind")) != base.get("kind"):
+        return override
+    return base | {key: merged(base.get(key), value) for key, value in override.items()}
+
+
+def nested(dotted: Settings) -> Settings:
+    """Return `{"training.epochs": 3}` as `{"training": {"epochs": 3}}`."""
+    tree: Settings = {}
+    for key, value in dotted.items():
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        tree = merged(tree, value)
+    return tree
+
+
+def value_at(tree: Settings, path: KeyPath) -> Any:
+    """Return the value at a path of keys; None where there is none."""
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree
+
+
+def _settings(key: str, levels: list[Settings]) -> Settings:
+    settings: Settings = {}
+    for level in levels:
+        settings = merged(settings, level.get(key, {}))
+    return settings
+
+
+def _read(method: Settings, section: str, settings: Settings) -> Settings:
+    """Return settings with the switches turned that the method's reading turns."""
+    published = method["reading"] == "as_published"
+    return settings | (as_published(section, settings) if published else {})
+
+
+def _entry(study: Study, key: str, name: str) -> Settings:
+    if name not in study[key]:
+        known = f"known: {', '.join(study[key])}"
+        raise StudyError((key, name), f"unknown{nearest(name, study[key])}; {known}")
+    return study[key][name]
+
+
+def _picked(changes: Any, whole: Any) -> Any:
+    """Return of `whole` what `changes` has keys for."""
+    if not isinstance(changes, dict):
+        return whole
+    return {key: _picked(value, whole[key]) for key, value in changes.items()}

@@ -1,0 +1,133 @@
+"""The search of a study for settings: its candidates, as chains that the ordinary rules fit.
+
+A candidate is a method of its own in a derived experiment, `tuning/{experiment}`, whose parts leave
+out a validation cut. It knows studies in normal form, and reads no results.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from incbayes.study_settings import chosen_experiments, merged, nested
+
+Study = dict[str, Any]
+Scores = Sequence[Mapping[str, Any]]
+
+BETTER = {"accuracy": max, "nll": min}
+"""Which value of a metric is the better one."""
+
+FOLDER = "tuning"
+"""Of the search, under the results of a study; begins the names of the derived experiments."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Settings to try for a method in an experiment.
+
+    Attributes:
+        experiment: name in the study.
+        method: name in the study.
+        number: from 1, in the order of the search.
+        settings: values by dotted key, such as `training.learning_rate`.
+    """
+
+    experiment: str
+    method: str
+    number: int
+    settings: Mapping[str, Any]
+
+    @property
+    def derived_experiment(self) -> str:
+        """Name of the experiment that leaves out the validation cut."""
+        return f"{FOLDER}/{self.experiment}"
+
+    @property
+    def derived_method(self) -> str:
+        """Name of the candidate among the derived methods, e.g. `ffg-2`."""
+        return f"{self.method}-{self.number}"
+
+
+def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return every combination of the values of dotted keys; the last key runs fastest."""
+    combinations = itertools.product(*values.values())
+    return [dict(zip(values, chosen, strict=True)) for chosen in combinations]
+
+
+def tuned_experiments(study: Study) -> list[str]:
+    """Return the experiments to be run that the study's search is for, in the study's order."""
+    tune = study["tune"]
+    if tune is None:
+        return []
+    wanted = study["experiments"] if tune["experiments"] is None else tune["experiments"]
+    return [
+        name
+        for name, experiment in chosen_experiments(study).items()
+        if name in wanted and set(experiment["methods"]) & set(tune["search"])
+    ]
+
+
+def candidates(study: Study) -> list[Candidate]:
+    """Return the candidates of every searched experiment and method, in the study's order."""
+    return [
+        Candidate(name, method, number, settings)
+        for name in tuned_experiments(study)
+        for method in study["experiments"][name]["methods"]
+        for number, settings in enumerate(grid(study["tune"]["search"].get(method, {})), 1)
+        if settings
+    ]
+
+
+def with_candidates(study: Study) -> Study:
+    """Return the study and, beside what it has, an experiment for each that is searched in.
+
+    A derived experiment has the parts, data and settings of its own, `validation` in its partition,
+    and a method for every candidate.
+    """
+    experiments, methods = dict(study["experiments"]), dict(study["methods"])
+    for candidate in candidates(study):
+        own = study["experiments"][candidate.experiment]
+        derived = experiments.setdefault(
+            candidate.derived_experiment,
+            own
+            | {
+                "partition": own["partition"] | {"validation": study["tune"]["validation"]},
+                "methods": [],
+                "settings": {},
+            },
+        )
+        name = candidate.derived_method
+        settings = own["settings"].get(candidate.method, {})
+        derived["methods"].append(name)
+        derived["settings"][name] = merged(settings, nested(candidate.settings))
+        methods[name] = study["methods"][candidate.method]
+    return study | {"experiments": experiments, "methods": methods}
+
+
+def search_of(study: Study) -> dict[str, Any]:
+    """Return what `tuned` says of the study's search beside its candidates."""
+    named = {"study": study["study_id"]} | {
+        key: study[key] for key in ("budget", "reduced", "seed")
+    }
+    return named | {key: study["tune"][key] for key in ("validation", "replicates", "metric")}
+
+
+def mean_score(scores: Scores, metric: str) -> float:
+    """Return the mean of a metric over the numbers of parts.
+
+    Args:
+        scores: `{T, accuracy, nll}` for each number of parts T.
+        metric: `accuracy` or `nll`.
+    """
+    return sum(score[metric] for score in scores) / len(scores)
+
+
+def best(of_candidates: Sequence[Scores], metric: str) -> int:
+    """Return the position of the best candidate by `mean_score`, the first of equals.
+
+    Args:
+        of_candidates: the scores of each.
+        metric: `accuracy`, the larger the better, or `nll`, the smaller the better.
+    """
+    values = [mean_score(scores, metric) for scores in of_candidates]
+    return values.index(BETTER[metric](values))

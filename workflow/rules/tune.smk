@@ -1,0 +1,36 @@
+"""Chooses settings on validation images; only the target `tune` asks for any of it.
+
+Candidates are chains like any other, of experiments that leave a validation cut out of their
+parts, so that the rules which cut, fit and score the study's chains do it for these too.
+"""
+
+if not candidates(STUDY):
+
+    rule tune:
+        input:
+            no_search,
+
+else:
+
+    rule tune:
+        input:
+            metrics=candidate_files(f"{STAGE}/metrics.json"),
+        output:
+            csv=f"{RESULTS}/{FOLDER}/candidates.csv",
+            chosen=f"{RESULTS}/{FOLDER}/chosen.yaml",
+        log:
+            f"{LOGS}/tune.log",
+        benchmark:
+            f"{BENCHMARKS}/tune/study.tsv"
+        conda:
+            "../../envs/incbayes.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(2000),
+            runtime=growing(30),
+        params:
+            search=search_of(STUDY),
+            candidates=[dataclasses.asdict(candidate) for candidate in candidates(STUDY)],
+            code=code_digest("incbayes.tuning_outcome"),
+        script:
+            "../scripts/tune.py"
