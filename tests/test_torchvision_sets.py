@@ -149,7 +149,9 @@ def write_files(root, files):
 def listing(root):
     """Return what lies under a folder, with sizes and times of change."""
     found = {path: path.stat() for path in root.rglob("*")}
-    return {path: (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for path, stat in found.items()}
+    return {
+        path: (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for path, stat in found.items()
+    }
 
 
 def assert_loads(name, root, splits):
