@@ -22,6 +22,8 @@ TRAINING = {
     "plateau": None,
     "precision": "fp32",
 }
+"""Settings of a training that takes little time, for tests to change."""
+
 SETTINGS = StageSettings(
     {"kind": "ffg"},
     {"kind": "normal"},
