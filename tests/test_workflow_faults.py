@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -201,6 +202,49 @@ def test_what_is_there_is_not_fitted_again_for_the_sake_of_what_is_gone(undistur
         "parts, posteriors and records before stage t deleted, under Snakemake",
         3,
         "stage t runs; what would be fitted again is named before anything starts",
+    )
+
+
+@pytest.fixture
+def small_disk(folder):
+    """The copied folder, whose results lie on a file system of 1 MB, with stage 2 to be fitted."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("mounting a small file system takes root and mount")
+    results, aside = folder / "results", folder / "aside"
+    results.rename(aside)
+    results.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(results)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("this machine does not let root mount a file system")
+    shutil.copytree(aside, results, dirs_exist_ok=True)
+    shutil.rmtree((folder / SECOND).parent)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(results)], check=True)
+
+
+def test_a_full_disk_is_named_and_the_run_goes_on_once_it_has_grown(undisturbed, small_disk):
+    results, parent = small_disk / "results", sha256_file(small_disk / FIRST)
+    rooms = (0, 16384)
+    for room in rooms:
+        free = os.statvfs(results)
+        ballast = results / f"ballast{room}"
+        ballast.write_bytes(b"x" * (free.f_bavail * free.f_frsize - room))
+        done = run(small_disk, STUDY, "--", SECOND)
+        assert done.returncode == 1 and "Traceback" not in done.stdout
+        (line,) = re.findall("^digits ffg T2 r0-0 stage 2: error: (.*)$", done.stdout, re.MULTILINE)
+        assert line.startswith(f"{CHAIN}/t02") and "cannot be written (No space left" in line
+        assert sha256_file(small_disk / FIRST) == parent and not (small_disk / SECOND).exists()
+        assert not list(results.rglob("*.partial"))
+        if room != rooms[-1]:
+            ballast.unlink()
+    subprocess.run(["mount", "-o", "remount,size=4m", str(results)], check=True)
+    done = run(small_disk, STUDY, "--", SECOND)
+    assert done.returncode == 0 and done.stdout.count("rule fit:") == 1, done.stdout
+    assert_as_undisturbed(small_disk, undisturbed[0])
+    survived(
+        "a disk that is full, under Snakemake, and then grown",
+        len(rooms),
+        "one line with the cause; the parent intact; grown, the same checksums as undisturbed",
     )
 
 
