@@ -6,13 +6,14 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 
 import psutil
 import pytest
 from fault_table import survived
-from running import TINY, Run, run
+from running import ROOT, TINY, Run, environment, run
 
 from incbayes.files import sha256_file
 from incbayes.posterior import read_posterior
@@ -150,21 +151,23 @@ def test_a_second_snakemake_in_the_folder_of_a_running_one_is_refused(undisturbe
     )
 
 
-@pytest.mark.parametrize(
-    ("number", "cause"),
-    [(signal.SIGKILL, "ended without a word"), (signal.SIGTERM, "ended without a word")],
-)
-def test_a_job_that_is_ended_while_it_imports_is_named_and_made_again(
-    undisturbed, folder, number, cause
-):
+def test_a_job_that_is_ended_while_it_imports_is_named_and_made_again(undisturbed, folder):
+    signals = (signal.SIGKILL, signal.SIGTERM)
     shutil.rmtree((folder / SECOND).parent)
-    started = Run(folder, STUDY, "--", SECOND)
-    for job in wait_for_a_job(started):
-        job.send_signal(number)
-    assert started.wait(10) == 1 and "Traceback" not in started.text
-    assert f"fit: {cause}" in started.text
+    for number in signals:
+        started = Run(folder, STUDY, "--", SECOND)
+        for job in wait_for_a_job(started):
+            job.send_signal(number)
+        assert started.wait(10) == 1 and "Traceback" not in started.text
+        # By the name of its rule, as it had said nothing yet.
+        assert "\nfit: ended without a word, as after a kill" in started.text
     assert run(folder, STUDY, "--", SECOND).returncode == 0
     assert_as_undisturbed(folder, undisturbed[0])
+    survived(
+        "kill -9 of and SIGTERM to a job under Snakemake that still imports",
+        len(signals),
+        "one line that names the job; the same checksums as undisturbed",
+    )
 
 
 def test_a_diverging_stage_is_not_tried_for_ever(folder):
@@ -263,3 +266,21 @@ def test_results_that_may_not_be_written_are_named_before_anything_runs(folder):
     assert done.returncode == 1 and "Traceback" not in done.stdout
     assert "results/chain: cannot be written (Read-only file system)" in done.stdout
     survived("results mounted read-only, under Snakemake", 1, "one line before anything runs")
+
+
+def test_a_default_study_that_is_not_utf_8_ends_in_one_line(tmp_path):
+    (tmp_path / "workflow").symlink_to(ROOT / "workflow")
+    (tmp_path / "config.yaml").write_bytes(b"study: digits\nauthor: Andr\xe9\n")
+    snakefile = shutil.copy(ROOT / "Snakefile", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--cores", "1"],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    expected = "config.yaml, line 2: the byte 0xe9 is not UTF-8; save the file as UTF-8"
+    assert done.stderr.splitlines()[-1].endswith(expected)
+    survived("a default study that is not UTF-8", 1, "one line with file, line and byte")
