@@ -132,7 +132,7 @@ def test_snakemake_alone_or_with_its_jobs_killed_at_random_moments(undisturbed, 
         survived(
             f"kill -9 of {victims}, at random moments, one after the other in one folder",
             KILLS,
-            "after `--unlock`, the same checksums as undisturbed; no temporary file is left",
+            "once unlocked, the same checksums as undisturbed; no temporary file is left",
         )
 
 
