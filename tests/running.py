@@ -1,9 +1,13 @@
 """Runs the real workflow in a folder of its own, and reads what Snakemake says it will do."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
+import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +44,19 @@ TINY: dict[str, Any] = {
 """A study of a few seconds, for tests to change and to run."""
 
 
-def command(folder: Path, study: dict[str, Any], *options: str) -> list[str]:
-    """Return the command line that runs `study` with its results in `folder`."""
+def options_of(folder: Path, study: dict[str, Any], *options: str) -> list[str]:
+    """Return the options with which Snakemake runs `study` with its results in `folder`."""
     file = folder / f"{study['study']}.yaml"
     file.write_text(yaml.safe_dump(study), encoding="utf-8")
     return [
-        *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
-        *("--directory", str(folder), "--configfile", str(file), "--cores", "2", *options),
+        *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)),
+        *("--configfile", str(file), "--cores", "2", *options),
     ]
+
+
+def command(folder: Path, study: dict[str, Any], *options: str) -> list[str]:
+    """Return the command line that runs `study` with its results in `folder`."""
+    return [sys.executable, "-m", "snakemake", *options_of(folder, study, *options)]
 
 
 def environment() -> dict[str, str]:
@@ -56,18 +65,69 @@ def environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k not in dropped} | {"OMP_NUM_THREADS": "1"}
 
 
+@cache
+def _forks() -> subprocess.Popen:
+    """Return the process that starts Snakemake; it ends with this one."""
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("snakemake_forks.py"))],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _ask(**request: Any) -> int | None:
+    """Return what the process that starts Snakemake answers."""
+    forks = _forks()
+    forks.stdin.write(json.dumps(request) + "\n")
+    forks.stdin.flush()
+    return json.loads(forks.stdout.readline())
+
+
+class Run:
+    """A run of Snakemake that was started, as if by `command`.
+
+    Attributes:
+        pid: of its process, which leads a session and a process group.
+    """
+
+    def __init__(self, folder: Path, study: dict[str, Any], *options: str):
+        """Start it in `folder`."""
+        self._said = tempfile.NamedTemporaryFile()  # noqa: SIM115  as long as this object
+        self._code: int | None = None
+        self.pid = _ask(
+            options=options_of(folder, study, *options),
+            environment=environment(),
+            folder=str(folder),
+            said=self._said.name,
+        )
+
+    def poll(self) -> int | None:
+        """Return its exit code (below 0: the signal that ended it), or None while it runs."""
+        if self._code is None:
+            self._code = _ask(poll=self.pid)
+        return self._code
+
+    def wait(self, seconds: float = 600) -> int:
+        """Return its exit code, once it has ended."""
+        deadline = time.monotonic() + seconds
+        while self.poll() is None:
+            assert time.monotonic() < deadline, f"no end after {seconds} s: {self.text}"
+            time.sleep(0.01)
+        return self._code
+
+    @property
+    def text(self) -> str:
+        """What it said so far, on standard output and error."""
+        return Path(self._said.name).read_text(encoding="utf-8", errors="replace")
+
+
 def run(folder: Path, study: dict[str, Any], *options: str) -> subprocess.CompletedProcess:
     """Run Snakemake to its end and return what it said (standard error is in `stdout`)."""
-    return subprocess.run(
-        command(folder, study, *options),
-        cwd=folder,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-    )
+    started = Run(folder, study, *options)
+    code = started.wait()
+    return subprocess.CompletedProcess(command(folder, study, *options), code, started.text)
 
 
 def planned(folder: Path, study: dict[str, Any], *options: str) -> set[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_chain import TRAINING
 
 from incbayes.families import FAMILIES
 from incbayes.inference.checkpoint import Checkpoint
@@ -23,21 +24,13 @@ from incbayes.inference.stage import (
 from incbayes.priors.base import Source
 
 SHAPE, CLASSES = (1, 4, 4), 3
-TRAINING = {
-    "epochs": 3,
-    "batch_size": 7,
-    "learning_rate": 1e-2,
-    "log_sigma_rate": 10.0,
-    "schedule": "cosine",
-    "plateau": None,
-    "precision": "fp32",
-}
+SHORT = TRAINING | {"epochs": 3, "batch_size": 7}
 
 
 def settings(family, **training):
     model = {"kind": "mlp", "widths": [5]}
     prior = {"kind": "normal"}
-    return StageSettings({"kind": family}, prior, TRAINING | training, {"kl_scale": 1.0}, model)
+    return StageSettings({"kind": family}, prior, SHORT | training, {"kl_scale": 1.0}, model)
 
 
 def part(seed=0):

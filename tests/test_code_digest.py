@@ -28,12 +28,12 @@ def library(tmp_path, monkeypatch):
         text = (tmp_path / name).read_text()
         assert old in text
         (tmp_path / name).write_text(text.replace(old, new))
-        for cached in (module.code_digest, module._imports, module._tree, module._code):
+        for cached in (module.code_digest, module._imports, module._code):
             cached.cache_clear()
 
     edit("base.py", "X", "X")
     yield edit
-    for cached in (module.code_digest, module._imports, module._tree, module._code):
+    for cached in (module.code_digest, module._imports, module._code):
         cached.cache_clear()
 
 

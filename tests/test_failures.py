@@ -1,16 +1,16 @@
 """The end of a run that failed: the cause of every failure, and the command to try again."""
 
 import logging
+import os
 import re
 import shlex
+import signal
 import subprocess
-import sys
 
 import pytest
 from running import TINY, environment, run
 
 from incbayes.failures import SILENT, FailureHandler
-from incbayes.inference.stage import TERMINATED
 from incbayes.jobs.console import job
 
 STARTED = "10:00:00 digits ffg T1 r0-1 stage 1: started\n10:00:00 on a node\n"
@@ -71,12 +71,11 @@ def test_the_cause_is_the_last_word_of_the_jobs_log(end, cause, log, said):
 
 def test_a_job_that_was_told_to_stop_says_so_and_how_to_run_it_alone(tmp_path, said):
     path = tmp_path / "fit.log"
-    with pytest.raises(SystemExit), job(TITLE, path, "snakemake -- FILE"):
-        sys.exit(TERMINATED)
+    with pytest.raises(SystemExit, match="143"), job(TITLE, path, "snakemake -- FILE"):
+        os.kill(os.getpid(), signal.SIGTERM)
     assert "to run this job alone: snakemake -- FILE\n" in path.read_text()
-    assert said(failed(str(path))) == [
-        f"{TITLE}: stopped by SIGTERM; run again, it goes on from its checkpoint\n    log: {path}"
-    ]
+    advice = "run again, it goes on from its checkpoint, if it has one"
+    assert said(failed(str(path))) == [f"{TITLE}: stopped by SIGTERM; {advice}\n    log: {path}"]
 
 
 def test_a_job_that_was_killed_without_a_word_gets_slurms(log, said):

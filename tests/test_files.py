@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,18 @@ def test_kill_9_halfway_keeps_the_old_file_and_its_partial_is_stale(tmp_path):
     assert partial.stat().st_size == SIZE // 2
     assert remove_stale_partials(tmp_path) == [partial]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writing_a_file_again_removes_what_its_killed_writer_left_and_nothing_else(tmp_path):
+    path = tmp_path / "x.bin"
+    writer = start_writer(path, stall_round=1)
+    assert [writer.stdout.readline() for _ in range(2)] == ["whole\n", "half\n"]
+    kill(writer)
+    (partial,) = tmp_path.glob(".*.partial")
+    other = partial.rename(tmp_path / partial.name.replace("x.bin", "y.bin"))
+    shutil.copy(other, partial)
+    write_json(path, 1)
+    assert sorted(tmp_path.iterdir()) == [other, path]
 
 
 def test_only_abandoned_partials_are_removed(tmp_path):

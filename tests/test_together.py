@@ -7,6 +7,7 @@ import signal
 import pytest
 import torch
 from cases import BAYESIAN, ESTIMATORS
+from tiny_chain import TRAINING
 
 from incbayes.data.partition import partition, write_partitions
 from incbayes.data.prepared import prepare, read_labels
@@ -26,15 +27,7 @@ from incbayes.priors.base import Source, Start
 from incbayes.streams import numpy_stream
 
 SHAPE, CLASSES = (1, 8, 8), 3
-TRAINING = {
-    "epochs": 1,
-    "batch_size": 7,
-    "learning_rate": 1e-2,
-    "log_sigma_rate": 10.0,
-    "schedule": "cosine",
-    "plateau": None,
-    "precision": "fp32",
-}
+SHORT = TRAINING | {"epochs": 1, "batch_size": 7}
 MLP = {"kind": "mlp", "widths": [5]}
 SMALL = {"mnf": {"flow_width": 5}, "planar": {"steps": 3}}
 """By family: options that keep it small."""
@@ -56,7 +49,7 @@ def settings(family, options=None, model=None, objective=None, **training):
     return StageSettings(
         {"kind": family} | (options or {}),
         {"kind": "normal"},
-        TRAINING | training,
+        SHORT | training,
         {"kl_scale": 1.0} | (objective or {}),
         model or {"kind": "digits_net"},
     )

@@ -7,8 +7,10 @@ from typing import Any
 
 from incbayes.data.partition import partition, write_partitions
 from incbayes.data.prepared import load_checksums, prepare, read_labels
+from incbayes.evaluate import Evaluation
 from incbayes.files import sha256_file
 from incbayes.inference.stage import StageSettings
+from incbayes.jobs.evaluation import StageScores, run_evaluation
 from incbayes.jobs.request import BlockRequest, Machine, SourceFiles
 from incbayes.jobs.stage import Lineage, StageOutputs, run_stage
 from incbayes.streams import numpy_stream
@@ -22,6 +24,8 @@ TRAINING = {
     "plateau": None,
     "precision": "fp32",
 }
+"""Settings of a training that takes little time, for tests to change."""
+
 SETTINGS = StageSettings(
     {"kind": "ffg"},
     {"kind": "normal"},
@@ -29,6 +33,7 @@ SETTINGS = StageSettings(
     {"kl_scale": 1.0},
     {"kind": "mlp", "widths": [8]},
 )
+EVALUATION = Evaluation(20, 256, None, 1.0, 15, "fp32")
 SILENT = SimpleNamespace(say=lambda line: None, narrate=lambda replicate, optimisation: None)
 
 
@@ -84,6 +89,23 @@ class Chain:
         machine = Machine("cpu", 1, self.seconds)
         lineage = Lineage(parent, SourceFiles())
         run_stage(self.request, t, lineage, self.outputs(t), machine, voice)
+
+    def scores(self, t: int) -> StageScores:
+        """Return the files of a stage's scores."""
+        folder = self.posterior(t).parent
+        return StageScores(folder / "metrics.json", folder / "calibration.csv")
+
+    def evaluate(self, voice: Any = SILENT) -> None:
+        """Score all stages, which must be there."""
+        stages = range(1, self.parts + 1)
+        posteriors, outputs = map(self.posterior, stages), map(self.scores, stages)
+        machine = Machine("cpu", 1, self.seconds)
+        run_evaluation(self.request, EVALUATION, list(posteriors), list(outputs), machine, voice)
+
+    def score_digests(self) -> list[str]:
+        """Return the checksums of what scoring all stages writes."""
+        scores = [self.scores(t) for t in range(1, self.parts + 1)]
+        return [sha256_file(path) for s in scores for path in (s.metrics, s.calibration)]
 
     def digests(self, t: int) -> list[str]:
         """Return the checksums of what a stage writes, but for its run record."""

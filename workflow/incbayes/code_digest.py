@@ -63,7 +63,6 @@ def _imports(module: str) -> list[str]:
     return [name for name in found if _path(name)]
 
 
-@cache
 def _tree(module: str) -> ast.Module:
     path = _path(module)
     if path is None:
@@ -74,7 +73,7 @@ def _tree(module: str) -> ast.Module:
 @cache
 def _code(module: str) -> str:
     """Return the module's code without comments and docstrings."""
-    tree = ast.parse(ast.unparse(_tree(module)))
+    tree = _tree(module)
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     for node in ast.walk(tree):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:

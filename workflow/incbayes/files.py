@@ -35,7 +35,7 @@ REFUSALS = {
 }
 """What the system may refuse a writer, and the way out."""
 
-_PARTIAL = re.compile(r"^\..+\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.partial$")
+_PARTIAL = re.compile(r"^\.(?P<name>.+)\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.partial$")
 
 
 @contextmanager
@@ -44,8 +44,9 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
 
     The temporary file lies in the folder of `path` (made when absent), so that the final
     rename stays on one file system; a reader sees the old file or the whole new one. File
-    and folder are synced, so that this also holds after a power cut. Write bytes to the path:
-    safetensors' `save_file` makes a temporary file of its own, which a kill leaves behind.
+    and folder are synced, so that this also holds after a power cut. What killed writers of
+    `path` left is removed. Write bytes to the temporary path: safetensors' `save_file` makes a
+    temporary file of its own, which a kill leaves behind.
 
     Raises:
         FileNotFoundError: the block wrote nothing to the temporary path.
@@ -55,6 +56,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     partial = path.parent / f".{path.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.partial"
     with writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale_partials(path.parent, path.name)
         try:
             yield partial
             if not partial.is_file():
@@ -122,16 +124,18 @@ def sha256_file(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def remove_stale_partials(folder: Path | str) -> list[Path]:
+def remove_stale_partials(folder: Path | str, name: str | None = None) -> list[Path]:
     """Delete the partial files that killed writers left in `folder`, and return their paths.
 
-    A partial file is kept while its writer lives: one of this machine as long as its process
-    runs, one of another machine (a shared file system) for `FOREIGN_PARTIAL_SECONDS`.
+    With `name`, only those of the file of that name. A partial file is kept while its writer
+    lives: one of this machine as long as its process runs, one of another machine (a shared file
+    system) for `FOREIGN_PARTIAL_SECONDS`.
     """
     removed = []
     for path in sorted(Path(folder).glob(".*.partial")):
         match = _PARTIAL.match(path.name)
-        if match and _is_stale(path, match["host"], int(match["pid"])):
+        wanted = match and name in (None, match["name"])
+        if wanted and _is_stale(path, match["host"], int(match["pid"])):
             path.unlink(missing_ok=True)
             removed.append(path)
     return removed

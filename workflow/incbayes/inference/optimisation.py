@@ -4,7 +4,8 @@ It knows a network, a prior and a part that fits in memory. It knows no files: a
 `Snapshot` is what a checkpoint stores.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,15 @@ Pass = tuple[Tensor, dict[str, Tensor]]
 
 class DivergenceError(UserError, RuntimeError):
     """The loss, a gradient or a parameter is no longer finite."""
+
+
+@contextmanager
+def divergence_of(replicate: int) -> Iterator[None]:
+    """Say in the error of a divergence which replicate's it is."""
+    try:
+        yield
+    except DivergenceError as error:
+        raise DivergenceError(f"replicate {replicate}, {error}") from None
 
 
 @dataclass(frozen=True)

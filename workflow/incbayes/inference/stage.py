@@ -13,15 +13,16 @@ from typing import Any
 
 import torch
 
+from incbayes.errors import TERMINATED
 from incbayes.families import FAMILIES
 from incbayes.families.base import Family
 from incbayes.inference.checkpoint import Checkpoint
 from incbayes.inference.optimisation import (
-    DivergenceError,
     EpochRecord,
     Optimisation,
     Part,
     Stream,
+    divergence_of,
 )
 from incbayes.inference.together import AfterStep, obstacle, train_together
 from incbayes.inference.training import Training
@@ -33,9 +34,6 @@ from incbayes.priors import PRIORS
 from incbayes.priors.base import Prior, Source, Start
 from incbayes.streams import stream_seed, torch_stream
 from incbayes.variational import NetworkState
-
-TERMINATED = 143
-"""Exit status of a job that was told to stop and has written its checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -193,10 +191,8 @@ def _train(group: Mapping[int, Optimisation], after_step: AfterStep) -> None:
         train_together(group, after_step)
         return
     ((replicate, optimisation),) = group.items()
-    try:
+    with divergence_of(replicate):
         optimisation.run(lambda current: after_step({replicate: current}))
-    except DivergenceError as error:
-        raise DivergenceError(f"replicate {replicate}, {error}") from None
 
 
 def _optimisation(

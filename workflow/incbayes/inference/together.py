@@ -6,15 +6,14 @@ optimisation holds its own state, so that records, errors and snapshots are thos
 replicate that trains by itself; results differ from its own by rounding only.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from incbayes.inference.adam import Adam
-from incbayes.inference.optimisation import DivergenceError, Optimisation, Pass
+from incbayes.inference.optimisation import Optimisation, Pass, divergence_of
 from incbayes.noise import Drawn, Request, Requests
 from incbayes.variational import NetworkState
 
@@ -56,7 +55,7 @@ def train_together(optimisations: Mapping[int, Optimisation], after_step: AfterS
             stack = _Stack(running)
         stack.train_epoch(after_step)
     for replicate, optimisation in optimisations.items():
-        with _named(replicate):
+        with divergence_of(replicate):
             optimisation.check_parameters("after the last step")
 
 
@@ -191,17 +190,8 @@ class _Stack:
         replicate, diverged = list(self.optimisations.items())[row]
         for parameter, stacked in zip(diverged.adam.parameters, self.adam.parameters, strict=True):
             parameter.grad = None if stacked.grad is None else stacked.grad[row]
-        with _named(replicate):
+        with divergence_of(replicate):
             diverged.report_divergence(loss[row], norm[row])
-
-
-@contextmanager
-def _named(replicate: int) -> Iterator[None]:
-    """Say in the error of a divergence which replicate's it is."""
-    try:
-        yield
-    except DivergenceError as error:
-        raise DivergenceError(f"replicate {replicate}, {error}") from None
 
 
 def _stacked(rows: Sequence[Tensor]) -> Tensor:

@@ -9,18 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
 
-from incbayes.errors import UserError
+from incbayes.errors import TERMINATED, UserError
 
 if TYPE_CHECKING:  # a job that fits nothing need not pay for torch
     from incbayes.inference.optimisation import Optimisation
 
-
-TERMINATED = 128 + signal.SIGTERM
-"""Exit status of a job that was told to stop and has written its checkpoint, as in `stage`."""
 
 STOPPED = "stopped by SIGTERM"
 
@@ -54,7 +52,7 @@ class Console:
                     f"replicate {replicate} goes on from its checkpoint, after {done - 1} steps"
                 )
         if sys.stderr.isatty():
-            self._move_bar(replicate, optimisation)
+            self._move_bar(replicate, optimisation, done)
         if optimisation.step == 0 and optimisation.history:
             record = optimisation.history[-1]
             numbers = [f"{key} {record[key]:.4g}" for key in ("elbo", "nll", "kl") if key in record]
@@ -66,8 +64,8 @@ class Console:
         while self._bars:
             self._bars.popitem()[1].close()
 
-    def _move_bar(self, replicate: int, optimisation: "Optimisation") -> None:
-        """Set the replicate's bar to its step; it goes when the replicate is finished."""
+    def _move_bar(self, replicate: int, optimisation: "Optimisation", done: int) -> None:
+        """Set the replicate's bar to the steps done; it goes when the replicate is finished."""
         if replicate not in self._bars:
             total = optimisation.training.epochs * optimisation.batches
             title = f"{self.title} replicate {replicate}"
@@ -75,14 +73,14 @@ class Console:
                 total=total, desc=title, unit="step", leave=False, mininterval=0.5
             )
         bar = self._bars[replicate]
-        bar.update(optimisation.epoch * optimisation.batches + optimisation.step - bar.n)
+        bar.update(done - bar.n)
         if optimisation.finished:
             self._bars.pop(replicate).close()
 
 
 @contextmanager
 def job(title: str, log: str | Path, command: str | None = None) -> Iterator[Console]:
-    """Run a job's body with its console; turn an error into a readable end.
+    """Run a job's body with its console; turn an error, or SIGTERM, into a readable end.
 
     An error that a user can act on ends the process with one line on standard error and in
     the log; any other leaves its traceback in both. What the system refuses, such as a file that
@@ -94,7 +92,7 @@ def job(title: str, log: str | Path, command: str | None = None) -> Iterator[Con
         command: what runs this job alone, for the log.
 
     Raises:
-        SystemExit: 1 after such an error.
+        SystemExit: 1 after such an error, 143 after SIGTERM.
     """
     with _opened(log) as file:
         console = Console(title, file)
@@ -103,7 +101,8 @@ def job(title: str, log: str | Path, command: str | None = None) -> Iterator[Con
         if command is not None:
             console.say(f"to run this job alone: {command}")
         try:
-            yield console
+            with _stopped_by_sigterm():
+                yield console
             console.say(f"{title}: done")
         except UserError as error:
             console.say(f"error: {error}")
@@ -111,7 +110,7 @@ def job(title: str, log: str | Path, command: str | None = None) -> Iterator[Con
             sys.exit(1)
         except SystemExit as end:
             if end.code == TERMINATED:
-                console.say(f"{STOPPED}; run again, it goes on from its checkpoint")
+                console.say(f"{STOPPED}; run again, it goes on from its checkpoint, if it has one")
             raise
         except Exception as error:
             with suppress(OSError):
@@ -123,6 +122,24 @@ def job(title: str, log: str | Path, command: str | None = None) -> Iterator[Con
             sys.exit(1)
         finally:
             console.close()
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """End a block on SIGTERM as an error would, so that it takes its temporary files with it.
+
+    A block within may handle the signal itself, as one that trains does.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one is not to interrupt the end
+        sys.exit(TERMINATED)
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 @contextmanager

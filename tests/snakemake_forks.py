@@ -1,0 +1,50 @@
+"""Starts Snakemake in forks of a process that has imported it, which spares every run seconds.
+
+Each fork is a process, session and process group of its own, and calls what `python -m snakemake`
+calls. `running` speaks to it: a line of JSON in, a line of JSON out.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import snakemake
+from snakemake.cli import main
+
+
+def serve() -> bool:
+    """Answer requests until there are no more.
+
+    Returns:
+        Whether this is a fork, which is to run Snakemake.
+    """
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "poll" in asked:
+            ended, status = os.waitpid(asked["poll"], os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if ended else None
+        else:
+            answer = os.fork()
+            if answer == 0:
+                become(asked)
+                return True
+        print(json.dumps(answer), flush=True)
+    return False
+
+
+def become(asked: dict[str, Any]) -> None:
+    """Make this process what was asked for: its arguments, environment, folder and output."""
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.chdir(asked["folder"])
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(asked["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+    os.dup2(1, 2)
+    sys.argv = [str(Path(snakemake.__file__).with_name("__main__.py")), *asked["options"]]
+
+
+if __name__ == "__main__" and serve():
+    main()
