@@ -73,9 +73,9 @@ def test_a_u_hat_stays_above_minus_one_for_extreme_parameters():
     products = torch.tensor([-1e30, -500.0, -30.0, 0.0, 500.0, 1e30], dtype=torch.float64)
     u = products[:, None] * a / 4
     flow = PlanarFlow(u, a, torch.zeros(6, dtype=torch.float64))
-    assert (flow.slope > 0).all()
+    assert (flow.couplings.slope > 0).all()
     expected = torch.log1p(torch.exp(products[1:5].clamp_max(40))).maximum(products[1:5])
-    torch.testing.assert_close(flow.slope[1:5], expected)
+    torch.testing.assert_close(flow.couplings.slope[1:5], expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -4,12 +4,12 @@ Shared by the families that keep a factorised Gaussian for all or part of a laye
 knows nothing of layers.
 """
 
-import inspect
 import math
 
 import torch
 from torch import Tensor
 
+from incbayes.autograd import leading, signed
 from incbayes.layers import State
 from incbayes.noise import Noise
 
@@ -17,13 +17,7 @@ SMALLEST_VARIANCE = 1e-30
 """Floor below the square root: its slope at 0 is infinite, and patches of zeros reach 0."""
 
 
-def _signed(function: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
-    """Note the signature of `forward`, which torch otherwise inspects anew at every call."""
-    function.forward.__signature__ = inspect.signature(function.forward)
-    return function
-
-
-@_signed
+@signed
 class _Perturbation(torch.autograd.Function):
     """mean + sqrt(variance)·ε and its gradient, in fewer passes over memory than plain ops.
 
@@ -48,10 +42,10 @@ class _Perturbation(torch.autograd.Function):
 
     @staticmethod
     def vmap(info, in_dims: tuple, *inputs: Tensor) -> tuple[tuple[Tensor, ...], int]:
-        return _Perturbation.apply(*_leading(info.batch_size, in_dims, inputs)), 0
+        return _Perturbation.apply(*leading(info.batch_size, in_dims, inputs)), 0
 
 
-@_signed
+@signed
 class _DiagonalKL(torch.autograd.Function):
     """KL between diagonal Gaussians and its gradient in q, in fewer passes than plain ops.
 
@@ -88,20 +82,8 @@ class _DiagonalKL(torch.autograd.Function):
 
     @staticmethod
     def vmap(info, in_dims: tuple, *inputs: Tensor | int) -> tuple[tuple[Tensor, ...], int]:
-        states = _leading(info.batch_size, in_dims[:-1], inputs[:-1])
+        states = leading(info.batch_size, in_dims[:-1], inputs[:-1])
         return _DiagonalKL.apply(*states, inputs[-1] + 1), 0
-
-
-def _leading(size: int, in_dims: tuple, inputs: tuple[Tensor, ...]) -> list[Tensor]:
-    """Return inputs whose first axis is the mapped one, for a rule of `vmap`.
-
-    Generated rules take their arguments apart in Python at every call, which lasts longer
-    than the arithmetic on a GPU.
-    """
-    return [
-        value.expand(size, *value.shape) if dim is None else value.movedim(dim, 0)
-        for value, dim in zip(inputs, in_dims, strict=True)
-    ]
 
 
 def perturbed(mean: Tensor, variance: Tensor, noise: Noise) -> Tensor:

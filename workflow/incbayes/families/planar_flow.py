@@ -14,10 +14,14 @@ enter by products with [K, n] alone. This file knows nothing of layers or densit
 """
 
 import math
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from incbayes.autograd import leading, signed
 
 IDENTITY = math.log(math.e - 1)
 """The aᵀu at which m(aᵀu) = 0, so that u = IDENTITY·a/‖a‖² gives û = 0 and the identity."""
@@ -37,32 +41,27 @@ class PlanarFlow:
 
     The [K, n] tensors are used in their own precision, also inside autocast; what they come
     down to, K numbers and K × K matrices, is float64.
-
-    Attributes:
-        slope: 1 + a_kᵀû_k = log(1 + exp(a_kᵀu_k)) [K], positive: the derivative of map k
-            along a_k where α_k = 0.
     """
 
     def __init__(self, u: Tensor, a: Tensor, b: Tensor):
         """Take u [K, n], a [K, n], b [K]."""
         self._u, self._a, self._b = u, a, b.double()
-        with torch.autocast(a.device.type, enabled=False):
-            a_u, a_a = (a @ u.mT).double(), (a @ a.mT).double()
-        product, square = a_u.diagonal(), a_a.diagonal()
-        self.slope = F.softplus(product.clamp_min(LEAST_PRODUCT), threshold=40.0)
-        # û = u + correction·a.
-        self._correction = (self.slope - 1 - product) / square.clamp_min(LEAST_SQUARE)
-        self._a_u_hat = a_u + a_a * self._correction
+
+    @cached_property
+    def couplings(self) -> "Couplings":
+        """What the maps are to each other, all of it in K numbers and K × K matrices."""
+        with torch.autocast(self._a.device.type, enabled=False):
+            return Couplings((self._a @ self._u.mT).double(), (self._a @ self._a.mT).double())
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return z_K [n] and ln |det ∂z_K/∂z_0|, float64, for z_0 [n], eqs. (9)-(11)."""
-        t = self._tanh_alpha(z)
-        return z + self._shift(t), self._log_determinant(t)
+        with torch.autocast(z.device.type, enabled=False):
+            return _Forward.apply(z, self._u, self._a, self._b)[:2]
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return z_0 [n] for z_K [n], and ln |det ∂z_K/∂z_0|, float64, at it."""
-        t = _solution(self._a_u_hat.triu(1), self.slope, self._target(z), upper=True).tanh()
-        return z - self._shift(t), self._log_determinant(t)
+        t = self.couplings.backwards(self._target(z)).tanh()
+        return z - self._shift(t), self.couplings.log_determinant(t)
 
     def variance(self, z: Tensor, variance: Tensor) -> Tensor:
         """Return the diagonal [n] of J·diag(variance)·Jᵀ, with J = ∂z_K/∂z_0 at z_0 [n].
@@ -70,36 +69,126 @@ class PlanarFlow:
         J = I + Ûᵀ·D·A with A = [a_k], Û = [û_k] and D = H(I - L·H)⁻¹, where L is the strictly
         lower triangle of a_kᵀû_j and H the diagonal of tanh'(α_k).
         """
-        h = 1 - self._tanh_alpha(z) ** 2
+        couplings = self.couplings
+        h = 1 - couplings.forwards(self._target(z)).tanh() ** 2
         one = torch.eye(len(h), dtype=h.dtype, device=h.device)
-        through = h[:, None] * torch.linalg.inv(one - self._a_u_hat.tril(-1) * h)
+        through = h[:, None] * torch.linalg.inv(one - couplings.a_u_hat.tril(-1) * h)
         with torch.autocast(z.device.type, enabled=False):
             # Dᵀ·Û, with û = u + correction·a.
-            left = through.mT.to(z) @ self._u + (through.mT * self._correction).to(z) @ self._a
+            left = through.mT.to(z) @ self._u
+            left = left + (through.mT * couplings.correction).to(z) @ self._a
             spread = (self._a * variance) @ self._a.mT
             return variance + (left * (2 * self._a * variance + spread @ left)).sum(0)
-
-    def _tanh_alpha(self, z: Tensor) -> Tensor:
-        """Return tanh α [K] for z_0 [n]."""
-        couplings, one = -self._a_u_hat.tril(-1), torch.ones_like(self.slope)
-        return _solution(couplings, one, self._target(z), upper=False).tanh()
 
     def _target(self, z: Tensor) -> Tensor:
         """Return a_kᵀz + b_k [K], float64."""
         with torch.autocast(z.device.type, enabled=False):
-            return (self._a @ z).double() + self._b
+            return _products(self._a, z).double() + self._b
 
     def _shift(self, t: Tensor) -> Tensor:
         """Return Σ û_k·t_k [n]."""
         with torch.autocast(t.device.type, enabled=False):
-            return t.to(self._u) @ self._u + (t * self._correction).to(self._a) @ self._a
+            return _combined(t, self._u) + _combined(t * self.couplings.correction, self._a)
 
-    def _log_determinant(self, t: Tensor) -> Tensor:
+
+class Couplings:
+    """What K maps are to each other, in K numbers and K × K matrices; n is gone.
+
+    All tensors are float64 and may have leading axes.
+
+    Attributes:
+        slope: 1 + a_kᵀû_k = log(1 + exp(a_kᵀu_k)) [K], positive: the derivative of map k
+            along a_k where α_k = 0.
+        correction: [K], with which û = u + correction·a.
+        a_u_hat: a_kᵀû_j [K, K].
+    """
+
+    def __init__(self, a_u: Tensor, a_a: Tensor):
+        """Take a_kᵀu_j and a_kᵀa_j, [K, K]."""
+        product, square = (m.diagonal(dim1=-2, dim2=-1) for m in (a_u, a_a))
+        self.slope = F.softplus(product.clamp_min(LEAST_PRODUCT), threshold=40.0)
+        self.correction = (self.slope - 1 - product) / square.clamp_min(LEAST_SQUARE)
+        self.a_u_hat = a_u + a_a * self.correction[..., None, :]
+
+    def forwards(self, target: Tensor) -> Tensor:
+        """Return α [K] for a_kᵀz_0 + b_k [K]."""
+        one = torch.ones_like(self.slope)
+        return _solution(-self.a_u_hat.tril(-1), one, target, upper=False)
+
+    def backwards(self, target: Tensor) -> Tensor:
+        """Return α [K] for a_kᵀz_K + b_k [K]."""
+        return _solution(self.a_u_hat.triu(1), self.slope, target, upper=True)
+
+    def log_determinant(self, t: Tensor) -> Tensor:
         """Return Σ ln |1 + ûᵀa·tanh'(α)| for t = tanh α [K], eqs. (10), (11).
 
         Eq. (11) prints w where a is meant.
         """
-        return _derivative(t, self.slope).log().sum()
+        return _derivative(t, self.slope).log().sum(-1)
+
+
+@signed
+class _Forward(torch.autograd.Function):
+    """z_0 to z_K and ln |det|, with a gradient that reads the [K, n] tensors a few times.
+
+    Plain operations read and write them dozens of times, which is what a step would mostly consist
+    of. The outputs after the second are what the gradient needs again.
+    """
+
+    @staticmethod
+    def forward(z: Tensor, u: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+        a_u, a_a = (a @ u.mT).double(), (a @ a.mT).double()
+        target = _products(a, z).double() + b
+        t, corrected, log_determinant = _coefficients(a_u, a_a, target)
+        image = z + _combined(t, u) + _combined(corrected, a)
+        return image, log_determinant, a_u, a_a, target, t, corrected
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.mark_non_differentiable(*output[2:])
+        ctx.save_for_backward(*inputs[:3], *output[2:])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, of_image: Tensor, of_log_determinant: Tensor, *_: Tensor) -> tuple:
+        z, u, a, a_u, a_a, target, t, corrected = ctx.saved_tensors
+        of_t, of_corrected = (_products(rows, of_image).double() for rows in (u, a))
+        _, pull_back = torch.func.vjp(_coefficients, a_u, a_a, target)
+        of_a_u, of_a_a, of_target = pull_back((of_t, of_corrected, of_log_determinant))
+        of_u = of_a_u.mT.to(a) @ a
+        _add_product(of_u, t.to(a)[..., None], of_image[..., None, :])
+        of_a = of_a_u.to(a) @ u
+        _add_product(of_a, (of_a_a + of_a_a.mT).to(a), a)
+        coefficients = torch.stack([of_target, corrected], -1).to(a)
+        _add_product(of_a, coefficients, torch.stack([z, of_image], -2))
+        return of_image + _combined(of_target, a), of_u, of_a, of_target
+
+    @staticmethod
+    def vmap(info, in_dims: tuple, *inputs: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        outputs = _Forward.apply(*leading(info.batch_size, in_dims, inputs))
+        return outputs, (0,) * len(outputs)
+
+
+def _coefficients(a_u: Tensor, a_a: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return tanh α [K], the same times the correction, and ln |det|, given a_kᵀz_0 + b_k."""
+    couplings = Couplings(a_u, a_a)
+    t = couplings.forwards(target).tanh()
+    return t, t * couplings.correction, couplings.log_determinant(t)
+
+
+def _products(rows: Tensor, vector: Tensor) -> Tensor:
+    """Return the products [K] of rows [K, n] with a vector [n]."""
+    return (rows @ vector[..., None])[..., 0]
+
+
+def _combined(weights: Tensor, rows: Tensor) -> Tensor:
+    """Return Σ weights_k·rows_k [n], in the precision of the rows."""
+    return (weights.to(rows)[..., None, :] @ rows)[..., 0, :]
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add left @ right to a matrix, or to each of a batch of them, where it lies."""
+    (total.addmm_ if total.dim() == 2 else total.baddbmm_)(left, right)
 
 
 def identity_u(a: Tensor) -> Tensor:
@@ -127,23 +216,24 @@ def _derivative(t: Tensor, slope: Tensor) -> Tensor:
 
 
 def _solution(couplings: Tensor, slope: Tensor, target: Tensor, upper: bool) -> Tensor:
-    """Return α [K] with α + (slope - 1)∘tanh α + couplings·tanh α = target, differentiably.
+    """Return α [..., K]: α + (slope - 1)∘tanh α + couplings·tanh α = target, differentiably.
 
     The solution is found without gradients. One Newton step of the whole system then leaves
     its value as it is, and has the derivatives of the implicit function: dα = -J⁻¹·dF.
 
     Args:
-        couplings: strictly triangular, [K, K].
-        slope: positive, [K].
-        target: [K].
+        couplings: strictly triangular, [..., K, K].
+        slope: positive, [..., K].
+        target: [..., K].
         upper: whether `couplings` is upper and not lower triangular.
     """
     alpha = _Root.apply(couplings.detach(), slope.detach(), target.detach(), upper)
     t = alpha.tanh()
-    residual = (alpha - t) + slope * t + couplings @ t - target
-    jacobian = couplings.detach() * (1 - t**2) + _derivative(t, slope.detach()).diag()
-    step = torch.linalg.solve_triangular(jacobian, residual[:, None], upper=upper)
-    return alpha - step[:, 0]
+    residual = (alpha - t) + slope * t + _products(couplings, t) - target
+    diagonal = _derivative(t, slope.detach()).diag_embed()
+    jacobian = couplings.detach() * (1 - t**2)[..., None, :] + diagonal
+    step = torch.linalg.solve_triangular(jacobian, residual[..., None], upper=upper)
+    return alpha - step[..., 0]
 
 
 class _Root(torch.autograd.Function):
