@@ -5,14 +5,13 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from running import TINY, command, environment, planned, run
+from running import TINY, Run, planned, run
 
 from incbayes.files import sha256_file
 from incbayes.posterior import read_posterior, verify_chain
@@ -166,8 +165,7 @@ def test_what_is_published_is_complete_and_without_posteriors(finished):
 
 def test_equal_data_prepared_again_refit_nothing(finished, tmp_path):
     for name in ("train.safetensors", "test.safetensors", "checksums.json"):
-        path = finished / "results/data/digits" / name
-        os.utime(path, (time.time() + 5, time.time() + 5))
+        os.utime(finished / "results/data/digits" / name)
     assert not any(job.startswith("fit") for job in planned(finished, TINY))
 
 
@@ -177,20 +175,13 @@ def test_killed_in_the_middle_of_a_stage_it_goes_on_to_the_same_bits(finished, t
     target = f"{stage}/posterior.safetensors"
     shutil.copytree(finished / "results/data", tmp_path / "killed/results/data")
     folder = tmp_path / "killed"
-    process = subprocess.Popen(
-        command(folder, study, "--", target),
-        cwd=folder,
-        env=environment(),
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    started = Run(folder, study, "--", target)
     checkpoint = folder / stage / ".checkpoint.safetensors"
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and time.monotonic() < deadline:
+    while not checkpoint.exists() and started.poll() is None:
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    assert started.poll() is None, started.text
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
     assert checkpoint.exists() and not Path(folder, target).exists()
     assert run(folder, study, "--unlock").returncode == 0
     again = run(folder, study, "--", target)

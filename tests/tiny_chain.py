@@ -33,7 +33,7 @@ SETTINGS = StageSettings(
     {"kl_scale": 1.0},
     {"kind": "mlp", "widths": [8]},
 )
-EVALUATION = Evaluation(20, 256, None, 1.0, 15, "fp32")
+EVALUATION = Evaluation(20, None, 256, None, 1.0, 15, "fp32")
 SILENT = SimpleNamespace(say=lambda line: None, narrate=lambda replicate, optimisation: None)
 
 
