@@ -4,6 +4,7 @@ import dataclasses
 import os
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 LIBRARY = Path(workflow.basedir) / "workflow"
@@ -258,8 +259,14 @@ def described_block(wildcards):
     }
 
 
+@cache
+def cached_settings(experiment, method):
+    """Return the settings of a method in an experiment; thousands of jobs share a few of them."""
+    return method_settings(PLANNED, experiment, method)
+
+
 def settings_of_method(wildcards):
-    return method_settings(PLANNED, wildcards.experiment, wildcards.method)
+    return cached_settings(wildcards.experiment, wildcards.method)
 
 
 def settings_of_pretraining(wildcards):
@@ -311,6 +318,11 @@ def code_of(job, settings):
     return digest
 
 
+@cache
+def demanded(experiment, method, parts, replicates, work, attempt):
+    return demand(PLANNED, experiment, method, parts, replicates, work, attempt)
+
+
 def asked(resource, work, parts=None):
     """Return a resource function: what a job of a block asks a cluster for, at every attempt.
 
@@ -318,8 +330,7 @@ def asked(resource, work, parts=None):
     """
 
     def amount(wildcards, attempt):
-        wanted = demand(
-            PLANNED,
+        wanted = demanded(
             wildcards.experiment,
             wildcards.get("method"),
             parts or int(wildcards.get("T", 1)),
