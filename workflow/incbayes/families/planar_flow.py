@@ -106,6 +106,7 @@ class Couplings:
     def __init__(self, a_u: Tensor, a_a: Tensor):
         """Take a_kᵀu_j and a_kᵀa_j, [K, K]."""
         product, square = (m.diagonal(dim1=-2, dim2=-1) for m in (a_u, a_a))
+        self._product, self._square, self._a_a = product, square, a_a
         self.slope = F.softplus(product.clamp_min(LEAST_PRODUCT), threshold=40.0)
         self.correction = (self.slope - 1 - product) / square.clamp_min(LEAST_SQUARE)
         self.a_u_hat = a_u + a_a * self.correction[..., None, :]
@@ -126,6 +127,37 @@ class Couplings:
         """
         return _derivative(t, self.slope).log().sum(-1)
 
+    def pulled_back(
+        self, t: Tensor, of_t: Tensor, of_corrected: Tensor, of_log_determinant: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return gradients in a_kᵀu_j, a_kᵀa_j [K, K] and in the target of `forwards` [K].
+
+        Args:
+            t: tanh α [K], which `forwards` has found.
+            of_t: gradient in t [K].
+            of_corrected: gradient in t·correction [K].
+            of_log_determinant: gradient in ln |det| [1].
+        """
+        slope_of_tanh = 1 - t**2
+        of_logarithm = of_log_determinant / _derivative(t, self.slope)
+        of_alpha = of_t + of_corrected * self.correction + 2 * of_logarithm * t * (1 - self.slope)
+        # Of the system α - L·tanh α = target, L strictly lower triangular.
+        one = torch.eye(t.shape[-1], dtype=t.dtype, device=t.device)
+        jacobian = one - self.a_u_hat.tril(-1) * slope_of_tanh[..., None, :]
+        of_target = torch.linalg.solve_triangular(
+            jacobian.mT, (of_alpha * slope_of_tanh)[..., None], upper=True
+        )[..., 0]
+        of_a_u_hat = (of_target[..., None] * t[..., None, :]).tril(-1)
+        of_correction = of_corrected * t + (of_a_u_hat * self._a_a).sum(-2)
+        # Of correction = (slope - 1 - aᵀu)/‖a‖², slope = log(1 + exp(aᵀu)), within their bounds.
+        of_difference = of_correction / self._square.clamp_min(LEAST_SQUARE)
+        of_slope = of_difference + of_logarithm * slope_of_tanh
+        inside = self._product > LEAST_PRODUCT
+        of_product = of_slope * self._product.sigmoid() * inside - of_difference
+        of_square = -of_difference * self.correction * (self._square > LEAST_SQUARE)
+        of_a_a = of_a_u_hat * self.correction[..., None, :]
+        return of_a_u_hat + of_product.diag_embed(), of_a_a + of_square.diag_embed(), of_target
+
 
 @signed
 class _Forward(torch.autograd.Function):
@@ -138,10 +170,10 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(z: Tensor, u: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
         a_u, a_a = (a @ u.mT).double(), (a @ a.mT).double()
-        target = _products(a, z).double() + b
-        t, corrected, log_determinant = _coefficients(a_u, a_a, target)
-        image = z + _combined(t, u) + _combined(corrected, a)
-        return image, log_determinant, a_u, a_a, target, t, corrected
+        couplings = Couplings(a_u, a_a)
+        t = couplings.forwards(_products(a, z).double() + b).tanh()
+        image = z + _combined(t, u) + _combined(t * couplings.correction, a)
+        return image, couplings.log_determinant(t), a_u, a_a, t
 
     @staticmethod
     def setup_context(ctx, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
@@ -151,15 +183,17 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, of_image: Tensor, of_log_determinant: Tensor, *_: Tensor) -> tuple:
-        z, u, a, a_u, a_a, target, t, corrected = ctx.saved_tensors
+        z, u, a, a_u, a_a, t = ctx.saved_tensors
+        couplings = Couplings(a_u, a_a)
         of_t, of_corrected = (_products(rows, of_image).double() for rows in (u, a))
-        _, pull_back = torch.func.vjp(_coefficients, a_u, a_a, target)
-        of_a_u, of_a_a, of_target = pull_back((of_t, of_corrected, of_log_determinant))
+        of_a_u, of_a_a, of_target = couplings.pulled_back(
+            t, of_t, of_corrected, of_log_determinant[..., None]
+        )
         of_u = of_a_u.mT.to(a) @ a
         _add_product(of_u, t.to(a)[..., None], of_image[..., None, :])
         of_a = of_a_u.to(a) @ u
         _add_product(of_a, (of_a_a + of_a_a.mT).to(a), a)
-        coefficients = torch.stack([of_target, corrected], -1).to(a)
+        coefficients = torch.stack([of_target, t * couplings.correction], -1).to(a)
         _add_product(of_a, coefficients, torch.stack([z, of_image], -2))
         return of_image + _combined(of_target, a), of_u, of_a, of_target
 
@@ -167,13 +201,6 @@ class _Forward(torch.autograd.Function):
     def vmap(info, in_dims: tuple, *inputs: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
         outputs = _Forward.apply(*leading(info.batch_size, in_dims, inputs))
         return outputs, (0,) * len(outputs)
-
-
-def _coefficients(a_u: Tensor, a_a: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return tanh α [K], the same times the correction, and ln |det|, given a_kᵀz_0 + b_k."""
-    couplings = Couplings(a_u, a_a)
-    t = couplings.forwards(target).tanh()
-    return t, t * couplings.correction, couplings.log_determinant(t)
 
 
 def _products(rows: Tensor, vector: Tensor) -> Tensor:
