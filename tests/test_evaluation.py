@@ -4,9 +4,11 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 from tiny_chain import SILENT, tiny_chain
 
-from incbayes.evaluate import Evaluation
+from incbayes.evaluate import Evaluation, evenly_spaced
+from incbayes.inference.optimisation import Part
 from incbayes.jobs.evaluation import StageScores, run_evaluation
 from incbayes.jobs.request import Machine
 
@@ -27,6 +29,15 @@ def chain(tmp_path_factory):
     for t in (1, 2):
         chain.fit(t)
     return chain
+
+
+def test_a_share_of_sorted_images_has_every_class():
+    labels = torch.arange(10).repeat_interleave(30)
+    part = Part(labels.float()[:, None], labels)
+    tenth = evenly_spaced(part, 0.1)
+    assert torch.bincount(tenth.labels).tolist() == [3] * 10
+    assert torch.equal(tenth.images[:, 0].long(), tenth.labels)
+    assert evenly_spaced(part, 1.0) is part and len(evenly_spaced(part, 1e-9).labels) == 1
 
 
 def scores(chain, folder, **settings):

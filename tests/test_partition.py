@@ -24,7 +24,16 @@ TEN_CLASSES = np.arange(500) * 7 % 10
 
 
 def cut(
-    labels, classes, *, seed=0, parts=1, stratify=False, fraction=1.0, source=None, target=None
+    labels,
+    classes,
+    *,
+    seed=0,
+    parts=1,
+    stratify=False,
+    fraction=1.0,
+    source=None,
+    target=None,
+    source_fraction=1.0,
 ):
     """Return a partition with fresh streams, as a job draws them for one replicate."""
     return partition(
@@ -37,6 +46,7 @@ def cut(
         target_classes=target,
         rng_source=numpy_stream(seed, "source"),
         rng_parts=numpy_stream(seed, "parts"),
+        source_fraction=source_fraction,
     )
 
 
@@ -170,6 +180,16 @@ def test_fixed_classes_are_taken_as_they_are():
     assert set(TEN_CLASSES[union(only)]) == {5, 9} and set(TEN_CLASSES[only.source]) == {0}
     drawn = cut(TEN_CLASSES, 10, source=8, target=[3, 4])
     assert drawn.source_classes == (0, 1, 2, 5, 6, 7, 8, 9)
+
+
+@pytest.mark.parametrize("labels", [TEN_CLASSES, np.sort(TEN_CLASSES)], ids=["mixed", "sorted"])
+def test_a_fraction_of_the_source_keeps_the_shares_of_its_classes_and_changes_no_part(labels):
+    whole, tenth = (cut(labels, 10, source=5, source_fraction=share) for share in (1.0, 0.1))
+    assert len(tenth.source) == 25 and set(tenth.source) < set(whole.source)
+    assert spread(np.bincount(labels[tenth.source])[list(tenth.source_classes)]) <= 2
+    assert union(tenth).tolist() == union(whole).tolist()
+    with pytest.raises(DataError, match="source_fraction: 1e-09 of 250 images leaves none"):
+        cut(labels, 10, source=5, source_fraction=1e-9)
 
 
 def test_the_parts_do_not_depend_on_how_fixed_or_random_classes_were_chosen():

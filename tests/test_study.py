@@ -75,6 +75,7 @@ def test_defaults_are_filled_in():
         "partition": {
             "stratify": False,
             "fraction": 1.0,
+            "source_fraction": 1.0,
             "source_classes": None,
             "target_classes": None,
         },

@@ -26,7 +26,7 @@ class Evaluation:
         earlier_samples: draws for the stages before the last; None for as many.
         batch_size: images at a time.
         part_images: the first so many images of every part are scored; None for all.
-        test_images: share of the test set that is scored, the first images of each; 1 is all.
+        test_images: share of the test set that is scored, evenly spaced over it; 1 is all.
         calibration_bins: bins of the calibration error and the reliability diagram.
         precision: of the networks that predict, `fp32` or `bf16`.
     """
@@ -44,6 +44,14 @@ class Evaluation:
         if last or self.earlier_samples is None:
             return self
         return dataclasses.replace(self, samples=self.earlier_samples)
+
+
+def evenly_spaced(part: Part, share: float) -> Part:
+    """Return a share of the images, at least one: of sorted data each class keeps its share."""
+    number = len(part.labels)
+    kept = max(1, round(share * number))
+    chosen = torch.arange(kept, device=part.labels.device) * number // kept
+    return part if kept == number else Part(part.images[chosen], part.labels[chosen])
 
 
 def predictions(

@@ -112,6 +112,8 @@ def demand(
     cost = 1 if method is None else step_cost(method_settings(study, experiment, method)["family"])
     whole = math.ceil(described["partition"]["fraction"] * data["train"])
     held = math.ceil(whole / parts) if work in ("stage", "search") else whole
+    if work in ("source", "fisher"):
+        held = math.ceil(described["partition"]["source_fraction"] * data["train"])
     if work == "scores":
         settings = evaluation_settings(study, method)
         shown = whole if settings["part_images"] is None else settings["part_images"]

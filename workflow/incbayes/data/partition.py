@@ -48,6 +48,7 @@ def partition(
     target_classes: Sequence[int] | None,
     rng_source: np.random.Generator,
     rng_parts: np.random.Generator,
+    source_fraction: float = 1.0,
 ) -> Partition:
     """Return the partition of one replicate.
 
@@ -72,6 +73,8 @@ def partition(
         target_classes: class numbers of the target task; None for all that are not the source's.
         rng_source: draws the source classes, and nothing else.
         rng_parts: draws the order of the target's images, and nothing else.
+        source_fraction: share of the source's images that is kept, 0 < source_fraction <= 1, evenly
+            spaced over the data set, so that one that is sorted by class keeps their shares.
 
     Raises:
         DataError: classes out of range, twice or in both tasks, or fewer images than parts.
@@ -81,7 +84,7 @@ def partition(
     order = rng_parts.permutation(indices)
     if stratify:
         order = order[class_balanced_order(labels[order])]
-    order = order[: _kept(fraction, len(order))]
+    order = order[: _kept(fraction, len(order), "fraction")]
     if not 1 <= parts <= len(order):
         raise DataError(
             f"parts: {parts} parts of {len(order)} images (classes {list(target)}, fraction "
@@ -89,10 +92,18 @@ def partition(
         )
     return Partition(
         parts=tuple(_cut_stratified(order, labels, parts) if stratify else _cut(order, parts)),
-        source=np.flatnonzero(np.isin(labels, source)),
+        source=_evenly_spaced(np.flatnonzero(np.isin(labels, source)), source_fraction),
         source_classes=source,
         target_classes=target,
     )
+
+
+def _evenly_spaced(indices: np.ndarray, fraction: float) -> np.ndarray:
+    """Return a share of the indices, which is none only of none."""
+    if len(indices) == 0:
+        return indices
+    kept = _kept(fraction, len(indices), "source_fraction")
+    return indices[np.arange(kept) * len(indices) // kept]
 
 
 def class_balanced_order(labels: np.ndarray) -> np.ndarray:
@@ -209,12 +220,12 @@ def _draw(
     return tuple(sorted(rng.permutation(candidates)[:number].tolist()))
 
 
-def _kept(fraction: float, images: int) -> int:
+def _kept(fraction: float, images: int, key: str) -> int:
     if not 0 < fraction <= 1:
         raise DataError(f"fraction: {fraction} must be above 0 and at most 1")
     kept = math.floor(fraction * images + 0.5)
     if kept == 0:
-        raise DataError(f"fraction: {fraction} of {images} images leaves none")
+        raise DataError(f"{key}: {fraction} of {images} images leaves none")
     return kept
 
 

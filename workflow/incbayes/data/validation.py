@@ -31,6 +31,7 @@ def partition_with_validation(
     source_classes: int | Sequence[int] | None,
     target_classes: Sequence[int] | None,
     validation: float,
+    source_fraction: float = 1.0,
     stream: Callable[[str], np.random.Generator],
 ) -> tuple[Partition, np.ndarray]:
     """Return the partition of one replicate without its validation images, and those.
@@ -46,6 +47,7 @@ def partition_with_validation(
         fraction: as in `partition`; the validation images are among those that are kept.
         source_classes: as in `partition`.
         target_classes: as in `partition`.
+        source_fraction: as in `partition`.
         validation: share of the kept images that is held out, above 0 and below 1; the number is
             rounded half up, and at least 1.
         stream: returns a fresh generator for `source` or `parts`, of streams named by replicate.
@@ -69,6 +71,7 @@ def partition_with_validation(
             fraction=fraction,
             source_classes=source_classes,
             target_classes=target_classes,
+            source_fraction=source_fraction,
             rng_source=stream("source"),
             rng_parts=stream("parts"),
         )

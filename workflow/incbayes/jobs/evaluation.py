@@ -9,7 +9,13 @@ import pandas as pd
 import torch
 
 from incbayes.data.validation import read_validation
-from incbayes.evaluate import Evaluation, calibration_table, predictions, score
+from incbayes.evaluate import (
+    Evaluation,
+    calibration_table,
+    evenly_spaced,
+    predictions,
+    score,
+)
 from incbayes.families import FAMILIES
 from incbayes.files import atomic_write, write_json
 from incbayes.images import ImageSource
@@ -79,10 +85,9 @@ def run_evaluation(
 def _test_set(
     request: BlockRequest, replicate: int, test: ImageSource, evaluation: Evaluation
 ) -> Part:
-    """Return the scored images of the test set, the first of them."""
+    """Return the scored images of the test set."""
     whole = test.load(None, request.cut(replicate).target_classes)
-    kept = max(1, round(evaluation.test_images * len(whole.labels)))
-    return Part(whole.images[:kept], whole.labels[:kept])
+    return evenly_spaced(whole, evaluation.test_images)
 
 
 def _validation_set(request: BlockRequest, replicate: int, train: ImageSource) -> Part:
