@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_chain import SILENT, tiny_chain
 
-from incbayes.evaluate import Evaluation, evenly_spaced
+from incbayes.evaluate import Evaluation, share_of
 from incbayes.inference.optimisation import Part
 from incbayes.jobs.evaluation import StageScores, run_evaluation
 from incbayes.jobs.request import Machine
@@ -34,10 +34,13 @@ def chain(tmp_path_factory):
 def test_a_share_of_sorted_images_has_every_class():
     labels = torch.arange(10).repeat_interleave(30)
     part = Part(labels.float()[:, None], labels)
-    tenth = evenly_spaced(part, 0.1)
-    assert torch.bincount(tenth.labels).tolist() == [3] * 10
-    assert torch.equal(tenth.images[:, 0].long(), tenth.labels)
-    assert evenly_spaced(part, 1.0) is part and len(evenly_spaced(part, 1e-9).labels) == 1
+    fifth = share_of(part, 0.2)
+    assert len(fifth.labels) == 60 and (torch.bincount(fifth.labels, minlength=10) > 0).all()
+    assert len(fifth.images.unique()) == 10 and torch.equal(
+        fifth.labels, fifth.labels.sort().values
+    )
+    assert torch.equal(fifth.images[:, 0].long(), fifth.labels)
+    assert share_of(part, 1.0) is part and len(share_of(part, 1e-9).labels) == 1
 
 
 def scores(chain, folder, **settings):

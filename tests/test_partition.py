@@ -183,10 +183,12 @@ def test_fixed_classes_are_taken_as_they_are():
 
 
 @pytest.mark.parametrize("labels", [TEN_CLASSES, np.sort(TEN_CLASSES)], ids=["mixed", "sorted"])
-def test_a_fraction_of_the_source_keeps_the_shares_of_its_classes_and_changes_no_part(labels):
+def test_a_fraction_of_the_source_is_a_random_one_of_it_and_changes_no_part(labels):
     whole, tenth = (cut(labels, 10, source=5, source_fraction=share) for share in (1.0, 0.1))
     assert len(tenth.source) == 25 and set(tenth.source) < set(whole.source)
-    assert spread(np.bincount(labels[tenth.source])[list(tenth.source_classes)]) <= 2
+    assert len(set(labels[tenth.source])) == 5 and (np.diff(tenth.source) > 0).all()
+    third = cut(labels, 10, source=5, source_fraction=0.3)
+    assert set(tenth.source) < set(third.source) and third.source_classes == whole.source_classes
     assert union(tenth).tolist() == union(whole).tolist()
     with pytest.raises(DataError, match="source_fraction: 1e-09 of 250 images leaves none"):
         cut(labels, 10, source=5, source_fraction=1e-9)

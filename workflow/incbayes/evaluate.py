@@ -12,6 +12,7 @@ from incbayes.inference.optimisation import Part
 from incbayes.metrics import METRICS
 from incbayes.metrics.calibration import calibration_bins
 from incbayes.predict import Predictor
+from incbayes.streams import numpy_stream
 from incbayes.variational import NetworkState
 
 Record = dict[str, Any]
@@ -26,7 +27,7 @@ class Evaluation:
         earlier_samples: draws for the stages before the last; None for as many.
         batch_size: images at a time.
         part_images: the first so many images of every part are scored; None for all.
-        test_images: share of the test set that is scored, evenly spaced over it; 1 is all.
+        test_images: share of the test set that is scored, always the same; 1 is all.
         calibration_bins: bins of the calibration error and the reliability diagram.
         precision: of the networks that predict, `fp32` or `bf16`.
     """
@@ -46,12 +47,18 @@ class Evaluation:
         return dataclasses.replace(self, samples=self.earlier_samples)
 
 
-def evenly_spaced(part: Part, share: float) -> Part:
-    """Return a share of the images, at least one: of sorted data each class keeps its share."""
+def share_of(part: Part, share: float) -> Part:
+    """Return a share of the images, at least one, in their order: always the same random ones.
+
+    Not the first, as a data set may be sorted by class.
+    """
     number = len(part.labels)
     kept = max(1, round(share * number))
-    chosen = torch.arange(kept, device=part.labels.device) * number // kept
-    return part if kept == number else Part(part.images[chosen], part.labels[chosen])
+    if kept == number:
+        return part
+    order = numpy_stream(0, "share of a test set").permutation(number)
+    chosen = torch.from_numpy(order[:kept]).sort().values.to(part.labels.device)
+    return Part(part.images[chosen], part.labels[chosen])
 
 
 def predictions(

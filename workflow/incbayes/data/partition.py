@@ -71,10 +71,10 @@ def partition(
         source_classes: None for no source task; a number k for k classes drawn at random; or
             the class numbers.
         target_classes: class numbers of the target task; None for all that are not the source's.
-        rng_source: draws the source classes, and nothing else.
+        rng_source: draws the source classes, and after them the share of their images.
         rng_parts: draws the order of the target's images, and nothing else.
-        source_fraction: share of the source's images that is kept, 0 < source_fraction <= 1, evenly
-            spaced over the data set, so that one that is sorted by class keeps their shares.
+        source_fraction: share of the source's images that is kept, drawn at random,
+            0 < source_fraction <= 1; those of a smaller one are among those of a larger one.
 
     Raises:
         DataError: classes out of range, twice or in both tasks, or fewer images than parts.
@@ -92,18 +92,10 @@ def partition(
         )
     return Partition(
         parts=tuple(_cut_stratified(order, labels, parts) if stratify else _cut(order, parts)),
-        source=_evenly_spaced(np.flatnonzero(np.isin(labels, source)), source_fraction),
+        source=_share_of_source(labels, source, source_fraction, rng_source),
         source_classes=source,
         target_classes=target,
     )
-
-
-def _evenly_spaced(indices: np.ndarray, fraction: float) -> np.ndarray:
-    """Return a share of the indices, which is none only of none."""
-    if len(indices) == 0:
-        return indices
-    kept = _kept(fraction, len(indices), "source_fraction")
-    return indices[np.arange(kept) * len(indices) // kept]
 
 
 def class_balanced_order(labels: np.ndarray) -> np.ndarray:
@@ -199,6 +191,16 @@ def _choose_classes(
     if shared:
         raise DataError(f"target_classes: classes {shared} are in source_classes too")
     return chosen, rest if fixed_target is None else fixed_target
+
+
+def _share_of_source(
+    labels: np.ndarray, classes: tuple[int, ...], fraction: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the images of the source task, ascending."""
+    indices = np.flatnonzero(np.isin(labels, classes))
+    if len(indices) == 0 or fraction == 1:
+        return indices
+    return np.sort(rng.permutation(indices)[: _kept(fraction, len(indices), "source_fraction")])
 
 
 def _listed(key: str, numbers: Sequence[int], classes: int) -> tuple[int, ...]:

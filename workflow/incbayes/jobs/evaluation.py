@@ -12,9 +12,9 @@ from incbayes.data.validation import read_validation
 from incbayes.evaluate import (
     Evaluation,
     calibration_table,
-    evenly_spaced,
     predictions,
     score,
+    share_of,
 )
 from incbayes.families import FAMILIES
 from incbayes.files import atomic_write, write_json
@@ -87,7 +87,7 @@ def _test_set(
 ) -> Part:
     """Return the scored images of the test set."""
     whole = test.load(None, request.cut(replicate).target_classes)
-    return evenly_spaced(whole, evaluation.test_images)
+    return share_of(whole, evaluation.test_images)
 
 
 def _validation_set(request: BlockRequest, replicate: int, train: ImageSource) -> Part:
