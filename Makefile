@@ -31,7 +31,7 @@ report: $(STUDY) $(READY)  ## run a study and print where its report is (the def
 	@$(VENV)/bin/python -c "$$REPORT_PATH" $(or $(STUDY),config.yaml) $(CONFIG)
 
 test: $(READY)  ## run the tests
-	$(RUN) pytest -n 2 --dist loadfile $(ARGS)
+	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)  ## check style and the form of the workflow; changes nothing
 	$(RUN) ruff check .
