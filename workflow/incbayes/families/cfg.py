@@ -46,9 +46,9 @@ class ChannelFactorisedGaussian(Family):
     kernel's KL costs a triangular solve with K + 1 right-hand sides, K³/2 products.
 
     `weight` is the default estimator because it is by far the cheaper one here: a training
-    step takes about 2 times a `point` step on LeNet5 and 3 times on DigitsNet, where `local`
-    takes about 23 and 9 times (`python benchmarks/estimators.py`; `ffg` with `local`: 2.6 and
-    2.5). A correlated kernel has K(K+1)/2 covariances where a diagonal one has K variances.
+    step takes about 2 times a `point` step on LeNet5 and on DigitsNet, where `local` takes
+    about 22 and 7 times (`python benchmarks/estimators.py`; `ffg` with `local`: 2.6 times).
+    A correlated kernel has K(K+1)/2 covariances where a diagonal one has K variances.
     """
 
     estimator: Literal["local", "weight"] = option(

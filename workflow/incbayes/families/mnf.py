@@ -66,7 +66,7 @@ class MultiplicativeNormalisingFlow(Family):
     The bias is not scaled.
 
     `batch` is the default of `z_draw` by measurement (CPU, one thread). A training step costs
-    1.2 times that of `ffg` on LeNet-5 at 128 images, and 1.6 times with a z per `example`,
+    1.1 times that of `ffg` on LeNet-5 at 128 images, and 1.6 times with a z per `example`,
     whose convolutions have the whole weight once per image, in memory too. On digits in five
     parts (five replicates) `example` leads after part 1, NLL 0.280 against 0.320, and hardly
     after part 5, 0.083 against 0.085; `ffg` ends at 0.100.
