@@ -140,6 +140,14 @@ def test_experiments_that_are_not_chosen_are_not_run_nor_are_claims_on_them(fini
     groups = [{"experiment": "others", "method": method, "T": 2} for method in METHODS]
     study["claims"]["elsewhere"] = study["claims"]["alike"] | {"groups": groups}
     assert planned(finished, study) == {"all", "claims", "report"}
+    elsewhere = finished.with_name("elsewhere")
+    shutil.copytree(finished / "results", elsewhere / "results")
+    done = run(elsewhere, study, "--rerun-triggers", "mtime", "--forcerun", "claims")
+    assert done.returncode == 0, done.stdout
+    verdicts = pd.read_csv(elsewhere / "results/tiny/claims.csv").set_index("claim")["verdict"]
+    assert verdicts["elsewhere"] == "not run" != verdicts["alike"]
+    page = (elsewhere / "results/tiny/report.html").read_text(encoding="utf-8")
+    assert 'id="claim-elsewhere"' in page
 
 
 def test_what_is_published_is_complete_and_without_posteriors(finished):

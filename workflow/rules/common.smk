@@ -94,12 +94,10 @@ in_one_line(check_sources, CHOSEN, Path(STUDY["data_root"]), Path("results/data"
 config.update(STUDY)
 
 # What the report shows of the study, where jobs ran it learns from the run records; and figures.
-UNSHOWN = ("machine", "data_root", "only")
-STUDY_SHOWN = {key: value for key, value in STUDY.items() if key not in UNSHOWN}
-STUDY_SHOWN["experiments"] = CHOSEN
+STUDY_SHOWN = {key: value for key, value in STUDY.items() if key not in ("machine", "data_root")}
 STUDY_DRAWN = {
     key: value for key, value in STUDY_SHOWN.items() if key not in ("claims", "tune", "tuned")
-}
+} | {"experiments": CHOSEN, "only": None}
 
 GPUS = int(needs_gpu(STUDY))
 

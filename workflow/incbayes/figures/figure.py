@@ -79,11 +79,11 @@ class FigureContext:
 
 def context_of(study: Mapping[str, Any]) -> FigureContext:
     """Return the context of a study in its resolved form."""
-    from incbayes.study import kl_scale
+    from incbayes.study import chosen_experiments, kl_scale
 
     scales = {
         (experiment, method): kl_scale(study, experiment, method)
-        for experiment, description in study["experiments"].items()
+        for experiment, description in chosen_experiments(study).items()
         for method in description["methods"]
     }
     return FigureContext(

@@ -26,6 +26,7 @@ from incbayes.report.methods import describe_experiment, describe_method, overri
 from incbayes.report.provenance import rule_costs, stage_costs
 from incbayes.report.tables import Table
 from incbayes.report.tuning import search_tables, unsearched
+from incbayes.study import chosen_experiments
 
 TEMPLATES = Path(__file__).parent
 
@@ -172,7 +173,7 @@ def _experiments(study: Mapping[str, Any], context: FigureContext) -> list[dict[
             "facts": describe_experiment(study, name),
             "methods": [describe_method(study, name, method) for method in experiment["methods"]],
         }
-        for name, experiment in study["experiments"].items()
+        for name, experiment in chosen_experiments(study).items()
     ]
 
 
