@@ -5,9 +5,10 @@ tensor, which a job that fits never sees.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -26,13 +27,10 @@ def partition_with_validation(
     classes: int,
     *,
     parts: int,
-    stratify: bool,
     fraction: float,
-    source_classes: int | Sequence[int] | None,
-    target_classes: Sequence[int] | None,
     validation: float,
-    source_fraction: float = 1.0,
     stream: Callable[[str], np.random.Generator],
+    **described: Any,
 ) -> tuple[Partition, np.ndarray]:
     """Return the partition of one replicate without its validation images, and those.
 
@@ -43,14 +41,12 @@ def partition_with_validation(
         labels: int64 [N], the class number of every training image.
         classes: K, the number of classes of the data set.
         parts: T.
-        stratify: as in `partition`; True also gives the validation images the shares of the classes.
         fraction: as in `partition`; the validation images are among those that are kept.
-        source_classes: as in `partition`.
-        target_classes: as in `partition`.
-        source_fraction: as in `partition`.
         validation: share of the kept images that is held out, above 0 and below 1; the number is
             rounded half up, and at least 1.
         stream: returns a fresh generator for `source` or `parts`, of streams named by replicate.
+        described: what else `partition` takes; `stratify` also gives the validation images the
+            shares of the classes.
 
     Returns:
         The partition, and int64 [V], ascending: the validation images, which belong to the target
@@ -67,11 +63,8 @@ def partition_with_validation(
             labels,
             classes,
             parts=parts,
-            stratify=stratify,
             fraction=fraction,
-            source_classes=source_classes,
-            target_classes=target_classes,
-            source_fraction=source_fraction,
+            **described,
             rng_source=stream("source"),
             rng_parts=stream("parts"),
         )
