@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 import yaml
 from running import TINY, command, environment, planned, run
+from tiny_chain import plain_cut
 
-from incbayes.data.partition import partition, read_partition
+from incbayes.data.partition import read_partition
 from incbayes.data.prepared import read_labels
 from incbayes.data.validation import read_validation
-from incbayes.streams import numpy_stream
 
 TUNED_TINY = TINY | {
     "study": "searched",
@@ -86,17 +86,7 @@ def test_the_search_leaves_the_partitions_of_the_study_as_they_are(search):
     assert run(search, TUNED_TINY, "--", target).returncode == 0
     labels = read_labels(search / "results/data/digits/train.safetensors")
     found = read_partition(search / target, 1)
-    expected = partition(
-        labels,
-        10,
-        parts=2,
-        stratify=False,
-        fraction=1.0,
-        source_classes=None,
-        target_classes=None,
-        rng_source=numpy_stream(0, "digits", 1, "source"),
-        rng_parts=numpy_stream(0, "digits", 1, "parts"),
-    )
+    expected = plain_cut(labels, 10, parts=2, replicate=1)
     assert all(map(np.array_equal, found.parts, expected.parts))
     path = search / "results/searched/tuning/digits/parts/T2/r0-0.safetensors"
     held_out, used = read_validation(path, 0), np.concatenate(read_partition(path, 0).parts)

@@ -5,7 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from incbayes.data.partition import partition, write_partitions
+import numpy as np
+
+from incbayes.data.partition import Partition, partition, write_partitions
 from incbayes.data.prepared import load_checksums, prepare, read_labels
 from incbayes.evaluate import Evaluation
 from incbayes.files import sha256_file
@@ -139,16 +141,21 @@ def tiny_chain(folder: Path, parts: int = 2) -> Chain:
 
 def cut_parts(data: Path, parts: int) -> None:
     """Cut the prepared digits into parts, as the rule does."""
-    checksums = load_checksums(data / "checksums.json")
-    cut = partition(
-        read_labels(data / "train.safetensors"),
-        len(checksums["classes"]),
+    classes = len(load_checksums(data / "checksums.json")["classes"])
+    cut = plain_cut(read_labels(data / "train.safetensors"), classes, parts, replicate=0)
+    write_partitions(data / f"T{parts}.safetensors", {0: cut})
+
+
+def plain_cut(labels: np.ndarray, classes: int, parts: int, replicate: int) -> Partition:
+    """Return the i.i.d. parts of all images in the experiment `digits` of a study of seed 0."""
+    return partition(
+        labels,
+        classes,
         parts=parts,
         stratify=False,
         fraction=1.0,
         source_classes=None,
         target_classes=None,
-        rng_source=numpy_stream(0, "digits", 0, "source"),
-        rng_parts=numpy_stream(0, "digits", 0, "parts"),
+        rng_source=numpy_stream(0, "digits", replicate, "source"),
+        rng_parts=numpy_stream(0, "digits", replicate, "parts"),
     )
-    write_partitions(data / f"T{parts}.safetensors", {0: cut})
