@@ -44,7 +44,7 @@ format: $(READY)  ## bring style in order
 	$(RUN) ruff format .
 	$(RUN) snakefmt Snakefile workflow
 
-docs: $(READY)  ## generate docs/config.md and the schema of the kinds from the code
+docs: $(READY)  ## generate docs/config.md, the schema of the kinds and the ledgers in README.md
 	$(RUN) incbayes.schema_docs
 
 environment: $(READY)  ## make or update .venv and nothing else

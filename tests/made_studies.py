@@ -4,13 +4,17 @@ The numbers look like those of real runs (fine-tuning loses, widths shrink, curv
 the figures drawn from them can be looked at; they are measurements of nothing.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from incbayes.claims.ledger import judge, write_ledger
 from incbayes.figures.figure import FigureContext, Frames
+from incbayes.report.ledger import Ledger, read_ledger
 
 LABELS = (
     "Fine-tuning",
@@ -26,6 +30,7 @@ LABELS = (
 )
 LAYERS = ("conv1", "conv2", "conv3", "dense1", "dense2", "output")
 EPOCHS = 12
+COMMAND = "snakemake --cores all --configfile 'studies/made.yaml'"
 
 
 @dataclass(frozen=True)
@@ -188,6 +193,37 @@ def made_claims(shape: Shape) -> dict:
             "groups": [better | {"T": 6, "t": 6}, better],
         },
     }
+
+
+def made_provenance(shape: Shape) -> dict:
+    """Return the provenance of a made study."""
+    runs = [
+        {
+            "study": "made", "experiment": experiment, "method": method, "T": parts, "t": t,
+            "block": "r0-3", "replicates": list(range(shape.replicates)), "seconds": 60.0,
+            "device": "cpu", "host": "a-host", "torch": "2.14.1", "threads": 1,
+            "sha256": hashlib.sha256(f"{experiment}{method}{parts}{t}".encode()).hexdigest(),
+        }
+        for experiment, content in made_study(shape)["experiments"].items()
+        for method in content["methods"]
+        for parts in shape.parts
+        for t in range(1, parts + 1)
+    ]  # fmt: skip
+    return {
+        "command": COMMAND,
+        "code_digest": "c0de" * 16,
+        "commit": None,
+        "versions": {"python": "3.11.7", "torch": "2.14.1"},
+        "hardware": {"processor": "a processor"},
+        "runs": runs,
+    }
+
+
+def made_ledger(shape: Shape, folder: Path) -> Ledger:
+    """Return the ledger of the made claims, through its files."""
+    files = folder / "claims.json", folder / "claims.csv"
+    write_ledger(judge(made_claims(shape), made_frames(shape).records, shape.reduced), *files)
+    return read_ledger(*files)
 
 
 def made_frames(shape: Shape, seed: int = 0) -> Frames:

@@ -10,11 +10,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_studies import Shape, made_claims, made_context, made_frames, made_study
+from made_studies import (
+    COMMAND,
+    Shape,
+    made_claims,
+    made_context,
+    made_frames,
+    made_ledger,
+    made_provenance,
+    made_study,
+)
 from scipy import stats
 
 from incbayes.claims import VERDICTS
-from incbayes.claims.ledger import judge, write_ledger
 from incbayes.collect import CollectError
 from incbayes.figures import FIGURES
 from incbayes.figures.figure import write_figure
@@ -22,31 +30,6 @@ from incbayes.report import html, ledger, methods, provenance, tables
 
 FULL = Shape(methods=3, experiments=1, parts=(1, 3), replicates=4, layers=1)
 REDUCED = Shape(methods=1, experiments=1, parts=(1,), replicates=1, reduced=True, points_only=True)
-COMMAND = "snakemake --cores all --configfile 'studies/made.yaml'"
-
-
-def made_provenance(shape: Shape) -> dict:
-    """Return the provenance of a made study."""
-    runs = [
-        {
-            "study": "made", "experiment": experiment, "method": method, "T": parts, "t": t,
-            "block": "r0-3", "replicates": list(range(shape.replicates)), "seconds": 60.0,
-            "device": "cpu", "host": "a-host", "torch": "2.14.1", "threads": 1,
-            "sha256": hashlib.sha256(f"{experiment}{method}{parts}{t}".encode()).hexdigest(),
-        }
-        for experiment, content in made_study(shape)["experiments"].items()
-        for method in content["methods"]
-        for parts in shape.parts
-        for t in range(1, parts + 1)
-    ]  # fmt: skip
-    return {
-        "command": COMMAND,
-        "code_digest": "c0de" * 16,
-        "commit": None,
-        "versions": {"python": "3.11.7", "torch": "2.14.1"},
-        "hardware": {"processor": "a processor"},
-        "runs": runs,
-    }
 
 
 TIMINGS = pd.DataFrame(
@@ -71,7 +54,7 @@ def pages(tmp_path_factory):
         frames, context = made_frames(shape), made_context(shape)
         figures = [write_figure(f, frames, context, folder / "figures") for f in FIGURES]
         pages[name] = folder / "report.html"
-        arguments = (frames.records, figures, TIMINGS, made_provenance(shape))
+        arguments = (frames.records, frames.training, figures, TIMINGS, made_provenance(shape))
         html.write_report(folder / "plain.html", made_study(shape), *arguments)
         arguments = (*arguments, made_ledger(shape, folder))
         html.write_report(pages[name], made_study(shape), *arguments)
@@ -79,13 +62,6 @@ def pages(tmp_path_factory):
         html.write_report(again, made_study(shape), *arguments)
         assert again.read_bytes() == pages[name].read_bytes()
     return pages | {"plain": pages["full"].with_name("plain.html")}
-
-
-def made_ledger(shape: Shape, folder: Path) -> ledger.Ledger:
-    """Return the ledger of the made claims, through its files."""
-    files = folder / "claims.json", folder / "claims.csv"
-    write_ledger(judge(made_claims(shape), made_frames(shape).records, shape.reduced), *files)
-    return ledger.read_ledger(*files)
 
 
 @pytest.fixture(scope="module")
@@ -340,7 +316,7 @@ def test_numbers_have_a_true_minus():
     [(3.25, "3.2 s"), (61, "1 min 01 s"), (3599.6, "1 h 00 min"), (7380, "2 h 03 min")],
 )
 def test_durations(value, text):
-    assert html.seconds(value) == text
+    assert tables.duration(value) == text
 
 
 def test_settings_in_words():

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -157,8 +158,9 @@ def test_what_is_published_is_complete_and_without_posteriors(finished):
     shown = {path.relative_to(published) for path in published.rglob("*") if path.is_file()}
     figures = {path.relative_to(results) for path in (results / "figures").glob("*.[sc][vs][gv]")}
     records = {"report.html", "provenance.json", "metrics.csv", "claims.json", "claims.csv"}
-    assert shown == figures | set(map(Path, records)) | {Path("study.yaml")}
-    for path in shown - {Path("study.yaml")}:
+    written = {Path("study.yaml"), Path("README.md")}
+    assert shown == figures | set(map(Path, records)) | written
+    for path in shown - written:
         assert (published / path).read_bytes() == (results / path).read_bytes()
     provenance = json.loads((published / "provenance.json").read_text())
     (run_of_stage,) = (
@@ -169,6 +171,10 @@ def test_what_is_published_is_complete_and_without_posteriors(finished):
     posterior = results / "digits/ffg/T2/r0-1/t02/posterior.safetensors"
     assert run_of_stage["sha256"] == sha256_file(posterior)
     assert yaml.safe_load((published / "study.yaml").read_text())["study"] == "tiny"
+    page = (published / "README.md").read_text(encoding="utf-8")
+    assert TINY["claims"]["alike"]["sentence"] in page
+    for link in re.findall(r"\]\((.+?)\)", page):
+        assert (published / link).is_file(), link
 
 
 def test_equal_data_prepared_again_refit_nothing(finished, tmp_path):

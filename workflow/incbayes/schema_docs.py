@@ -1,6 +1,6 @@
-"""Generates what is derived from the code: `kinds.schema.yaml` and `docs/config.md`.
+"""Generates what is derived: `kinds.schema.yaml`, `docs/config.md` and the ledgers in README.md.
 
-`python -m incbayes.schema_docs` writes both, `--check` only says whether they are current. It
+`python -m incbayes.schema_docs` writes them, `--check` only says whether they are current. It
 imports every registered class, torch included, so that planning a study need not.
 """
 
@@ -20,6 +20,7 @@ from incbayes.models import MODELS
 from incbayes.options import options_schema
 from incbayes.priors import PRIORS
 from incbayes.registry import Registry
+from incbayes.report.published import with_ledgers
 from incbayes.study_schema import KINDS, SCHEMAS, STUDY, joined_schema, schema_document
 
 REGISTRIES = {
@@ -32,7 +33,9 @@ REGISTRIES = {
 }
 """Registries by the key of a study that names one of their entries."""
 
-PAGE = SCHEMAS.parent.parent / "docs" / "config.md"
+ROOT = SCHEMAS.parent.parent
+PAGE = ROOT / "docs" / "config.md"
+README = ROOT / "README.md"
 HEADER = """\
 # The kinds that a study may name, and their options.
 # Generated from the registered classes by `python -m incbayes.schema_docs`; do not edit.
@@ -69,7 +72,8 @@ def generated_files() -> dict[Path, str]:
         default_flow_style=None,
     )
     page = config_page(joined_schema(schema_document(STUDY), kinds))
-    return {SCHEMAS / KINDS: HEADER + body, PAGE: page}
+    readme = with_ledgers(README.read_text(encoding="utf-8"), ROOT)
+    return {SCHEMAS / KINDS: HEADER + body, PAGE: page, README: readme}
 
 
 def kinds_schema(key: str, registry: Registry) -> dict[str, Any]:

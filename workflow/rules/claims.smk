@@ -15,8 +15,8 @@ rule claims:
         "../../envs/incbayes.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         claims=claims_of(STUDY),
         reduced=STUDY["reduced"],

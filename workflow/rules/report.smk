@@ -54,6 +54,7 @@ rule figures:
 rule report:
     input:
         records=FIGURE_DATA["records"],
+        training=FIGURE_DATA["training"],
         svg=rules.figures.output.svg,
         other=rules.figures.output.other,
         ledger=LEDGER,
@@ -86,8 +87,13 @@ rule report:
 
 rule publish:
     input:
-        SHOWN,
+        shown=SHOWN,
+        records=FIGURE_DATA["records"],
+        report=rules.report.output.page,
+        provenance=rules.report.output.provenance,
+        ledger=LEDGER,
     output:
+        page=f"{PUBLISHED}/README.md",
         study=f"{PUBLISHED}/study.yaml",
         shown=[path.replace(RESULTS, PUBLISHED, 1) for path in SHOWN],
     log:
@@ -100,5 +106,6 @@ rule publish:
         runtime=growing(10),
     params:
         study=STUDY_SHOWN,
+        code=code_digest("incbayes.report.published"),
     script:
         "../scripts/publish.py"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from process import job
 
-from incbayes.collect import read_records
+from incbayes.collect import collect_training, read_records
 from incbayes.figures import FIGURES
 from incbayes.figures.figure import describe_figure
 from incbayes.files import write_json
@@ -26,6 +26,7 @@ with job(snakemake, "report"):
         Path(snakemake.output.page),
         params.study,
         read_records(Path(snakemake.input.records)),
+        collect_training(map(Path, snakemake.input.training)),
         [describe_figure(name, folder) for name in FIGURES],
         collect_timings(Path(params.benchmarks)),
         provenance,

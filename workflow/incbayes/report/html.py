@@ -21,10 +21,11 @@ from markupsafe import Markup
 from incbayes.figures.figure import FigureContext, FigureFile, context_of
 from incbayes.files import atomic_write
 from incbayes.report import tables
+from incbayes.report.convergence import convergence_table, stage_ends
 from incbayes.report.ledger import Ledger, ledger_row, verdict_counts
 from incbayes.report.methods import describe_experiment, describe_method, overrides
 from incbayes.report.provenance import rule_costs, stage_costs
-from incbayes.report.tables import Table
+from incbayes.report.tables import Table, duration
 from incbayes.report.tuning import search_tables, unsearched
 from incbayes.study import chosen_experiments
 
@@ -35,6 +36,7 @@ def write_report(
     out: Path,
     study: Mapping[str, Any],
     records: pd.DataFrame,
+    training: pd.DataFrame,
     figures: Sequence[FigureFile],
     timings: pd.DataFrame,
     provenance: Mapping[str, Any],
@@ -46,6 +48,7 @@ def write_report(
         out: the page; links to the figures' files are relative to its folder.
         study: in its resolved form.
         records: every record of the study.
+        training: every epoch of every stage, as `collect.collect_training` returns them.
         figures: in the order of the page; the first stands above the tables.
         timings: as `provenance.collect_timings` returns them.
         provenance: as `provenance.collect_provenance` returns it.
@@ -58,6 +61,7 @@ def write_report(
         ledger=_ledger(ledger, figures, context) if ledger else None,
         figures=[_figure(figure, out.parent) for figure in figures],
         results=_results(records, context),
+        convergence=_convergence(training, study, context),
         budgets=_budgets(records, context),
         overrides=overrides(study),
         tempering=context.tempering,
@@ -133,6 +137,18 @@ def _results(records: pd.DataFrame, context: FigureContext) -> list[dict[str, An
     return results
 
 
+def _convergence(
+    training: pd.DataFrame, study: Mapping[str, Any], context: FigureContext
+) -> list[dict[str, Any]]:
+    """Return the table of how training ended of each experiment that has stages."""
+    ends = stage_ends(training, study)
+    found = {
+        title: convergence_table(ends, experiment, context)
+        for experiment, title in context.experiments.items()
+    }
+    return [_download(table) | {"title": title} for title, table in found.items() if table]
+
+
 def _search(study: Mapping[str, Any], context: FigureContext) -> dict[str, Any]:
     """Return the search whose outcome the study uses, for the template."""
     return {
@@ -188,14 +204,14 @@ def _costs(
             [
                 row.rule,
                 str(row.jobs),
-                seconds(row.total),
-                seconds(row.median),
-                seconds(row.longest),
+                duration(row.total),
+                duration(row.median),
+                duration(row.longest),
                 "–" if pd.isna(row.max_rss_mb) else f"{row.max_rss_mb:.0f}",
             ]
             for row in rules.itertuples()
         ],
-        "total": seconds(rules["total"].sum()),
+        "total": duration(rules["total"].sum()),
         "stages": [
             [
                 context.experiments[row.experiment],
@@ -208,16 +224,6 @@ def _costs(
             for row in stages.itertuples()
         ],
     }
-
-
-def seconds(value: float) -> str:
-    """Return a duration as text: `12.3 s`, `4 min 05 s`, `2 h 03 min`."""
-    if value < 60:
-        return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _runs(provenance: Mapping[str, Any], context: FigureContext) -> dict[str, Any]:
@@ -235,6 +241,6 @@ def _runs(provenance: Mapping[str, Any], context: FigureContext) -> dict[str, An
     return {
         "columns": columns,
         "rows": [[str(run[column]) for column in columns] for run in runs],
-        "machines": [[*key, str(len(t)), seconds(sum(t))] for key, t in machines.items()],
+        "machines": [[*key, str(len(t)), duration(sum(t))] for key, t in machines.items()],
         "source": _csv_uri(buffer.getvalue()),
     }

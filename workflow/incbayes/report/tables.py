@@ -147,6 +147,16 @@ def number(value: float, decimals: int, signed: bool = False) -> str:
     return text.replace("-", MINUS)
 
 
+def duration(seconds: float) -> str:
+    """Return a duration as text: `12.3 s`, `4 min 05 s`, `2 h 03 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
 def _final(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
     test = records[records["split"] == "test"]
     return in_order(final_stage(test), context, "T", "replicate")

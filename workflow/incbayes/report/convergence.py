@@ -1,0 +1,111 @@
+"""How training ended: had the stages come to rest when the next part arrived?
+
+Knows the rows of training.csv and the settings of a study; judges nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from incbayes.figures.figure import FigureContext
+from incbayes.figures.selection import in_order
+from incbayes.report.tables import Table, number
+from incbayes.study import method_settings
+
+STAGE = ["experiment", "method", "T", "t"]
+HEADINGS = [
+    "Method",
+    "T",
+    "Stage",
+    "Epochs",
+    "Stopped early",
+    "Bound, last epoch (nats)",
+    "Training NLL (nats)",
+    "σ / σ of prior",
+]
+CAPTION = (
+    "The first and the last stage of each chain as training left them, means over replicates: "
+    "epochs made and allowed; replicates that a plateau stopped before (– without one); what the "
+    "bound per image still gained in its last epoch; the NLL per training image; and the median "
+    "width of the posterior relative to its prior’s. The file has every stage."
+)
+
+
+def stage_ends(training: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame:
+    """Return how each replicate of each stage ended.
+
+    Args:
+        training: as `collect.collect_training` returns it, all numbers for a whole part.
+        study: in its resolved form.
+
+    Returns:
+        One row per experiment, method, T, t and replicate: `epochs`, `allowed` (their cap),
+        `stopped_early` (by a plateau, below the cap), `elbo`, `nll` and `kl` in nats per image,
+        `gain` (of the ELBO per image in the last epoch; NaN after one epoch) and `sigma_ratio`
+        (median of σ over that of the prior; NaN for a family without width).
+    """
+    by = [*STAGE, "replicate"]
+    ordered = training.sort_values([*by, "epoch"], kind="stable")
+    per_image = ordered[["elbo"]].div(ordered["images"], axis=0)
+    ordered = ordered.assign(
+        elbo=per_image["elbo"], gain=per_image["elbo"].groupby([ordered[c] for c in by]).diff()
+    )
+    ends = ordered.groupby(by, sort=False).tail(1).rename(columns={"epoch": "epochs"})
+    for column in ("kl", "sigma_ratio"):
+        if column not in ends:
+            ends = ends.assign(**{column: float("nan")})
+    ends = ends.assign(kl=ends["kl"] / ends["images"])
+    chains = ends[["experiment", "method"]].drop_duplicates().itertuples(index=False)
+    settings = {
+        (experiment, method): method_settings(study, experiment, method)["training"]
+        for experiment, method in chains
+    }
+    keys = list(zip(ends["experiment"], ends["method"], strict=True))
+    ends = ends.assign(allowed=[settings[key]["epochs"] for key in keys])
+    with_plateau = pd.Series([settings[key]["plateau"] is not None for key in keys], ends.index)
+    stopped = (ends["epochs"] < ends["allowed"]).astype("boolean").where(with_plateau)
+    ends = ends.assign(stopped_early=stopped)
+    columns = ["epochs", "allowed", "stopped_early", "elbo", "gain", "nll", "kl", "sigma_ratio"]
+    return ends[[*by, *columns]].reset_index(drop=True)
+
+
+def convergence_table(ends: pd.DataFrame, experiment: str, context: FigureContext) -> Table | None:
+    """Return how the first and the last stages of an experiment ended, or None without any.
+
+    Args:
+        ends: as `stage_ends` returns them.
+        experiment: whose stages.
+        context: labels and order.
+    """
+    chosen = in_order(ends[ends["experiment"] == experiment], context, "T", "t", "replicate")
+    if chosen.empty:
+        return None
+    shown = chosen[(chosen["t"] == 1) | (chosen["t"] == chosen["T"])]
+    rows = [
+        _row(context.methods[method], parts, t, stage)
+        for (method, parts, t), stage in shown.groupby(["method", "T", "t"], sort=False)
+    ]
+    return Table(CAPTION, HEADINGS, rows, 2, chosen, f"convergence_{experiment}")
+
+
+def _row(label: str, parts: int, t: int, stage: pd.DataFrame) -> list[str]:
+    """Return the cells of one stage, whose rows are its replicates."""
+    low, high, allowed = stage["epochs"].min(), stage["epochs"].max(), stage["allowed"].max()
+    made = f"{low}" if low == high else f"{low} to {high}"
+    stopped = stage["stopped_early"]
+    return [
+        label,
+        str(parts),
+        str(t),
+        f"{made} of {allowed}",
+        "–" if stopped.isna().all() else f"{int(stopped.sum())} of {len(stage)}",
+        _mean(stage["gain"], 4, signed=True),
+        _mean(stage["nll"], 4),
+        _mean(stage["sigma_ratio"], 3),
+    ]
+
+
+def _mean(values: pd.Series, decimals: int, signed: bool = False) -> str:
+    """Return the mean as text, a dash where there is none."""
+    return "–" if values.isna().all() else number(values.mean(), decimals, signed)
