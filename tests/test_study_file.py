@@ -3,8 +3,10 @@
 import re
 
 import pytest
+import yaml
 
 from incbayes.study import StudyError, read_yaml
+from incbayes.study_file import typed
 
 
 def read(folder, content):
@@ -66,3 +68,10 @@ def test_scalars_follow_yaml_1_2(tmp_path):
 def test_anchors_and_merge_keys_work(tmp_path):
     text = "\ufeffa: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n"
     assert read(tmp_path, text)["b"] == {"x": 1, "y": 3}
+
+
+def test_values_of_the_command_line_are_read_as_those_of_a_file(tmp_path):
+    flow = "{a: 3, b: 1e-3, c: [true, -2, 0x10], d: {e: null, f: }, g: no, h: r0-1, i: 1.2.3}"
+    given = yaml.load(flow, Loader=yaml.BaseLoader)  # as Snakemake reads it
+    assert given["a"] == "3"
+    assert typed({"key": given, "seed": 5}) == {"key": read(tmp_path, flow), "seed": 5}

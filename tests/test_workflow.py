@@ -104,6 +104,14 @@ def test_a_rerun_with_nothing_changed_does_nothing(finished):
     assert planned(finished, TINY) == set()
 
 
+def test_numbers_within_a_mapping_of_the_command_line_are_numbers(finished):
+    again = planned(finished, TINY, "--config", "training={epochs: 2}")
+    assert again == {"all", "report"}, "the report says with which command it was made"
+    jobs = planned(finished, TINY, "--config", "evaluation={samples: 4}", "replicates=2")
+    assert any(job.startswith("evaluate") for job in jobs)
+    assert not any(job.startswith("fit") for job in jobs)
+
+
 def test_a_changed_method_refits_that_method_alone(finished):
     jobs = planned(finished, changed(methods__ffg__training={"learning_rate": 2e-3}))
     touched = {job for job in jobs if "method=" in job}

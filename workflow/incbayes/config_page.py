@@ -45,8 +45,8 @@ A study is one YAML file: what is trained on what, how often, and with which bud
 snakemake --cores all --configfile studies/NAME.yaml
 ```
 
-`seed`, `data_root`, `replicates`, `replicates_per_block` and `budget` can also be given on the
-command line, e.g. `--config budget=quick data_root=PATH`. The whole file is checked before
+Every key can also be given on the command line, e.g. `--config budget=quick data_root=PATH` or
+`--config training='{epochs: 3}'`, and is merged into the file's. The whole file is checked before
 anything runs; a mistake ends in one line with the path of the key, what was found and what is
 allowed.
 

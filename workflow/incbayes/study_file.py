@@ -129,6 +129,23 @@ for _tag, _pattern, _first in SCALARS:
 StudyLoader.add_constructor("tag:yaml.org,2002:int", StudyLoader.construct_yaml_int)
 
 
+PLAIN_VALUE = re.compile("|".join(p for tag, p, _ in SCALARS if not tag.endswith("merge")))
+
+
+def typed(value: Any) -> Any:
+    """Return a value of the command line with its texts read as a file's are: `3` is a number.
+
+    Snakemake reads numbers as such in `--config seed=3`, but not in `training='{epochs: 3}'`.
+    """
+    if isinstance(value, dict):
+        return {key: typed(content) for key, content in value.items()}
+    if isinstance(value, list):
+        return [typed(content) for content in value]
+    if isinstance(value, str) and PLAIN_VALUE.fullmatch(value):
+        return yaml.load(value, Loader=StudyLoader)
+    return value
+
+
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds.
 

@@ -39,6 +39,7 @@ from incbayes.study import (
     resolve_study,
 )
 from incbayes.study_data import check_sources, data_name, data_sets, source_files
+from incbayes.study_file import typed
 from incbayes.study_schema import kind_constraints
 from incbayes.tuning import FOLDER, candidates, search_of, with_candidates
 from snakemake.utils import update_config
@@ -77,7 +78,7 @@ def load_study():
     written = {}
     for file in workflow.configfiles or [Path(workflow.basedir) / "config.yaml"]:
         update_config(written, read_yaml(file))
-    update_config(written, workflow.config_settings.config)
+    update_config(written, typed(workflow.config_settings.config))
     return resolve_study(written)
 
 
