@@ -88,6 +88,7 @@ def made_study(shape: Shape) -> dict:
         "experiments": _experiments(shape, list(methods)),
         "methods": methods,
         "budgets": budgets,
+        "only": None,
         "tune": None,
         "tuned": None,
     }

@@ -246,3 +246,10 @@ def test_a_fault_of_ours_ends_the_lines_and_not_the_run(caplog: pytest.LogCaptur
         "Progress is no longer shown: AttributeError('the graph has another shape')"
     ]
     assert logger.handlers == []
+
+
+def test_the_handler_may_be_closed_twice():
+    # Snakemake closes it, and `logging.shutdown` again where it is still alive by then.
+    handler = ProgressHandler(logging.getLogger("closed_twice"), dict, silence=30.0)
+    handler.close()
+    handler.close()

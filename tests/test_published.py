@@ -24,7 +24,7 @@ REDUCED = Shape(methods=1, experiments=1, parts=(1,), replicates=1, reduced=True
 
 def page_of(shape, folder, **changes):
     """Return the page of a made study, whose ledger is written in `folder`."""
-    study = made_study(shape) | {"only": None} | changes
+    study = made_study(shape) | changes
     figures = [describe_figure(name, folder / "figures") for name in FIGURES]
     ledger = made_ledger(shape, folder)
     return published_page(

@@ -171,7 +171,7 @@ class ProgressHandler(logging.Handler):
         self._start = self._last_line = time.monotonic()
         self._done, self._total = 0, 0
         self._forecast: Forecast | None = None
-        self._closed = threading.Event()
+        self._over = threading.Event()  # `_closed` is of logging.Handler
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take in one record of Snakemake; never let a fault of ours end the run."""
@@ -184,7 +184,7 @@ class ProgressHandler(logging.Handler):
 
     def close(self) -> None:
         """End the lines between steps; Snakemake calls this when the run is over."""
-        self._closed.set()
+        self._over.set()
         super().close()
 
     def _follow(self, record: logging.LogRecord, event: str | None) -> None:
@@ -212,7 +212,7 @@ class ProgressHandler(logging.Handler):
 
     def _break_silence(self) -> None:
         pause = self._silence
-        while not self._closed.wait(pause):
+        while not self._over.wait(pause):
             pause = self._last_line + self._silence - time.monotonic()
             if pause <= 0:
                 with self.lock:
@@ -222,7 +222,7 @@ class ProgressHandler(logging.Handler):
 
     def _say(self) -> None:
         if self._done >= self._total:
-            self._closed.set()
+            self._over.set()
         self._write(self._line())
 
     def _line(self) -> str:

@@ -20,7 +20,7 @@ SECTIONS = ("family", "prior", "training", "objective")
 
 def chosen_experiments(study: Study) -> dict[str, dict[str, Any]]:
     """Return the experiments of a study in normal form that are to be run, by name."""
-    chosen = study["experiments"] if study.get("only") is None else study["only"]
+    chosen = study["experiments"] if study["only"] is None else study["only"]
     return {name: e for name, e in study["experiments"].items() if name in chosen}
 
 

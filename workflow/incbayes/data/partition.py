@@ -224,7 +224,7 @@ def _draw(
 
 def _kept(fraction: float, images: int, key: str) -> int:
     if not 0 < fraction <= 1:
-        raise DataError(f"fraction: {fraction} must be above 0 and at most 1")
+        raise DataError(f"{key}: {fraction} must be above 0 and at most 1")
     kept = math.floor(fraction * images + 0.5)
     if kept == 0:
         raise DataError(f"{key}: {fraction} of {images} images leaves none")

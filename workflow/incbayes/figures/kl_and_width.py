@@ -14,7 +14,13 @@ from incbayes.figures import style
 from incbayes.figures.figure import FigureContext, Frames, StudyFigure
 from incbayes.figures.intervals import mean_interval
 from incbayes.figures.lines import draw_methods, fit_axis, stage_axis
-from incbayes.figures.selection import experiments_in, in_order, methods_in, most_parts
+from incbayes.figures.selection import (
+    experiments_in,
+    in_order,
+    last_epochs,
+    methods_in,
+    most_parts,
+)
 
 TITLE = "KL and width of the posterior, per layer"
 QUANTITIES = {"kl": "KL (nats)", "sigma_ratio": "median σ / σ of prior"}
@@ -52,8 +58,7 @@ def _data(training: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
     if not columns:
         return pd.DataFrame(columns=[*BY, "label"])
     chosen = most_parts(training)
-    last = chosen.loc[chosen.groupby(stage)["epoch"].idxmax()]
-    long = last.melt(stage, columns, "column").dropna(subset="value")
+    long = last_epochs(chosen).melt(stage, columns, "column").dropna(subset="value")
     names = long["column"].str.partition("/")
     long = long.assign(quantity=names[0], layer=names[2].where(names[2] != "", WHOLE))
     place = {column: index for index, column in enumerate(columns)}

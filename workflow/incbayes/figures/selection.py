@@ -46,6 +46,12 @@ def extreme_parts(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[(frame["T"] == parts.transform("min")) | (frame["T"] == parts.transform("max"))]
 
 
+def last_epochs(training: pd.DataFrame) -> pd.DataFrame:
+    """Return the row of the last epoch of each replicate of each stage."""
+    stage = ["experiment", "method", "T", "t", "replicate"]
+    return training.loc[training.groupby(stage)["epoch"].idxmax()]
+
+
 def in_order(frame: pd.DataFrame, context: FigureContext, *then: str) -> pd.DataFrame:
     """Return the rows by experiment and method in the study's order, then by columns `then`."""
     ranks = pd.DataFrame(

@@ -12,7 +12,13 @@ from matplotlib.ticker import MaxNLocator
 from incbayes.figures import style
 from incbayes.figures.figure import FigureContext, Frames, StudyFigure
 from incbayes.figures.lines import draw_band, fit_axis
-from incbayes.figures.selection import experiments_in, extreme_parts, in_order, methods_in
+from incbayes.figures.selection import (
+    experiments_in,
+    extreme_parts,
+    in_order,
+    last_epochs,
+    methods_in,
+)
 
 TITLE = "Training: bound and NLL over the epochs"
 QUANTITIES = {
@@ -80,7 +86,7 @@ def _held(training: pd.DataFrame) -> pd.DataFrame:
     """Return `training` with the last row of replicates that stopped early repeated."""
     columns = [*STAGE, "replicate", "epoch", *QUANTITIES]
     rows = training[columns]
-    ends = rows.loc[rows.groupby([*STAGE, "replicate"])["epoch"].idxmax()]
+    ends = last_epochs(rows)
     longest = ends.groupby(STAGE)["epoch"].transform("max")
     early = ends[ends["epoch"] < longest]
     copies = early.loc[early.index.repeat((longest - ends["epoch"])[early.index])]

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from incbayes.figures.figure import FigureContext
-from incbayes.figures.selection import in_order
+from incbayes.figures.selection import in_order, last_epochs
 from incbayes.report.tables import Table, number
 from incbayes.study import method_settings
 
@@ -47,14 +47,11 @@ def stage_ends(training: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame
     """
     by = [*STAGE, "replicate"]
     ordered = training.sort_values([*by, "epoch"], kind="stable")
-    per_image = ordered[["elbo"]].div(ordered["images"], axis=0)
-    ordered = ordered.assign(
-        elbo=per_image["elbo"], gain=per_image["elbo"].groupby([ordered[c] for c in by]).diff()
-    )
-    ends = ordered.groupby(by, sort=False).tail(1).rename(columns={"epoch": "epochs"})
-    for column in ("kl", "sigma_ratio"):
-        if column not in ends:
-            ends = ends.assign(**{column: float("nan")})
+    ordered = ordered.assign(elbo=ordered["elbo"] / ordered["images"])
+    ordered = ordered.assign(gain=ordered.groupby(by)["elbo"].diff())
+    ends = last_epochs(ordered).rename(columns={"epoch": "epochs"})
+    # A study of point estimates alone has no such columns.
+    ends = ends.reindex(columns=ends.columns.union(["kl", "sigma_ratio"]))
     ends = ends.assign(kl=ends["kl"] / ends["images"])
     chains = ends[["experiment", "method"]].drop_duplicates().itertuples(index=False)
     settings = {

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import jinja2
 import pandas as pd
 import yaml
 from markupsafe import Markup
@@ -24,12 +23,11 @@ from incbayes.report import tables
 from incbayes.report.convergence import convergence_table, stage_ends
 from incbayes.report.ledger import Ledger, ledger_row, verdict_counts
 from incbayes.report.methods import describe_experiment, describe_method, overrides
-from incbayes.report.provenance import rule_costs, stage_costs
+from incbayes.report.provenance import rule_costs, stage_costs, stage_seconds
 from incbayes.report.tables import Table, duration
+from incbayes.report.templates import FOLDER, environment
 from incbayes.report.tuning import search_tables, unsearched
 from incbayes.study import chosen_experiments
-
-TEMPLATES = Path(__file__).parent
 
 
 def write_report(
@@ -55,9 +53,10 @@ def write_report(
         ledger: of the study's claims, which the page opens with; None for a study without claims.
     """
     context = context_of(study)
-    page = _template().render(
+    template = environment(autoescape=True).get_template("report.html.j2")
+    page = template.render(
         study=study,
-        style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+        style=Markup((FOLDER / "report.css").read_text("utf-8")),
         ledger=_ledger(ledger, figures, context) if ledger else None,
         figures=[_figure(figure, out.parent) for figure in figures],
         results=_results(records, context),
@@ -74,17 +73,6 @@ def write_report(
     )
     with atomic_write(out) as partial:
         partial.write_text(page, encoding="utf-8")
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2")
 
 
 def _figure(figure: FigureFile, folder: Path) -> dict[str, Any]:
@@ -229,10 +217,7 @@ def _costs(
 def _runs(provenance: Mapping[str, Any], context: FigureContext) -> dict[str, Any]:
     """Return the posteriors with their digests, and the machines that fitted them."""
     runs = provenance["runs"]
-    machines: dict[tuple[str, ...], list[float]] = {}
-    for run in runs:
-        key = (run["host"], run["device"], str(run["threads"]), run["torch"])
-        machines.setdefault(key, []).append(run["seconds"])
+    machines = stage_seconds(runs, "host", "device", "threads", "torch")
     columns = ["experiment", "method", "T", "block", "t", "sha256"]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -241,6 +226,6 @@ def _runs(provenance: Mapping[str, Any], context: FigureContext) -> dict[str, An
     return {
         "columns": columns,
         "rows": [[str(run[column]) for column in columns] for run in runs],
-        "machines": [[*key, str(len(t)), duration(sum(t))] for key, t in machines.items()],
+        "machines": [[*map(str, k), str(len(t)), duration(sum(t))] for k, t in machines.items()],
         "source": _csv_uri(buffer.getvalue()),
     }

@@ -133,6 +133,14 @@ def stage_costs(runs: Sequence[dict[str, Any]]) -> pd.DataFrame:
     )
 
 
+def stage_seconds(runs: Sequence[dict[str, Any]], *keys: str) -> dict[tuple, list[float]]:
+    """Return the wall seconds of the stages, by what their run records say under `keys`."""
+    times: dict[tuple, list[float]] = {}
+    for run in runs:
+        times.setdefault(tuple(run[key] for key in keys), []).append(run["seconds"])
+    return times
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that the numbers depend on."""
     found = {"python": platform.python_version()}

@@ -13,9 +13,10 @@ import pandas as pd
 from incbayes.figures.figure import FigureFile, context_of
 from incbayes.report import tables
 from incbayes.report.ledger import Ledger, ledger_row, verdict_counts
+from incbayes.report.provenance import stage_seconds
+from incbayes.report.templates import environment
 from incbayes.study import chosen_experiments
 
-TEMPLATES = Path(__file__).parent
 BEGIN, END = "<!-- ledger -->", "<!-- /ledger -->"
 FIRST_FIGURE = "accuracy_by_parts"
 """The figure that stands beside a ledger."""
@@ -89,16 +90,11 @@ def _section(page: Path, root: Path) -> str:
 
 
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=False,  # Markdown, of a study's own words
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["cell"] = _cell
-    return environment.get_template("published.md.j2")
+    """Return the template of a page; in Markdown the words of a study stay as they are."""
+    templates = environment(autoescape=False)
+    templates.filters["cell"] = _cell
+    templates.keep_trailing_newline = True
+    return templates.get_template("published.md.j2")
 
 
 def _cell(text: str) -> str:
@@ -110,9 +106,7 @@ def _cell(text: str) -> str:
 
 def _machines(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return stages and time of each kind of machine that fitted some."""
-    times: dict[tuple, list[float]] = {}
-    for run in runs:
-        times.setdefault((run["device"], run["threads"], run["torch"]), []).append(run["seconds"])
+    times = stage_seconds(runs, "device", "threads", "torch")
     return [
         {
             "device": {"cpu": "a CPU"}.get(device, device),
