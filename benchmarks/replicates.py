@@ -123,7 +123,7 @@ def projection(study: Mapping, model: str, steps: int, blocks: Mapping[str, Bloc
                 continue
             training = Training.of(settings["training"])
             per_epoch = [T * training.batches(math.ceil(train / T)) for T in experiment["parts"]]
-            groups = math.ceil(study["replicates"] / len(block.parts))
+            groups = math.ceil(experiment["replicates"] / len(block.parts))
             count = groups * training.epochs * sum(per_epoch)
             minutes = count * block.seconds[TOGETHER] / steps / 60
             lines.append(f"| {name} | {method} | {count:,} | {minutes:.1f} |")

@@ -102,6 +102,7 @@ def _experiments(shape: Shape, methods: list[str]) -> dict:
             "model": {"kind": "digits_net"},
             "pixels": {"kind": "standard"},
             "parts": list(shape.parts),
+            "replicates": shape.replicates,
             "partition": {"stratify": False, "fraction": 1.0, "source_classes": None},
             "pretrain": None,
             "methods": list(methods),

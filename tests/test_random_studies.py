@@ -144,8 +144,8 @@ def own_images(study):
 
 def build(study):
     """Build from a resolved study what its jobs would: a setting that no class takes would fail."""
-    assert blocks(study)
     for name, experiment in study["experiments"].items():
+        assert blocks(experiment["replicates"], study["replicates_per_block"])
         shape = DATASETS.build(experiment["dataset"]).constraints["shape"]
         MODELS.build(experiment["model"]).build(tuple(shape), 10)
         PIXELS.build(experiment["pixels"])

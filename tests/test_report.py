@@ -325,6 +325,9 @@ def test_settings_in_words():
     study = made_study(REDUCED)
     assert methods.overrides(study) == [("replicates", "1"), ("training.epochs", "12")]
     assert methods.describe_method(study, "e0", "m0")[-1] == "NLL alone: no KL"
+    assert methods.replicates(study) == "1 replicate"
+    study["experiments"]["more"] = study["experiments"]["e0"] | {"replicates": 3}
+    assert methods.replicates(study) == "1 or 3 replicates"
     study["methods"]["m0"]["family"]["l2"] = 2.0
     assert "kl_scale 0.1 × the pull of l2" in methods.describe_method(study, "e0", "m0")[-1]
 

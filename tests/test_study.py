@@ -68,6 +68,7 @@ def test_defaults_are_filled_in():
     }
     assert study["experiments"]["plain"] == {
         "title": "plain",
+        "replicates": 5,
         "dataset": {"kind": "digits"},
         "model": {"kind": "mlp", "widths": [400, 400]},
         "pixels": {"kind": "standard"},
@@ -237,8 +238,12 @@ def test_budget_is_merged_when_chosen():
     assert (quick["replicates"], quick["training"]["epochs"]) == (1, 2)
     assert quick["training"]["batch_size"] == 128
     assert (quick["study_id"], quick["reduced"], quick["budget"]) == ("small-quick", True, "quick")
-    same = ("experiments", "methods", "evaluation", "budgets")
+    same = ("methods", "evaluation", "budgets")
     assert all(full[key] == quick[key] for key in same)
+    experiments = {
+        name: described | {"replicates": 1} for name, described in full["experiments"].items()
+    }
+    assert quick["experiments"] == experiments
 
 
 def test_budget_without_overrides_is_not_reduced():
@@ -285,6 +290,14 @@ def test_only_the_chosen_experiments_are_run_and_a_budget_may_choose():
     assert list(chosen_experiments(resolve_study(written | {"only": ["plain"]}))) == ["plain"]
 
 
+def test_an_experiment_may_have_replicates_of_its_own():
+    written = changed(("experiments.plain.replicates", 7))
+    for budget, others in (("full", 5), ("quick", 1)):
+        experiments = resolve_study(written | {"budget": budget})["experiments"]
+        counts = {name: described["replicates"] for name, described in experiments.items()}
+        assert counts == {"plain": 7, "halves": others}
+
+
 # Blocks.
 
 
@@ -298,8 +311,7 @@ def test_only_the_chosen_experiments_are_run_and_a_budget_may_choose():
     ],
 )
 def test_blocks(replicates, size, names):
-    study = resolve_study(changed(("replicates", replicates), ("replicates_per_block", size)))
-    assert blocks(study) == names
+    assert blocks(replicates, size) == names
     carried = [number for name in names for number in block_replicates(name)]
     assert carried == list(range(replicates))
 

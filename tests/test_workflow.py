@@ -124,8 +124,9 @@ def test_a_changed_method_refits_that_method_alone(finished):
     assert {"collect", "report"} <= jobs
 
 
-def test_a_new_block_of_seeds_adds_only_itself(finished):
-    jobs = planned(finished, changed(replicates=4))
+@pytest.mark.parametrize("of", ["replicates", "experiments__digits__replicates"])
+def test_a_new_block_of_seeds_adds_only_itself(of, finished):
+    jobs = planned(finished, changed(**{of: 4}))
     assert all("block=r2-3" in job for job in jobs if "block=" in job)
     assert sum(job.startswith("fit") for job in jobs) == 6
 

@@ -94,9 +94,11 @@ def claims_of(study: Study) -> dict[str, dict[str, Any]]:
     }
 
 
-def blocks(study: Study) -> list[str]:
-    """Return the names of the blocks, e.g. `r0-2` and `r3-4`; the last may be shorter."""
-    total, size = study["replicates"], study["replicates_per_block"]
+def blocks(total: int, size: int) -> list[str]:
+    """Return the names of the blocks of `size` replicates, the last of which may be shorter.
+
+    Three a block, five replicates are `r0-2` and `r3-4`.
+    """
     return [f"r{first}-{min(first + size, total) - 1}" for first in range(0, total, size)]
 
 
@@ -135,6 +137,8 @@ def _complete(written: Study) -> Study:
     complete_settings(study)
     complete_search(study)
     study = fill(study, schema)
+    for experiment in study["experiments"].values():
+        experiment.setdefault("replicates", study["replicates"])
     check_meaning(study)
     return study
 

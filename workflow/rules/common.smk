@@ -1,6 +1,7 @@
 """Loads and validates the study, and holds what the rules ask of it: paths, inputs, params."""
 
 import dataclasses
+import itertools
 import os
 import shlex
 import sys
@@ -87,7 +88,13 @@ CHOSEN = chosen_experiments(STUDY)
 # What chains there are: the study's, and those of its search, which only `tune` asks for.
 PLANNED = with_candidates(STUDY)
 EXPERIMENTS, METHODS = PLANNED["experiments"], PLANNED["methods"]
-TUNED_BLOCKS = blocks(STUDY | {"replicates": STUDY["tune"]["replicates"]}) if STUDY["tune"] else []
+BLOCKS = {
+    name: blocks(described["replicates"], STUDY["replicates_per_block"])
+    for name, described in CHOSEN.items()
+}
+TUNED_BLOCKS = (
+    blocks(STUDY["tune"]["replicates"], STUDY["replicates_per_block"]) if STUDY["tune"] else []
+)
 DATA_SETS = data_sets(CHOSEN)
 in_one_line(check_sources, CHOSEN, Path(STUDY["data_root"]), Path("results/data"))
 # Scripts read from the config what changes no result, such as where jobs run; all else they
@@ -118,7 +125,7 @@ wildcard_constraints:
     method="|".join(METHODS),
     T=r"[1-9]\d*",
     t=r"\d\d+",
-    block="|".join(dict.fromkeys([*blocks(STUDY), *TUNED_BLOCKS])),
+    block="|".join(dict.fromkeys(itertools.chain(*BLOCKS.values(), TUNED_BLOCKS))),
     dataset="|".join(DATA_SETS),
     fisher="empirical|mc|ggn",
 
@@ -130,7 +137,7 @@ def chain_files(pattern):
         for name, described in CHOSEN.items()
         for method in described["methods"]
         for T in described["parts"]
-        for block in blocks(STUDY)
+        for block in BLOCKS[name]
         for t in range(1, T + 1)
     ]
 

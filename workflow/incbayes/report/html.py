@@ -22,7 +22,7 @@ from incbayes.files import atomic_write
 from incbayes.report import tables
 from incbayes.report.convergence import convergence_table, stage_ends
 from incbayes.report.ledger import Ledger, ledger_row, verdict_counts
-from incbayes.report.methods import describe_experiment, describe_method, overrides
+from incbayes.report.methods import describe_experiment, describe_method, overrides, replicates
 from incbayes.report.provenance import rule_costs, stage_costs, stage_seconds
 from incbayes.report.tables import Table, duration
 from incbayes.report.templates import FOLDER, environment
@@ -56,6 +56,7 @@ def write_report(
     template = environment(autoescape=True).get_template("report.html.j2")
     page = template.render(
         study=study,
+        replicates=replicates(study),
         style=Markup((FOLDER / "report.css").read_text("utf-8")),
         ledger=_ledger(ledger, figures, context) if ledger else None,
         figures=[_figure(figure, out.parent) for figure in figures],

@@ -6,15 +6,21 @@ Knows the resolved form of a study; knows nothing of results.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from incbayes.study import method_settings
+from incbayes.study import chosen_experiments, method_settings
 from incbayes.study_schema import kind_constraints
 
 MACHINE_SETTINGS = ("checkpoint_seconds",)
 """Settings of training that no number depends on."""
 
 
+def replicates(study: Mapping[str, Any]) -> str:
+    """Return how many replicates what is run has, e.g. `3 or 5 replicates`."""
+    counts = sorted({e["replicates"] for e in chosen_experiments(study).values()})
+    return " or ".join(map(str, counts)) + (" replicate" if counts == [1] else " replicates")
+
+
 def describe_experiment(study: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
-    """Return pairs of key and text: data, pixels, model, parts, partition, pretraining.
+    """Return pairs of key and text: data, pixels, model, parts, replicates, partition, pretraining.
 
     Where the experiment has settings for single methods, those too.
     """
@@ -29,6 +35,7 @@ def describe_experiment(study: Mapping[str, Any], name: str) -> list[tuple[str, 
         ("Pixels", options(experiment["pixels"])),
         ("Model", options(experiment["model"])),
         ("Numbers of parts T", ", ".join(map(str, experiment["parts"]))),
+        ("Replicates", str(experiment["replicates"])),
         ("Partition", settings(experiment["partition"])),
         ("Pretraining", "none" if pretrain is None else settings(pretrain) or "as the study"),
         *([("Settings for single methods", "; ".join(own))] if own else []),

@@ -13,6 +13,7 @@ import pandas as pd
 from incbayes.figures.figure import FigureFile, context_of
 from incbayes.report import tables
 from incbayes.report.ledger import Ledger, ledger_row, verdict_counts
+from incbayes.report.methods import replicates
 from incbayes.report.provenance import stage_seconds
 from incbayes.report.templates import environment
 from incbayes.study import chosen_experiments
@@ -52,6 +53,7 @@ def published_page(
     rows = [ledger_row(entry, context) for entry in ledger.entries] if ledger else []
     return _template().render(
         study=study,
+        replicates=replicates(study),
         tempering=context.tempering,
         missing=[title for name, title in context.experiments.items() if name not in chosen],
         ledger={"rows": rows, "counts": verdict_counts(ledger)} if ledger else None,
