@@ -303,9 +303,15 @@ def test_only_complete_pairs_count():
 def test_a_claim_that_was_not_run_says_why():
     reasons = [
         judge({"c": claim("greater", *groups)}, KNOWN, reduced=False)[0]["reason"]
-        for groups in (["middle", group("low", t=1)], ["one", "middle"], ["one", 0.5])
+        for groups in (
+            ["middle", group("low", experiment="other")],
+            ["middle", group("low", t=1)],
+            ["one", "middle"],
+            ["one", 0.5],
+        )
     ]
     assert reasons == [
+        "no records of other",
         "no accuracy of e low T=2 t=1 among the records",
         "1 replicate of e one T=2 t=2 and e middle T=2 t=2, where 2 are the least",
         "1 replicate of e one T=2 t=2 and 0.5, where 2 are the least",

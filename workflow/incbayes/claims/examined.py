@@ -3,7 +3,7 @@
 It knows the columns of the tidy records; it knows nothing of other claims.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,8 @@ def examine(claim: Claim, records: pd.DataFrame) -> Examined:
     ]
     pairs = test.pairs(len(values))
     differences = [_differences(values[first], values[second]) for first, second in pairs]
-    lack = _lack(claim, values, pairs, differences)
+    ran = set(records["experiment"])
+    lack = _lack(claim, ran, values, pairs, differences)
     comparisons = [
         Comparison(*pair, test.evidence(of_pair))
         for pair, of_pair in zip(pairs, differences, strict=True)
@@ -113,14 +114,17 @@ def _differences(first: Values, second: Values) -> np.ndarray:
 
 def _lack(
     claim: Claim,
+    ran: Set[str],
     values: Sequence[Values],
     pairs: Sequence[tuple[int, int]],
     differences: Sequence[np.ndarray],
 ) -> str:
-    """Return why a claim cannot be tested, or an empty text."""
+    """Return why a claim cannot be tested, or an empty text; `ran` names experiments."""
     names = [group_name(group) for group in claim["groups"]]
-    for name, found in zip(names, values, strict=True):
+    for group, name, found in zip(claim["groups"], names, values, strict=True):
         if isinstance(found, pd.Series) and found.empty:
+            if group["experiment"] not in ran:
+                return f"no records of {group['experiment']}"
             return f"no {claim['metric']} of {name} among the records"
     for (first, second), of_pair in zip(pairs, differences, strict=True):
         n = len(of_pair)
