@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import time
@@ -161,7 +162,8 @@ def test_experiments_that_are_not_chosen_are_not_run_nor_are_claims_on_them(fini
 
 
 def test_what_is_published_is_complete_and_without_posteriors(finished):
-    done = run(finished, TINY, "publish")
+    chosen = ["machine={checkpoint_seconds: 61}", "only=[digits]"]
+    done = run(finished, TINY, "publish", "--config", *chosen)
     assert done.returncode == 0, done.stdout
     published, results = finished / "results/published/tiny", finished / "results/tiny"
     shown = {path.relative_to(published) for path in published.rglob("*") if path.is_file()}
@@ -182,6 +184,9 @@ def test_what_is_published_is_complete_and_without_posteriors(finished):
     assert yaml.safe_load((published / "study.yaml").read_text())["study"] == "tiny"
     page = (published / "README.md").read_text(encoding="utf-8")
     assert TINY["claims"]["alike"]["sentence"] in page
+    command = shlex.split(re.search(r"```\n(snakemake .*)\n```", page)[1])
+    options = [yaml.safe_load(option.replace("=", ": ", 1)) for option in command if "=" in option]
+    assert options == [{"machine": {"checkpoint_seconds": 61.0}}, {"only": ["digits"]}]
     for link in re.findall(r"\]\((.+?)\)", page):
         assert (published / link).is_file(), link
 

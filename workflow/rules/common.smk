@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import os
 import shlex
 import sys
@@ -79,10 +80,11 @@ def load_study():
     written = {}
     for file in workflow.configfiles or [Path(workflow.basedir) / "config.yaml"]:
         update_config(written, read_yaml(file))
-    update_config(written, typed(workflow.config_settings.config))
+    update_config(written, COMMAND_LINE)
     return resolve_study(written)
 
 
+COMMAND_LINE = typed(workflow.config_settings.config)
 STUDY = in_one_line(load_study)
 CHOSEN = chosen_experiments(STUDY)
 # What chains there are: the study's, and those of its search, which only `tune` asks for.
@@ -360,7 +362,10 @@ def growing(amount):
 
 def study_options(files):
     """Return the options that choose this study, given the paths of its config files."""
-    chosen = [f"{key}={value}" for key, value in workflow.config_settings.config.items()]
+    chosen = [
+        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in COMMAND_LINE.items()
+    ]
     given = [("--configfile", files), ("--config", chosen)]
     return [" ".join([option, *map(shlex.quote, values)]) for option, values in given if values]
 
