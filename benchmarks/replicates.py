@@ -3,7 +3,7 @@
     python benchmarks/replicates.py --device cuda
     python benchmarks/replicates.py --device cpu --families ffg --steps 3 --rounds 1
 
-A stage of LeNet5 at 128 images a minibatch: one replicate alone, as many as asked for in turn, and
+A stage of LeNet5 at 64 images a minibatch: one replicate alone, as many as asked for in turn, and
 as many together, taking turns in one run; the fastest epoch of each counts. Take the ratios. On a
 CUDA device the last table says how long all stages of `--study` would compute, from the cost of
 a step together: a projection of the fits alone, without start, loading and evaluation.
@@ -106,7 +106,10 @@ WAYS = {ONE: in_turn, IN_TURN: in_turn, TOGETHER: together}
 
 
 def projection(study: Mapping, model: str, steps: int, blocks: Mapping[str, Block]) -> str:
-    """Return what the stages of a study's experiments on `model` would cost together."""
+    """Return what the stages of a study's experiments on `model` would cost together.
+
+    Replicates that do not fill a block are priced as one that is full.
+    """
     lines, total = ["| experiment | method | steps | minutes |", "|---|---|---|---|"], 0.0
     for name, experiment in study["experiments"].items():
         if experiment["model"]["kind"] != model:
@@ -122,6 +125,9 @@ def projection(study: Mapping, model: str, steps: int, blocks: Mapping[str, Bloc
                 lines.append(f"| {name} | {method} | | not measured |")
                 continue
             training = Training.of(settings["training"])
+            if training.batch_size != block.training.batch_size:
+                lines.append(f"| {name} | {method} | | not measured at its batch size |")
+                continue
             per_epoch = [T * training.batches(math.ceil(train / T)) for T in experiment["parts"]]
             groups = math.ceil(experiment["replicates"] / len(block.parts))
             count = groups * training.epochs * sum(per_epoch)
@@ -140,9 +146,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--model", choices=SHAPES, default="lenet5")
     parser.add_argument("--replicates", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=128, help="images per minibatch")
+    parser.add_argument("--batch", type=int, default=64, help="images per minibatch")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
-    parser.add_argument("--steps", type=int, default=47, help="of an epoch, of which two are made")
+    parser.add_argument("--steps", type=int, default=94, help="of an epoch, of which two are made")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--study", type=Path, default=STUDY, help="what to project the cost of")

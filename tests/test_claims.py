@@ -189,11 +189,17 @@ def test_verdicts_are_corrected_for_every_claim_of_the_study():
 
 
 def test_running_a_claim_later_takes_no_verdict_back(quick_holm):
+    test, changed = TESTS["greater"], 0
+    absent = Examined(test, [], [], "no records of it", [])
     for seed in range(40):
-        p_values = np.random.default_rng(seed).uniform(0, 0.05, 6)
-        before = multipletests([*p_values[:5], 1.0], method="holm")[1]
-        after = multipletests(p_values, method="holm")[1]
-        assert (after[:5] <= before[:5] + 1e-15).all()
+        samples = np.random.default_rng(seed).normal(0.01, 0.01, (6, 5))
+        *others, later = [single(test, differences) for differences in samples]
+        before = correct([*others, absent], [0.05] * 6)[:5]
+        after = correct([*others, later], [0.05] * 6)[:5]
+        for one, same in zip(before, after, strict=True):
+            assert same.p_support <= one.p_support and same.p_contradiction <= one.p_contradiction
+            changed += same.p_support < one.p_support
+    assert changed
 
 
 @pytest.fixture
@@ -265,6 +271,18 @@ def test_the_number_of_replicates_brings_an_equivalence_to_its_power():
     samples = rng.normal(effect, deviation, (400, n))
     reached = np.mean([paired.p_inside(sample, -margin, margin) <= alpha for sample in samples])
     assert paired.POWER - 0.06 < reached < 0.95
+
+
+def test_the_number_of_replicates_is_for_all_comparisons_of_a_claim():
+    rng = np.random.default_rng(5)
+    noise = rng.normal(size=(3, 6))
+    noise = (noise - noise.mean(1, keepdims=True)) / noise.std(1, ddof=1, keepdims=True)
+    b, c, d = 0.9 - (0.005 + 0.01 * noise)
+    data = records(a=np.full(6, 0.9), b=b, c=c, d=d)
+    entry = judge({"one": claim("greater", "a", "b", "c", "d")}, data, reduced=False)[0]
+    samples = rng.normal(0.005, 0.01, (600, 3, entry["replicates_needed"]))
+    tests = stats.ttest_1samp(samples, 0.0, axis=-1, alternative="greater")
+    assert abs(np.mean((tests.pvalue <= 0.025).all(-1)) - paired.POWER) < 0.05
 
 
 def test_an_open_claim_says_how_many_replicates_would_decide_it():

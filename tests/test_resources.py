@@ -105,13 +105,13 @@ def test_only_cuda_needs_a_gpu_and_it_takes_memory_of_the_host():
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_what_the_studies_at_hand_ask_for_is_granted_by_ordinary_clusters(path):
+def test_the_memory_that_the_studies_at_hand_ask_for_is_granted_by_ordinary_clusters(path):
     chosen = study(path)
     for experiment, described in chosen["experiments"].items():
         for method in described["methods"]:
             for parts in described["parts"]:
                 wanted = demand(chosen, experiment, method, parts, 1, "stage", 1)
-                assert 1000 < wanted.mem_mb < 8000 and 10 < wanted.runtime <= LONGEST_MINUTES
+                assert 1000 < wanted.mem_mb < 8000
                 assert all(isinstance(n, int) for n in dataclasses.astuple(wanted))
 
 

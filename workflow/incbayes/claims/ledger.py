@@ -17,7 +17,7 @@ from statsmodels.stats.multitest import multipletests
 
 from incbayes.claims import VERDICTS
 from incbayes.claims.examined import Claim, Examined, Group, Values, examine, group_name
-from incbayes.claims.paired import MOST, replicates_needed
+from incbayes.claims.paired import MOST, POWER, replicates_needed
 from incbayes.files import atomic_write, write_json
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = VERDICTS
@@ -149,16 +149,20 @@ def _telling(verdict: str, examined: Examined) -> int | None:
 def _needed(examined: Examined, corrected: Corrected) -> int | None:
     """Return how many replicates would decide an open claim at the observed effects.
 
-    All comparisons must be decided to support it, one to contradict it.
+    All comparisons must be decided to support it, and each gets its share of the chance that one is
+    not; one is enough to contradict it.
     """
     low, high = examined.test.region()
     found = [c.evidence for c in examined.comparisons]
     if any(e.standardised is None for e in found):
         return None
     against = [e for e in found if not low < e.effect < high]
-    alpha = corrected.alpha_contradiction / len(found) if against else corrected.alpha_support
+    if against:
+        alpha, power = corrected.alpha_contradiction / len(found), POWER
+    else:
+        alpha, power = corrected.alpha_support, 1 - (1 - POWER) / len(found)
     numbers = [
-        replicates_needed(e.effect, e.deviation, low, high, alpha) or math.inf
+        replicates_needed(e.effect, e.deviation, low, high, alpha, power) or math.inf
         for e in against or found
     ]
     needed = min(numbers) if against else max(numbers)

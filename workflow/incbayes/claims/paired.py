@@ -62,12 +62,12 @@ def p_outside(differences: np.ndarray, low: float, high: float) -> float:
 
 
 def replicates_needed(
-    effect: float, deviation: float, low: float, high: float, alpha: float
+    effect: float, deviation: float, low: float, high: float, alpha: float, power: float = POWER
 ) -> int | None:
     """Return the least number of replicates at which the region would be decided.
 
     At it the tests would place the mean inside the region, or outside, where it now is, with a
-    chance of `POWER`, if `effect` and `deviation` were the true ones. Where a mean must be inside
+    chance of `power`, if `effect` and `deviation` were the true ones. Where a mean must be inside
     two ends, each end gets half of the chance to miss it.
 
     Args:
@@ -76,18 +76,19 @@ def replicates_needed(
         low: lower end of the region.
         high: its upper end.
         alpha: one-sided level of the decision; outside a region of two ends, of both together.
+        power: chance of the decision.
 
     Returns:
         The number, 2 or more; None where it is larger than `MOST`.
     """
     ends = [abs(effect - bound) for bound in (low, high) if math.isfinite(bound)]
     inside = low < effect < high
-    power = 1 - (1 - POWER) / len(ends) if inside else POWER
+    wanted = 1 - (1 - power) / len(ends) if inside else power
     level = alpha if inside else alpha / len(ends)
     distance = min(ends) / deviation
 
     def reached(n: int) -> float:
         return TTestPower().power(distance, n, level, alternative="larger")
 
-    n = bisect.bisect_left(range(MOST + 1), power, lo=2, key=reached)
+    n = bisect.bisect_left(range(MOST + 1), wanted, lo=2, key=reached)
     return n if n <= MOST else None

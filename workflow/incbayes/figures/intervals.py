@@ -1,6 +1,7 @@
 """Means over replicates and their 95 % intervals.
 
-The one place that says how uncertainty is computed; figures and tables both use it.
+Figures and tables both use it; the intervals of paired differences in a ledger are those of
+`claims.paired`.
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,8 @@ from scipy import stats
 LEVEL = 0.95
 
 
-def mean_interval(
-    frame: pd.DataFrame, by: Sequence[str], value: str = "value", level: float = LEVEL
-) -> pd.DataFrame:
-    """Return the mean of `value` in each group and its two-sided Student-t interval.
+def mean_interval(frame: pd.DataFrame, by: Sequence[str], value: str = "value") -> pd.DataFrame:
+    """Return the mean of `value` in each group and its two-sided 95 % Student-t interval.
 
     The half-width is t_{n-1} · s / √n with the sample deviation s (n - 1 in the denominator);
     it is NaN for a group of one.
@@ -24,7 +23,6 @@ def mean_interval(
         frame: one row per replicate and group; rows without a value do not count.
         by: columns that name the group; groups come in the order of their first row.
         value: column to average.
-        level: coverage of the interval.
 
     Returns:
         `by`, then `n`, `mean`, `half_width`, `low`, `high`.
@@ -33,7 +31,7 @@ def mean_interval(
     summary = groups.agg(n="count", mean="mean", deviation="std").reset_index()
     n = summary["n"].to_numpy()
     quantile = np.full(len(n), np.nan)
-    quantile[n > 1] = stats.t.ppf(0.5 + level / 2, n[n > 1] - 1)
+    quantile[n > 1] = stats.t.ppf(0.5 + LEVEL / 2, n[n > 1] - 1)
     summary["half_width"] = quantile * summary.pop("deviation") / np.sqrt(n)
     summary["low"] = summary["mean"] - summary["half_width"]
     summary["high"] = summary["mean"] + summary["half_width"]

@@ -19,14 +19,12 @@ def check_names(frame: pd.DataFrame, context: FigureContext) -> None:
             )
 
 
-def select_metric(
-    records: pd.DataFrame, metric: str, split: str = "test", predictor: str = "predictive"
-) -> pd.DataFrame:
-    """Return the records of one metric on one split by one predictor."""
+def select_metric(records: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the records of one metric of the predictive mean on the test set."""
     return records[
         (records["metric"] == metric)
-        & (records["split"] == split)
-        & (records["predictor"] == predictor)
+        & (records["split"] == "test")
+        & (records["predictor"] == "predictive")
     ]
 
 

@@ -70,7 +70,7 @@ def write_report(
         config=yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True, width=90),
         provenance=provenance,
         costs=_costs(timings, provenance, context),
-        runs=_runs(provenance, context),
+        runs=_runs(provenance),
     )
     with atomic_write(out) as partial:
         partial.write_text(page, encoding="utf-8")
@@ -215,7 +215,7 @@ def _costs(
     }
 
 
-def _runs(provenance: Mapping[str, Any], context: FigureContext) -> dict[str, Any]:
+def _runs(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Return the posteriors with their digests, and the machines that fitted them."""
     runs = provenance["runs"]
     machines = stage_seconds(runs, "host", "device", "threads", "torch")
