@@ -34,7 +34,7 @@ STEP_COST = {
     "mnf": 8,
     "planar": 12,
 }
-"""Training step as a multiple of `point`'s, by family and estimator: docs/families.md, with room."""
+"""Training step as a multiple of `point`'s, by family and estimator: docs/families.md, and room."""
 
 UNKNOWN_COST = 30
 
