@@ -183,7 +183,7 @@ def test_the_page_opens_with_the_ledger(pages):
     for verdict in VERDICTS:
         assert f">{verdict}</span>" in page
     assert "A paper (2018) &amp; its &lt;i&gt;appendix&lt;/i&gt;, §3, Figure 1" in page
-    assert '<a href="#stages">' in page and "6 replicates would decide it" in page
+    assert '<a href="#stages">' in page and "7 replicates would decide it" in page
     assert "no accuracy of e0 m1 T=6 t=6 among the records" in page
     assert "reduced budget" not in page
 
