@@ -41,7 +41,7 @@ def label_log_axis(axis: Axis, limits: tuple[float, float]) -> None:
     subs = (1.0, 2.0, 5.0) if decades < 2.2 else (1.0,)
     axis.set_major_locator(LogLocator(subs=subs, numticks=9))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.9g}"))
 
 
 def draw_methods(ax: Axes, summary: pd.DataFrame, context: FigureContext, x: str) -> None:
