@@ -73,6 +73,8 @@ def test_a_reduced_budget_is_said_first_and_in_the_ledger(tmp_path):
 def test_what_did_not_run_is_named(tmp_path):
     titles = made_context(FULL).experiments
     assert f"not run: {titles['e1']}" in page_of(FULL, tmp_path, only=["e0"])
+    in_part = page_of(FULL, tmp_path, only=["e0", "e1.m0"])
+    assert re.search(rf"not run: {re.escape(titles['e1'])} \(.+\)\.", in_part)
     assert "not run:" not in page_of(FULL, tmp_path).partition(BEGIN)[0]
 
 

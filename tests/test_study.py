@@ -15,6 +15,8 @@ from incbayes.study import (
     StudyError,
     block_replicates,
     blocks,
+    chains_left_out,
+    chosen_chains,
     chosen_experiments,
     evaluation_settings,
     method_settings,
@@ -288,6 +290,34 @@ def test_only_the_chosen_experiments_are_run_and_a_budget_may_choose():
     assert list(chosen_experiments(resolve_study(written))) == ["plain", "halves"]
     assert list(chosen_experiments(resolve_study(written | {"budget": "half"}))) == ["halves"]
     assert list(chosen_experiments(resolve_study(written | {"only": ["plain"]}))) == ["plain"]
+
+
+def test_a_method_or_one_of_its_numbers_of_parts_may_be_chosen_alone():
+    study = resolve_study(changed() | {"only": ["plain.ffg.T5", "halves.ft", "plain.ft"]})
+    assert chosen_chains(study) == [
+        ("plain", "ft", 1),
+        ("plain", "ft", 5),
+        ("plain", "ffg", 5),
+        ("halves", "ft", 3),
+    ]
+    described, chosen = study["experiments"], chosen_experiments(study)
+    assert chosen == {
+        "plain": described["plain"],
+        "halves": described["halves"] | {"methods": ["ft"]},
+    }
+    alone = chosen_experiments(study | {"only": ["plain.ffg.T5"]})
+    assert alone == {"plain": described["plain"] | {"methods": ["ffg"], "parts": [5]}}
+
+
+def test_what_is_left_out_is_said_in_the_fewest_words():
+    study = resolve_study(changed(("methods.ffg.label", "FFG")))
+    assert chains_left_out(study) == {}
+    assert chains_left_out(study | {"only": ["halves"]}) == {"plain": []}
+    others = [name for name in study["methods"] if name != "ft"]
+    assert chains_left_out(study | {"only": ["plain.ft", "plain.ffg.T5", "halves.ft"]}) == {
+        "plain": ["FFG at T = 1"],
+        "halves": ["FFG", *others[1:]],
+    }
 
 
 def test_an_experiment_may_have_replicates_of_its_own():

@@ -46,6 +46,17 @@ BAD = [
         ["plian"],
         "only[0]: 'plian' is no experiment (did you mean 'plain'?); allowed: plain",
     ),
+    (
+        "only",
+        ["plain", "plain.fgf"],
+        "only[1]: 'fgf' is no method of plain (did you mean 'ffg'?); allowed: ft, ffg",
+    ),
+    (
+        "only",
+        ["plain.ffg.T3"],
+        "only[0]: 'T3' is no number of parts of plain; allowed: T1, T5",
+    ),
+    ("only", ["plain.ffg.10"], "only[0]: found 'plain.ffg.10'; allowed: text (EXPERIMENT, EXP"),
     ("only", [], "only: found []; allowed: null or a list (1 or more"),
     # Names.
     ("study", 2018, "study: found 2018; allowed: text (lower-case letters, digits and _"),

@@ -161,6 +161,26 @@ def test_experiments_that_are_not_chosen_are_not_run_nor_are_claims_on_them(fini
     assert 'id="claim-elsewhere"' in page
 
 
+def test_a_chain_can_be_run_alone(finished, tmp_path):
+    jobs = planned(tmp_path, changed(only=["digits.ffg.T2"]))
+    assert {job for job in jobs if "T" in job} == {
+        "partition experiment=digits, T=2, block=r0-1",
+        "fit experiment=digits, method=ffg, T=2, block=r0-1, t=01",
+        "fit experiment=digits, method=ffg, T=2, block=r0-1, t=02",
+        "evaluate_T2 experiment=digits, method=ffg, block=r0-1",
+    }
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(finished / "results", elsewhere / "results")
+    study = changed(only=["digits.ffg"])
+    done = run(elsewhere, study, "--rerun-triggers", "input", "--forcerun", "collect", "report")
+    assert done.returncode == 0, done.stdout
+    claims = pd.read_csv(elsewhere / "results/tiny/claims.csv").set_index("claim")
+    assert claims.loc["alike", "verdict"] == "not run"
+    assert "no accuracy of digits" in claims.loc["alike", "reason"]
+    page = (elsewhere / "results/tiny/report.html").read_text(encoding="utf-8")
+    assert "<dt>Not run</dt><dd>ft</dd>" in page
+
+
 def test_what_is_published_is_complete_and_without_posteriors(finished):
     chosen = ["machine={checkpoint_seconds: 61}", "only=[digits]"]
     done = run(finished, TINY, "publish", "--config", *chosen)

@@ -8,13 +8,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from incbayes.chains import chains_left_out, chosen_chains, chosen_experiments
 from incbayes.registry import nearest
 from incbayes.schema_words import UNQUOTED
 from incbayes.study_checks import check_meaning
 from incbayes.study_file import KeyPath, StudyError, read_yaml, shown
 from incbayes.study_schema import check, expand, fill, study_schema
 from incbayes.study_settings import (
-    chosen_experiments,
     complete_settings,
     evaluation_settings,
     kl_scale,
@@ -28,6 +28,8 @@ __all__ = [
     "StudyError",
     "block_replicates",
     "blocks",
+    "chains_left_out",
+    "chosen_chains",
     "chosen_experiments",
     "claims_of",
     "evaluation_settings",

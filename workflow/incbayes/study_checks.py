@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from incbayes.chains import check_only
 from incbayes.claim_checks import check_claims
 from incbayes.registry import nearest
 from incbayes.study_data import STATED, data_constraints
@@ -39,12 +40,7 @@ def check_meaning(study: Study) -> None:
     if study["study"] in TAKEN:
         name = study["study"]
         raise StudyError(("study",), f"found {shown(name)}; {TAKEN[name]}: choose another name")
-    for position, name in enumerate(study["only"] or []):
-        if name not in study["experiments"]:
-            detail = (
-                f"{shown(name)} is no experiment{nearest(name, study['experiments'])}; allowed: "
-            )
-            raise StudyError(("only", position), detail + ", ".join(study["experiments"]))
+    check_only(study)
     for name in study["methods"]:
         _check_prior_suits_family(study, name)
     for name, experiment in study["experiments"].items():

@@ -18,12 +18,6 @@ SECTIONS = ("family", "prior", "training", "objective")
 """What the settings of a method consist of."""
 
 
-def chosen_experiments(study: Study) -> dict[str, dict[str, Any]]:
-    """Return the experiments of a study in normal form that are to be run, by name."""
-    chosen = study["experiments"] if study["only"] is None else study["only"]
-    return {name: e for name, e in study["experiments"].items() if name in chosen}
-
-
 def method_settings(study: Study, experiment: str, method: str) -> Settings:
     """Return family, prior, training and objective of a method in an experiment, all complete.
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from incbayes.study_settings import chosen_experiments, merged, nested
+from incbayes.chains import chosen_experiments
+from incbayes.study_settings import merged, nested
 
 Study = dict[str, Any]
 Scores = Sequence[Mapping[str, Any]]
@@ -69,10 +70,11 @@ def tuned_experiments(study: Study) -> list[str]:
 
 def candidates(study: Study) -> list[Candidate]:
     """Return the candidates of every searched experiment and method, in the study's order."""
+    chosen = chosen_experiments(study)
     return [
         Candidate(name, method, number, settings)
         for name in tuned_experiments(study)
-        for method in study["experiments"][name]["methods"]
+        for method in chosen[name]["methods"]
         for number, settings in enumerate(grid(study["tune"]["search"].get(method, {})), 1)
         if settings
     ]
@@ -85,8 +87,9 @@ def with_candidates(study: Study) -> Study:
     and a method for every candidate.
     """
     experiments, methods = dict(study["experiments"]), dict(study["methods"])
+    chosen = chosen_experiments(study)
     for candidate in candidates(study):
-        own = study["experiments"][candidate.experiment]
+        own = chosen[candidate.experiment]
         derived = experiments.setdefault(
             candidate.derived_experiment,
             own

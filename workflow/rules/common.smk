@@ -32,6 +32,7 @@ from incbayes.resources import demand, grown, needs_gpu
 from incbayes.study import (
     block_replicates,
     blocks,
+    chosen_chains,
     chosen_experiments,
     claims_of,
     evaluation_settings,
@@ -136,9 +137,7 @@ def chain_files(pattern):
     """Return the files that `pattern` names, of every chain and every stage of it."""
     return [
         pattern.format(experiment=name, method=method, T=T, block=block, t=f"{t:02d}")
-        for name, described in CHOSEN.items()
-        for method in described["methods"]
-        for T in described["parts"]
+        for name, method, T in chosen_chains(STUDY)
         for block in BLOCKS[name]
         for t in range(1, T + 1)
     ]
@@ -155,7 +154,7 @@ def candidate_files(pattern):
             t=f"{T:02d}",
         )
         for candidate in candidates(STUDY)
-        for T in EXPERIMENTS[candidate.experiment]["parts"]
+        for T in EXPERIMENTS[candidate.derived_experiment]["parts"]
         for block in TUNED_BLOCKS
     ]
 

@@ -6,7 +6,7 @@ Knows the resolved form of a study; knows nothing of results.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from incbayes.study import chosen_experiments, method_settings
+from incbayes.study import chains_left_out, chosen_experiments, method_settings
 from incbayes.study_schema import kind_constraints
 
 MACHINE_SETTINGS = ("checkpoint_seconds",)
@@ -22,10 +22,11 @@ def replicates(study: Mapping[str, Any]) -> str:
 def describe_experiment(study: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
     """Return pairs of key and text: data, pixels, model, parts, replicates, partition, pretraining.
 
-    Where the experiment has settings for single methods, those too.
+    Where the experiment has settings for single methods, or methods that are not run, those too.
     """
     experiment = study["experiments"][name]
     pretrain = experiment["pretrain"]
+    left_out = chains_left_out(study).get(name)
     own = [
         f"{study['methods'][method]['label']}: {settings(changes)}"
         for method, changes in experiment["settings"].items()
@@ -39,6 +40,7 @@ def describe_experiment(study: Mapping[str, Any], name: str) -> list[tuple[str, 
         ("Partition", settings(experiment["partition"])),
         ("Pretraining", "none" if pretrain is None else settings(pretrain) or "as the study"),
         *([("Settings for single methods", "; ".join(own))] if own else []),
+        *([("Not run", "; ".join(left_out))] if left_out else []),
     ]
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from incbayes.figures.figure import FigureFile, context_of
+from incbayes.figures.figure import FigureContext, FigureFile, context_of
 from incbayes.report import tables
 from incbayes.report.ledger import Ledger, ledger_row, verdict_counts
 from incbayes.report.methods import replicates
 from incbayes.report.provenance import stage_seconds
 from incbayes.report.templates import environment
-from incbayes.study import chosen_experiments
+from incbayes.study import chains_left_out, chosen_experiments
 
 BEGIN, END = "<!-- ledger -->", "<!-- /ledger -->"
 FIRST_FIGURE = "accuracy_by_parts"
@@ -55,7 +55,7 @@ def published_page(
         study=study,
         replicates=replicates(study),
         tempering=context.tempering,
-        missing=[title for name, title in context.experiments.items() if name not in chosen],
+        missing=_missing(study, context),
         ledger={"rows": rows, "counts": verdict_counts(ledger)} if ledger else None,
         results=results,
         figures=figures,
@@ -64,6 +64,14 @@ def published_page(
         begin=BEGIN,
         end=END,
     )
+
+
+def _missing(study: Mapping[str, Any], context: FigureContext) -> list[str]:
+    """Return the experiments that are not run, and in brackets what is not of others."""
+    return [
+        context.experiments[name] + (f" ({', '.join(methods)})" if methods else "")
+        for name, methods in chains_left_out(study).items()
+    ]
 
 
 def with_ledgers(readme: str, root: Path) -> str:
