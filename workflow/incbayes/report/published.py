@@ -69,7 +69,7 @@ def published_page(
 def _missing(study: Mapping[str, Any], context: FigureContext) -> list[str]:
     """Return the experiments that are not run, and in brackets what is not of others."""
     return [
-        context.experiments[name] + (f" ({', '.join(methods)})" if methods else "")
+        context.experiments[name] + (f" ({'; '.join(methods)})" if methods else "")
         for name, methods in chains_left_out(study).items()
     ]
 
