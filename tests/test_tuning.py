@@ -263,6 +263,13 @@ def test_candidates_stand_beside_a_study_that_stays_as_it_is():
     assert with_candidates(plain) == plain
 
 
+def test_the_search_is_among_the_chains_that_are_run():
+    study = resolve_study(changed(("tune", TUNE))) | {"only": ["plain.ffg.T5"]}
+    assert {(c.experiment, c.method) for c in candidates(study)} == {("plain", "ffg")}
+    (derived,) = {c.derived_experiment for c in candidates(study)}
+    assert with_candidates(study)["experiments"][derived]["parts"] == [5]
+
+
 def test_a_search_without_experiments_is_in_all_that_run_its_methods():
     study = resolve_study(changed(("tune", {"search": {"ffg_laplace": {"prior.fisher": ["mc"]}}})))
     assert {candidate.experiment for candidate in candidates(study)} == {"halves"}
