@@ -213,6 +213,22 @@ def test_a_bad_search_of_a_budget_is_refused_too():
     assert refusal(study).startswith("budgets.quick.tune.validation: found 2; allowed: a number")
 
 
+@pytest.mark.parametrize("validation", [0.1, 0.2])
+def test_a_search_counts_the_images_that_a_study_states_of_its_own(validation):
+    dataset = {"kind": "image_folder", "source": "photos.zip", "shape": [1, 8, 8]}
+    study = changed(
+        ("experiments.plain.dataset", dataset | {"classes": ["a", "b"], "train": 10, "test": 4}),
+        ("experiments.plain.partition", {}),
+        ("experiments.plain.parts", [9]),
+        ("tune", TUNE | {"validation": validation}),
+    )
+    if validation == 0.1:
+        assert candidates(resolve_study(study))
+    else:
+        expected = "tune.validation: found 0.2; it leaves 8 of 10 training images"
+        assert refusal(study).startswith(expected)
+
+
 def test_settings_for_a_method_in_an_experiment_win_over_all_other_levels():
     study = resolve_study(
         changed(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from incbayes.registry import nearest
+from incbayes.study_data import data_constraints
 from incbayes.study_file import KeyPath, StudyError, shown
 from incbayes.study_schema import kind_constraints
 from incbayes.study_settings import (
@@ -119,7 +120,7 @@ def _check_numbers(study: Study) -> None:
 def _check_images(study: Study, name: str) -> None:
     """Check that the parts get at least an image each from what is not held out."""
     experiment = study["experiments"][name]
-    data = kind_constraints("dataset", experiment["dataset"]["kind"])
+    data = data_constraints(experiment["dataset"])
     # At most so many: with a source task there are fewer, which the partition finds out.
     kept = math.floor(experiment["partition"]["fraction"] * data["train"] + 0.5)
     left = kept - max(1, math.floor(study["tune"]["validation"] * kept + 0.5))
