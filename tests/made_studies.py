@@ -83,8 +83,13 @@ def made_study(shape: Shape) -> dict:
         "budget": "quick" if shape.reduced else "full",
         "reduced": shape.reduced,
         "training": {"epochs": EPOCHS, "batch_size": 32, "learning_rate": 1e-3, "plateau": None},
-        "objective": {"kl_scale": shape.kl_scale},
-        "evaluation": {"samples": 100, "part_images": 1000, "calibration_bins": 10},
+        "objective": {"kl_scale": shape.kl_scale, "beta": "uniform", "likelihood": "sum"},
+        "evaluation": {
+            "samples": 100,
+            "part_images": 1000,
+            "test_images": "all",
+            "calibration_bins": 10,
+        },
         "experiments": _experiments(shape, list(methods)),
         "methods": methods,
         "budgets": budgets,
@@ -129,6 +134,11 @@ def made_context(shape: Shape) -> FigureContext:
             for experiment in study["experiments"]
             for method, description in study["methods"].items()
             if description["family"]["kind"] != "point"
+        },
+        scored_shares={
+            (experiment, method): 1.0
+            for experiment in study["experiments"]
+            for method in study["methods"]
         },
     )
 

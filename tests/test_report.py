@@ -1,11 +1,12 @@
 """The report: its tables against numbers by hand, and the page in a real browser."""
 
+import dataclasses
 import hashlib
 import json
 import re
 import shutil
+import subprocess
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -305,6 +306,21 @@ def test_tables_of_one_replicate_one_method_and_a_new_metric():
     assert tables.parts_table(tables.compare_parts(records, context), "e0", context) is None
 
 
+def test_a_method_that_is_scored_on_a_share_of_the_test_set_says_so():
+    records, whole = made_frames(FULL).records, made_context(FULL)
+    partly = dataclasses.replace(
+        whole, scored_shares=whole.scored_shares | {("e0", "m1"): 0.1, ("e1", "m0"): 0.5}
+    )
+    summary = tables.summarise(records, whole)
+    alike, apart = (tables.summary_table(summary, "e0", "predictive", c) for c in (whole, partly))
+    assert "Test set" not in alike.headings
+    place = apart.headings.index("Test set")
+    label = whole.methods["m1"]
+    assert {(row[0] == label, row[place]) for row in apart.rows} == {(True, "10%"), (False, "100%")}
+    without = [[*row[:place], *row[place + 1 :]] for row in apart.rows]
+    assert without == list(alike.rows)
+
+
 def test_numbers_have_a_true_minus():
     assert tables.number(-0.126, 2, signed=True) == "\u22120.13"
     assert tables.number(0.126, 2, signed=True) == "+0.13"
@@ -324,12 +340,14 @@ def test_settings_in_words():
     assert methods.options(spec) == "grid (variances [0.001, 0.1], exact yes, limit none)"
     study = made_study(REDUCED)
     assert methods.overrides(study) == [("replicates", "1"), ("training.epochs", "12")]
-    assert methods.describe_method(study, "e0", "m0")[-1] == "NLL alone: no KL"
+    *_, objective, scoring = methods.describe_method(study, "e0", "m0")
+    assert objective == "NLL alone: no KL"
+    assert scoring.startswith("samples 100, ") and "test_images all" in scoring
     assert methods.replicates(study) == "1 replicate"
     study["experiments"]["more"] = study["experiments"]["e0"] | {"replicates": 3}
     assert methods.replicates(study) == "1 or 3 replicates"
     study["methods"]["m0"]["family"]["l2"] = 2.0
-    assert "kl_scale 0.1 × the pull of l2" in methods.describe_method(study, "e0", "m0")[-1]
+    assert "kl_scale 0.1 × the pull of l2" in methods.describe_method(study, "e0", "m0")[-2]
 
 
 def test_benchmarks_are_collected(tmp_path):
@@ -373,4 +391,21 @@ def test_runs_are_read_beside_their_posteriors(tmp_path):
 
 
 def test_the_commit_of_a_clone_and_of_none(tmp_path):
-    assert provenance.git_commit(tmp_path) is None or Path(tmp_path / ".git").exists()
+    def git(*command):
+        names = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        subprocess.run(["git", "-C", str(tmp_path), *names, *command], check=True)
+
+    assert provenance.git_commit(tmp_path) is None
+    for name in ("code.py", "results/published/page.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("first")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    commit = provenance.git_commit(tmp_path)
+    assert re.fullmatch("[0-9a-f]{40}", commit)
+    (tmp_path / "results/published/page.md").write_text("made again")
+    (tmp_path / "notes.txt").write_text("not in git")
+    assert provenance.git_commit(tmp_path) == commit
+    (tmp_path / "code.py").write_text("changed")
+    assert provenance.git_commit(tmp_path) == f"{commit}-dirty"

@@ -19,9 +19,11 @@ from incbayes.study import (
     chosen_chains,
     chosen_experiments,
     evaluation_settings,
+    kl_scale,
     method_settings,
     pretrain_training,
     resolve_study,
+    scored_share,
 )
 
 
@@ -117,6 +119,31 @@ def test_the_published_reading_turns_every_switch_that_a_method_has():
     other = method_settings(study, "halves", "ft")
     assert other["objective"]["likelihood"] == "sum"
     assert evaluation_settings(study, "ft")["test_images"] == "all"
+
+
+@pytest.mark.parametrize(
+    ("objective", "scale"),
+    [
+        ({"kl_scale": 0.1}, 0.1),
+        ({"kl_scale": 0.1, "beta": "geometric"}, 0.1),
+        ({"kl_scale": 0.1, "likelihood": "mean"}, 2.0),
+        ({"kl_scale": 0.1, "beta": "none"}, None),
+    ],
+)
+def test_the_scale_of_a_kl_is_what_the_bound_has_it_times(objective, scale):
+    study = changed(("methods.ffg.objective", objective), ("training", {"batch_size": 20}))
+    study = resolve_study(study)
+    assert kl_scale(study, "plain", "ffg") == scale
+    assert kl_scale(study, "plain", "ft") is None
+
+
+def test_a_method_is_scored_on_its_share_of_the_test_set():
+    study = changed(
+        (f"{PLAIN}.partition", {"fraction": 0.2}), ("methods.ffg.reading", "as_published")
+    )
+    study = resolve_study(study)
+    assert scored_share(study, "plain", "ffg") == 0.2
+    assert scored_share(study, "halves", "ffg") == scored_share(study, "plain", "ft") == 1.0
 
 
 def test_the_argument_is_left_as_it_was():

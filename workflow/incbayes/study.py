@@ -21,6 +21,7 @@ from incbayes.study_settings import (
     merged,
     method_settings,
     pretrain_training,
+    scored_share,
 )
 from incbayes.tuning_checks import complete_search
 
@@ -38,6 +39,7 @@ __all__ = [
     "pretrain_training",
     "read_yaml",
     "resolve_study",
+    "scored_share",
 ]
 
 FULL = "full"

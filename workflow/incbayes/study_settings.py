@@ -62,14 +62,30 @@ def pretrain_training(study: Study, experiment: str) -> Settings:
 
 
 def kl_scale(study: Study, experiment: str, method: str) -> float | None:
-    """Return the factor on the KL of a method in an experiment; None where it has no KL.
+    """Return how many times the bound's own KL a method minimises; None where it has no KL.
+
+    That is its `kl_scale`, times a minibatch's images with `likelihood: mean`.
 
     Raises:
         StudyError: there is no such experiment or method.
     """
     settings = method_settings(study, experiment, method)
+    objective = settings["objective"]
     bayesian = kind_constraints("family", settings["family"]["kind"])["bayesian"]
-    return float(settings["objective"]["kl_scale"]) if bayesian else None
+    if not bayesian or objective["beta"] == "none":
+        return None
+    images = settings["training"]["batch_size"] if objective["likelihood"] == "mean" else 1
+    return float(objective["kl_scale"] * images)
+
+
+def scored_share(study: Study, experiment: str, method: str) -> float:
+    """Return the share of the test set that a method in an experiment is scored on; 1 is all.
+
+    Raises:
+        StudyError: there is no such experiment or method.
+    """
+    whole = evaluation_settings(study, method)["test_images"] == "all"
+    return 1.0 if whole else _entry(study, "experiments", experiment)["partition"]["fraction"]
 
 
 def complete_settings(study: Study) -> None:

@@ -40,6 +40,7 @@ from incbayes.study import (
     pretrain_training,
     read_yaml,
     resolve_study,
+    scored_share,
 )
 from incbayes.study_data import check_sources, data_name, data_sets, source_files
 from incbayes.study_file import typed
@@ -296,11 +297,9 @@ def settings_of_source_fit(wildcards):
 
 
 def evaluation_of(wildcards):
-    """Return how the method's posteriors are evaluated, and the share of data it is fitted to."""
-    partition = EXPERIMENTS[wildcards.experiment]["partition"]
-    settings = evaluation_settings(PLANNED, wildcards.method)
-    whole = settings["test_images"] == "all"
-    return settings | {"test_images": 1.0 if whole else partition["fraction"]}
+    """Return how the method's posteriors are evaluated, with the share of the test set."""
+    share = scored_share(PLANNED, wildcards.experiment, wildcards.method)
+    return evaluation_settings(PLANNED, wildcards.method) | {"test_images": share}
 
 
 def code_of_partition(wildcards):
@@ -313,16 +312,30 @@ def code_of(job, settings):
     """Return a params function: the digest of a job's code and of the kinds that it uses."""
 
     def digest(wildcards):
-        experiment, chosen = EXPERIMENTS[wildcards.experiment], settings(wildcards)
-        return code_digest(
-            f"incbayes.jobs.{job}",
-            MODELS.module(experiment["model"]["kind"]),
-            PIXELS.module(experiment["pixels"]["kind"]),
-            FAMILIES.module(chosen["family"]["kind"]),
-            PRIORS.module(chosen["prior"]["kind"]),
-        )
+        used = modules_of_kinds(wildcards.experiment, settings(wildcards))
+        return code_digest(f"incbayes.jobs.{job}", *used)
 
     return digest
+
+
+def modules_of_kinds(experiment, settings):
+    """Return the modules of the kinds that a method with these settings uses in an experiment."""
+    described = EXPERIMENTS[experiment]
+    return [
+        MODELS.module(described["model"]["kind"]),
+        PIXELS.module(described["pixels"]["kind"]),
+        FAMILIES.module(settings["family"]["kind"]),
+        PRIORS.module(settings["prior"]["kind"]),
+    ]
+
+
+def code_of_fits():
+    """Return the digest of the code of all stages of the study: the job and every kind used."""
+    used = (
+        modules_of_kinds(experiment, method_settings(STUDY, experiment, method))
+        for experiment, method, T in chosen_chains(STUDY)
+    )
+    return code_digest("incbayes.jobs.stage", *itertools.chain.from_iterable(used))
 
 
 @cache

@@ -79,7 +79,7 @@ rule report:
         study=STUDY_SHOWN,
         command=reproduce(),
         code=code_digest("incbayes.report.html", "incbayes.report.provenance"),
-        fitting=code_digest("incbayes.jobs.stage"),
+        fitting=code_of_fits(),
         benchmarks=BENCHMARKS,
     script:
         "../scripts/report.py"

@@ -2,7 +2,8 @@
 
 Holm's method is applied once to the tests that support and once to those that contradict, each
 at half the level, so that the chance of any false verdict in a ledger is at most the level. A claim
-that was not run counts as one too: running it later takes no verdict back.
+that was not run counts as one too: running it later takes no verdict back. The level holds for
+numbers of replicates that were fixed before any result was seen, not for looking again after each.
 """
 
 import math

@@ -157,7 +157,7 @@ def _label_rows(ax: Axes, rows: list[tuple[float, str]], methods: dict[str, floa
 FIGURE = StudyFigure(
     title=TITLE,
     caption=(
-        "Accuracy on the whole test set after the last stage, by the predictive mean over "
+        "Accuracy on the test set after the last stage, by the predictive mean over "
         "posterior samples (the point estimate for fine-tuning). T = 1 fits all data at once; "
         "otherwise T parts arrive one after another and old parts are gone. A ring is one "
         "replicate, the tick is the mean over replicates and the line its 95 % t-interval, cut "

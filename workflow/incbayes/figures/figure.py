@@ -45,6 +45,7 @@ class FigureContext:
         budget: name of the budget.
         reduced: whether the budget overrides the full study.
         kl_scales: factor of the KL term of each (experiment, method) that has such a term.
+        scored_shares: of the test set, for each (experiment, method); 1 is all.
     """
 
     study: str
@@ -54,6 +55,7 @@ class FigureContext:
     budget: str
     reduced: bool
     kl_scales: Mapping[tuple[str, str], float]
+    scored_shares: Mapping[tuple[str, str], float]
 
     @property
     def tempering(self) -> str:
@@ -79,7 +81,7 @@ class FigureContext:
 
 def context_of(study: Mapping[str, Any]) -> FigureContext:
     """Return the context of a study in its resolved form."""
-    from incbayes.study import chosen_experiments, kl_scale
+    from incbayes.study import chosen_experiments, kl_scale, scored_share
 
     scales = {
         (experiment, method): kl_scale(study, experiment, method)
@@ -94,6 +96,11 @@ def context_of(study: Mapping[str, Any]) -> FigureContext:
         budget=study["budget"],
         reduced=study["reduced"],
         kl_scales={chain: scale for chain, scale in scales.items() if scale is not None},
+        scored_shares={
+            (experiment, method): scored_share(study, experiment, method)
+            for experiment, description in study["experiments"].items()
+            for method in description["methods"]
+        },
     )
 
 

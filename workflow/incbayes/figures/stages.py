@@ -116,7 +116,7 @@ FIGURE = StudyFigure(
     title=TITLE,
     caption=(
         "After each stage t of the largest T: accuracy and negative log-likelihood of the "
-        "predictive mean on the whole test set. Lines are means over replicates, bands their "
+        "predictive mean on the test set. Lines are means over replicates, bands their "
         "95 % t-intervals (cut at the edge of the panel where they are wider; none with one "
         "replicate). Right of the vertical line: the same method fitted to all data at once."
     ),

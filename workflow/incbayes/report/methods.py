@@ -6,7 +6,13 @@ Knows the resolved form of a study; knows nothing of results.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from incbayes.study import chains_left_out, chosen_experiments, method_settings
+from incbayes.study import (
+    chains_left_out,
+    chosen_experiments,
+    evaluation_settings,
+    method_settings,
+    scored_share,
+)
 from incbayes.study_schema import kind_constraints
 
 MACHINE_SETTINGS = ("checkpoint_seconds",)
@@ -45,7 +51,7 @@ def describe_experiment(study: Mapping[str, Any], name: str) -> list[tuple[str, 
 
 
 def describe_method(study: Mapping[str, Any], experiment: str, method: str) -> list[str]:
-    """Return label, family, prior, training and objective as an experiment uses them."""
+    """Return label, family, prior, training, objective and scoring as an experiment uses them."""
     chosen = method_settings(study, experiment, method)
     training = {k: v for k, v in chosen["training"].items() if k not in MACHINE_SETTINGS}
     return [
@@ -54,7 +60,15 @@ def describe_method(study: Mapping[str, Any], experiment: str, method: str) -> l
         options(chosen["prior"]),
         settings(training),
         _objective(chosen),
+        settings(_scoring(study, experiment, method)),
     ]
+
+
+def _scoring(study: Mapping[str, Any], experiment: str, method: str) -> dict[str, Any]:
+    share = scored_share(study, experiment, method)
+    return evaluation_settings(study, method) | {
+        "test_images": "all" if share == 1 else f"{share:.0%}"
+    }
 
 
 def _objective(chosen: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ def collect_provenance(
 
     Args:
         command: what a reader types to make the same report.
-        code_digest: of the library code that the results ran.
+        code_digest: of the library code that fits the study's stages, as it is now.
         posteriors: every posterior of the study, with its run.json beside it.
         repository: folder whose git commit is named, where it is a clone.
 
@@ -176,8 +176,14 @@ def hardware() -> dict[str, str]:
 
 
 def git_commit(repository: Path) -> str | None:
-    """Return the commit of a clone, with `-dirty` for uncommitted changes, or None."""
-    return _output("git", "-C", str(repository), "describe", "--always", "--dirty", "--abbrev=40")
+    """Return the commit of a clone, or None; `-dirty` after it is for uncommitted changes.
+
+    Of files in git, that is; results are none of the code, even where they are kept in git.
+    """
+    commit = _output("git", "-C", str(repository), "rev-parse", "HEAD")
+    status = ("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results")
+    changes = _output("git", "-C", str(repository), *status)
+    return f"{commit}-dirty" if commit and changes else commit
 
 
 def _processor() -> str:

@@ -181,10 +181,14 @@ def _paired(
 def _table(
     chosen: pd.DataFrame, caption: str, name: str, context: FigureContext, *, signed: bool
 ) -> Table | None:
-    """Return rows of method and T, with a column a metric and the scale of the KL."""
+    """Return rows of method and T, with a column a metric and the scale of the KL.
+
+    Where a method is scored on a share of the test set, a column says on which.
+    """
     if chosen.empty:
         return None
     metrics = _metrics_in(chosen)
+    partly = any(context.scored_shares[chain] != 1 for chain in _chains(chosen))
     rows = []
     for (experiment, method, parts), group in chosen.groupby(
         ["experiment", "method", "T"], sort=False
@@ -196,12 +200,18 @@ def _table(
                 context.methods[method],
                 str(parts),
                 "–" if scale is None else f"{scale:g}" + (" (tempered)" if scale != 1 else ""),
+                *([f"{context.scored_shares[experiment, method]:.0%}"] if partly else []),
                 str(int(cells["n"].max())),
                 *(_cell(cells.loc[name], metric, signed) for name, metric in metrics.items()),
             ]
         )
-    headings = ["Method", "T", "KL ×", "n", *(metric.heading for metric in metrics.values())]
+    share = ["Test set"] if partly else []
+    headings = ["Method", "T", "KL ×", *share, "n", *(m.heading for m in metrics.values())]
     return Table(caption, headings, rows, 2, chosen, name)
+
+
+def _chains(frame: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(frame["experiment"], frame["method"], strict=True))
 
 
 def _cell(summary: pd.Series, metric: Metric, signed: bool) -> str:
