@@ -139,8 +139,9 @@ FIGURE = StudyFigure(
     title=TITLE,
     caption=(
         "Negative ELBO of the part, per image (its KL times kl_scale; without a KL for point "
-        "estimates and β = 0) and its data term alone, for the smallest and the largest T. A curve that still falls when its stage ends has not "
-        "reached a plateau: its method is judged before it was done. Mean over replicates; "
+        "estimates and β = 0) and its data term alone, for the smallest and the largest T. A curve "
+        "that still falls when its stage ends has not reached a plateau: its method is judged "
+        "before it was done. Mean over replicates; "
         "the band reaches from the smallest to the largest. A replicate that stopped early keeps "
         "its last value. Long curves are thinned; every epoch is in the training.csv beside each "
         "posterior."
