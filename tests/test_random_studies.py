@@ -127,7 +127,8 @@ def random_studies(draw):
             changes = experiment["settings"].values()
             experiment["settings"] = dict(zip(study["methods"], changes, strict=False))
     if study.get("tune"):  # what it tries are keys of the methods
-        study["tune"]["search"] = {name: {"training.epochs": [1, 2]} for name in study["methods"]}
+        tried = {name: {"training.epochs": [1, 2]} for name in study["methods"]}
+        study["tune"]["search"] = dict.fromkeys(study["experiments"], tried)
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
         container, key = draw(st.sampled_from(places(study)))
         container[key] = draw(ODD)

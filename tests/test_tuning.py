@@ -18,12 +18,12 @@ from incbayes.tuning_outcome import chosen_settings, scored, write_outcome
 
 RATES = {"training.learning_rate": [1e-3, 1e-2]}
 SEARCH = {"ft": RATES, "ffg": {"family.initial_sigma": [0.01, 0.1]}}
-TUNE = {"search": SEARCH, "experiments": ["plain"]}
+TUNE = {"search": {"plain": SEARCH}}
 
 
 def searched(**search):
     """Return the search of the small study with the keys of some methods replaced."""
-    return {"experiments": ["plain"], "search": SEARCH | search}
+    return {"search": {"plain": SEARCH | search}}
 
 
 LAST = [{"T": 1, "accuracy": 0.5, "nll": 1.0}]
@@ -77,93 +77,91 @@ BAD = [
     ),
     ("tune.replicates", 0, "tune.replicates: found 0; allowed: a whole number of at least 1"),
     ("tune.metric", "acc", "tune.metric: found 'acc'; allowed: accuracy, nll"),
-    ("tune.experiments", [], "tune.experiments: found []; allowed: null or a list (1 or more"),
-    ("tune.experiments", ["plane"], "tune.experiments[0]: unknown experiment 'plane' (did you m"),
-    ("tune.experiments", ["plain"] * 2, "tune.experiments[1]: 'plain' is given twice"),
     ("tune.search", {}, "tune.search: empty; at least one entry is needed"),
-    ("tune.search.fgf", RATES, "tune.search.fgf: unknown method (did you mean 'ffg'?); known: ft,"),
-    ("tune.search.ft", {}, "tune.search.ft: empty; at least one entry is needed"),
-    ("tune.search.ffg_grid", RATES, "tune.search.ffg_grid: no experiment of the search runs it"),
+    ("tune.search.plane", SEARCH, "tune.search.plane: unknown experiment (did you mean 'plain'?)"),
+    ("tune.search.plain", {}, "tune.search.plain: empty; at least one entry is needed"),
+    ("tune.search.plain.fgf", RATES, "tune.search.plain.fgf: unknown method (did you mean 'ffg'?)"),
+    ("tune.search.plain.ft", {}, "tune.search.plain.ft: empty; at least one entry is needed"),
     (
-        "tune",
-        {"experiments": ["plain"], "search": {"ffg_grid": RATES}},
-        "tune.experiments[0]: plain runs no method of the search; these are ffg_grid",
+        "tune.search.plain.ffg_grid",
+        RATES,
+        "tune.search.plain.ffg_grid: plain does not run it; it runs ft, ffg",
     ),
     (
         "tune",
         searched(ffg={"objective.kl_scale": [0.1, 0.3, 1]}),
-        "tune.search: in plain the numbers of candidates differ: ft 2, ffg 3; allowed: the same",
+        "tune.search.plain: the numbers of candidates differ: ft 2, ffg 3; allowed: the same",
     ),
     (
         "tune",
         searched(ft={"learning_rate": [1, 2]}),
-        "tune.search.ft.learning_rate: not a setting; allowed: family.…, prior.…, training.…, ob",
+        "tune.search.plain.ft.learning_rate: not a setting; allowed: family.…, prior.…, training.",
     ),
     (
         "tune",
         searched(ft={"trainin.epochs": [1, 2]}),
-        "tune.search.ft.'trainin.epochs': not a setting (did you mean 'training'?); allowed: fam",
+        "tune.search.plain.ft.'trainin.epochs': not a setting (did you mean 'training'?); allowed",
     ),
-    ("tune", searched(ft={"training.": [1, 2]}), "tune.search.ft.'training.': not a setting"),
+    ("tune", searched(ft={"training.": [1, 2]}), "tune.search.plain.ft.'training.': not a setting"),
     (
         "tune",
         searched(ft={"training.learn_rate": [1, 2]}),
-        "tune.search.ft.'training.learn_rate': unknown key (did you mean 'learning_rate'?); allow",
+        "tune.search.plain.ft.'training.learn_rate': unknown key (did you mean 'learning_rate'?);",
     ),
     (
         "tune",
         searched(ft={"training.plateau.patience": [1, 2]}),
-        "tune.search.ft.'training.plateau.patience': missing; allowed: a number of at least 0",
+        "tune.search.plain.ft.'training.plateau.patience': missing; allowed: a number of at least",
     ),
     (
         "tune",
         searched(ffg={"family.sigma": [1, 2]}),
-        "tune.search.ffg.'family.sigma': unknown option of family ffg; allowed: ",
+        "tune.search.plain.ffg.'family.sigma': unknown option of family ffg; allowed: ",
     ),
     (
         "tune",
         searched(ffg={"prior.variance": [1, 2]}),
-        "tune.search.ffg.'prior.variance': unknown option of prior normal; allowed: sigma",
+        "tune.search.plain.ffg.'prior.variance': unknown option of prior normal; allowed: sigma",
     ),
     (
         "tune",
         searched(ffg={"prior.sigma": [1, -2]}),
-        "tune.search.ffg.'prior.sigma'[1]: found -2; allowed: null or a number greater than 0",
+        "tune.search.plain.ffg.'prior.sigma'[1]: found -2; allowed: null or a number greater than",
     ),
     (
         "tune",
         searched(ffg={"family.kind": ["ffg", "mnf"]}),
-        "tune.search.ffg.'family.kind': another family makes another method; add one to `methods`",
+        "tune.search.plain.ffg.'family.kind': another family makes another method; add one to `me",
     ),
     (
         "tune",
         searched(ft={"training.learning_rate": [1e-3, 0]}),
-        "tune.search.ft.'training.learning_rate'[1]: found 0; allowed: a number greater than 0",
+        "tune.search.plain.ft.'training.learning_rate'[1]: found 0; allowed: a number greater tha",
     ),
     (
         "tune",
         searched(ft={"training.schedule": ["cosine", "step"]}),
-        "tune.search.ft.'training.schedule'[1]: found 'step'; allowed: constant, cosine",
+        "tune.search.plain.ft.'training.schedule'[1]: found 'step'; allowed: constant, cosine",
     ),
     (
         "tune",
         searched(ft={"training.epochs": []}),
-        "tune.search.ft.'training.epochs': found []; allowed: a list (1 or more, each any value)",
+        "tune.search.plain.ft.'training.epochs': found []; allowed: a list (1 or more, each any v",
     ),
     (
         "tune",
         searched(ft={"training.log_sigma_rate": [1, 10]}),
-        "tune.search.ft.'training.log_sigma_rate': has no effect on the family point as it is set",
+        "tune.search.plain.ft.'training.log_sigma_rate': has no effect on the family point as it",
     ),
     (
         "tune",
         searched(ft={"objective.kl_scale": [0.1, 1]}),
-        "tune.search.ft.'objective.kl_scale': has no effect on the family point as it is set",
+        "tune.search.plain.ft.'objective.kl_scale': has no effect on the family point as it is set",
     ),
     (
         "tune",
         searched(ft={"training.learning_rate": [1e-3, "1e-3"]}),
-        "tune.search.ft: candidates 1 and 2 are the same in plain",
+        "tune.search.plain.ft: candidates 1 and 2 are the same",
     ),
     (f"{PLAIN}.settings", [], f"{PLAIN}.settings: found []; allowed: a mapping"),
     (f"{PLAIN}.settings.fgf", {}, f"{PLAIN}.settings.fgf: plain does not run it (did you mean 'ff"),
@@ -286,9 +284,18 @@ def test_the_search_is_among_the_chains_that_are_run():
     assert with_candidates(study)["experiments"][derived]["parts"] == [5]
 
 
-def test_a_search_without_experiments_is_in_all_that_run_its_methods():
-    study = resolve_study(changed(("tune", {"search": {"ffg_laplace": {"prior.fisher": ["mc"]}}})))
-    assert {candidate.experiment for candidate in candidates(study)} == {"halves"}
+def test_each_experiment_has_a_search_of_its_own():
+    halves = {"ffg_laplace": {"prior.fisher": ["mc"]}, "ft": {"training.epochs": [3]}}
+    study = resolve_study(changed(("tune", {"search": {"halves": halves, "plain": SEARCH}})))
+    found = [(c.experiment, c.method, c.settings) for c in candidates(study)]
+    assert found == [
+        ("plain", "ft", {"training.learning_rate": 1e-3}),
+        ("plain", "ft", {"training.learning_rate": 1e-2}),
+        ("plain", "ffg", {"family.initial_sigma": 0.01}),
+        ("plain", "ffg", {"family.initial_sigma": 0.1}),
+        ("halves", "ft", {"training.epochs": 3}),
+        ("halves", "ffg_laplace", {"prior.fisher": "mc"}),
+    ]
 
 
 @pytest.mark.parametrize(

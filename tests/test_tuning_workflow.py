@@ -19,8 +19,10 @@ TUNED_TINY = TINY | {
     "experiments": {"digits": TINY["experiments"]["digits"] | {"parts": [2]}},
     "tune": {
         "search": {
-            "ft": {"training.learning_rate": [1e-3, 1e-2]},
-            "ffg": {"family.initial_sigma": [0.01, 0.1]},
+            "digits": {
+                "ft": {"training.learning_rate": [1e-3, 1e-2]},
+                "ffg": {"family.initial_sigma": [0.01, 0.1]},
+            }
         }
     },
     "budgets": {"quick": {"training": {"epochs": 1}}},

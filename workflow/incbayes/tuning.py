@@ -57,14 +57,13 @@ def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 
 def tuned_experiments(study: Study) -> list[str]:
     """Return the experiments to be run that the study's search is for, in the study's order."""
-    tune = study["tune"]
-    if tune is None:
+    if study["tune"] is None:
         return []
-    wanted = study["experiments"] if tune["experiments"] is None else tune["experiments"]
+    search = study["tune"]["search"]
     return [
         name
         for name, experiment in chosen_experiments(study).items()
-        if name in wanted and set(experiment["methods"]) & set(tune["search"])
+        if set(experiment["methods"]) & set(search.get(name, {}))
     ]
 
 
@@ -75,8 +74,8 @@ def candidates(study: Study) -> list[Candidate]:
         Candidate(name, method, number, settings)
         for name in tuned_experiments(study)
         for method in chosen[name]["methods"]
-        for number, settings in enumerate(grid(study["tune"]["search"].get(method, {})), 1)
-        if settings
+        if method in study["tune"]["search"][name]
+        for number, settings in enumerate(grid(study["tune"]["search"][name][method]), 1)
     ]
 
 

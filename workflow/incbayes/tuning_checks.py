@@ -36,20 +36,27 @@ def complete_search(study: Study) -> None:
         study: expanded and checked against the schema.
 
     Raises:
-        StudyError: an unknown method or key, or a value that the key cannot have.
+        StudyError: an unknown experiment, method or key, or a value that the key cannot have.
     """
     search = (study.get("tune") or {}).get("search", {})
-    for method, tried in search.items():
-        path = ("tune", "search", method)
-        if method not in study["methods"]:
-            close, known = nearest(method, study["methods"]), ", ".join(study["methods"])
-            raise StudyError(path, f"unknown method{close}; known: {known}")
-        for key, values in tried.items():
-            _check_section((*path, key), key)
-            tried[key] = [
-                _checked_value((*path, key, place), study["methods"][method], key, value)
-                for place, value in enumerate(values)
-            ]
+    for experiment, methods in search.items():
+        path = ("tune", "search", experiment)
+        _check_known(path, "experiment", experiment, study["experiments"])
+        for method, tried in methods.items():
+            _check_known((*path, method), "method", method, study["methods"])
+            for key, values in tried.items():
+                here = (*path, method, key)
+                _check_section(here, key)
+                tried[key] = [
+                    _checked_value((*here, place), study["methods"][method], key, value)
+                    for place, value in enumerate(values)
+                ]
+
+
+def _check_known(path: KeyPath, noun: str, name: str, known: Mapping[str, Any]) -> None:
+    if name not in known:
+        detail = f"unknown {noun}{nearest(name, known)}; known: {', '.join(known)}"
+        raise StudyError(path, detail)
 
 
 def _check_section(path: KeyPath, key: str) -> None:
@@ -77,7 +84,7 @@ def check_tuning(study: Study) -> None:
     """
     study = study | {"only": None}  # whichever experiments are run: the whole search must hold
     if study["tune"] is not None:
-        _check_experiments(study)
+        _check_methods(study)
         _check_numbers(study)
         for name in tuned_experiments(study):
             _check_images(study, name)
@@ -86,20 +93,13 @@ def check_tuning(study: Study) -> None:
         _check_outcome(study)
 
 
-def _check_experiments(study: Study) -> None:
-    tune, known = study["tune"], study["experiments"]
-    for place, name in enumerate(tune["experiments"] or []):
-        path = ("tune", "experiments", place)
-        if name not in known:
-            detail = f"unknown experiment {name!r}{nearest(name, known)}; known: {', '.join(known)}"
-            raise StudyError(path, detail)
-        if name not in tuned_experiments(study):
-            searched = ", ".join(tune["search"])
-            raise StudyError(path, f"{name} runs no method of the search; these are {searched}")
-    run = {m for name in tuned_experiments(study) for m in known[name]["methods"]}
-    for method in tune["search"]:
-        if method not in run:
-            raise StudyError(("tune", "search", method), "no experiment of the search runs it")
+def _check_methods(study: Study) -> None:
+    for name, methods in study["tune"]["search"].items():
+        runs = study["experiments"][name]["methods"]
+        for method in methods:
+            if method not in runs:
+                detail = f"{name} does not run it{nearest(method, runs)}; it runs {', '.join(runs)}"
+                raise StudyError(("tune", "search", name, method), detail)
 
 
 def _check_numbers(study: Study) -> None:
@@ -111,9 +111,9 @@ def _check_numbers(study: Study) -> None:
         if len(set(of_method.values())) > 1:
             found = ", ".join(f"{method} {count}" for method, count in of_method.items())
             raise StudyError(
-                ("tune", "search"),
-                f"in {name} the numbers of candidates differ: {found}; allowed: the same number "
-                "for each method",
+                ("tune", "search", name),
+                f"the numbers of candidates differ: {found}; allowed: the same number for each "
+                "method",
             )
 
 
@@ -137,7 +137,7 @@ def _check_effects(study: Study) -> None:
     derived = with_candidates(study)
     seen: dict[tuple[str, str], list[tuple[int, Any]]] = {}
     for candidate in candidates(study):
-        path = ("tune", "search", candidate.method)
+        path = ("tune", "search", candidate.experiment, candidate.method)
         names = candidate.derived_experiment, candidate.derived_method
         settings = method_settings(derived, *names)
         idle = [key for key in candidate.settings if key in _idle_keys(settings["family"])]
@@ -148,7 +148,7 @@ def _check_effects(study: Study) -> None:
         for number, other in before:
             if other == settings:
                 detail = f"candidates {number} and {candidate.number} are the same"
-                raise StudyError(path, f"{detail} in {candidate.experiment}")
+                raise StudyError(path, detail)
         before.append((candidate.number, settings))
 
 
