@@ -299,7 +299,10 @@ def settings_of_source_fit(wildcards):
 def evaluation_of(wildcards):
     """Return how the method's posteriors are evaluated, with the share of the test set."""
     share = scored_share(PLANNED, wildcards.experiment, wildcards.method)
-    return evaluation_settings(PLANNED, wildcards.method) | {"test_images": share}
+    settings = evaluation_settings(PLANNED, wildcards.method) | {"test_images": share}
+    searched = "validation" in EXPERIMENTS[wildcards.experiment]["partition"]
+    # A search looks at the last stage alone.
+    return settings | ({"earlier_samples": 1} if searched else {})
 
 
 def code_of_partition(wildcards):
