@@ -284,11 +284,15 @@ def test_the_context_of_a_study():
 
 
 def test_tempering_names_what_differs():
-    context = made_context(Shape(methods=3, experiments=1, kl_scale=1.0))
+    context = made_context(Shape(methods=3, experiments=2, kl_scale=1.0))
     assert context.tempering == ""
-    scales = {**context.kl_scales, ("e0", "m1"): 0.05}
-    mixed = type(context)(**{**vars(context), "kl_scales": scales})
-    assert mixed.tempering.endswith("KL × 0.05 for FFG (Digits 0 in parts).")
+    one = {**context.kl_scales, ("e0", "m1"): 0.05}
+    for scales, end in (
+        (one, "KL × 0.05 for FFG (Digits 0 in parts)."),
+        (one | {("e1", "m1"): 0.05}, "KL × 0.05 for FFG."),
+    ):
+        mixed = type(context)(**{**vars(context), "kl_scales": scales})
+        assert mixed.tempering.endswith(end)
 
 
 MACHADO = {

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from snakemake.utils import update_config
 
 from incbayes import schema_docs
 from incbayes.study import method_settings, read_yaml, resolve_study
@@ -16,6 +17,7 @@ from incbayes.study_schema import KINDS, STUDY, schema_document, study_schema
 
 ROOT = Path(__file__).parent.parent
 STUDIES = [ROOT / "config.yaml", *sorted((ROOT / "studies").glob("*.yaml"))]
+CHOSEN = sorted((ROOT / "studies" / "chosen").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=[path.stem for path in STUDIES])
@@ -33,6 +35,15 @@ def test_studies_resolve_in_each_budget(path):
 def test_studies_mean_the_same_to_the_loader_of_snakemake(path):
     raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.FullLoader)
     assert resolve_study(raw) == resolve_study(read_yaml(path))
+
+
+@pytest.mark.parametrize("path", CHOSEN, ids=[path.stem for path in CHOSEN])
+def test_the_outcome_of_a_search_that_is_kept_is_what_the_study_uses(path):
+    raw = read_yaml(ROOT / "studies" / path.name)
+    plain = resolve_study(raw)
+    update_config(raw, read_yaml(path))
+    tuned = resolve_study(raw)
+    assert tuned["tuned"] and tuned == plain | {"tuned": tuned["tuned"]}
 
 
 def test_generated_files_are_current():

@@ -59,21 +59,31 @@ class FigureContext:
 
     @property
     def tempering(self) -> str:
-        """One sentence on objectives whose KL term is scaled, or an empty text."""
+        """One sentence on objectives whose KL term is scaled, or an empty text.
+
+        It names the experiments of a method whose scale is not the same in all of them.
+        """
         scales = set(self.kl_scales.values()) - {1.0}
         if not scales:
             return ""
         lead = "Tempered objective, no variational bound"
         if set(self.kl_scales.values()) == scales and len(scales) == 1:
             return f"{lead}: KL × {scales.pop():g} in every method that has a KL term."
+        of_method: dict[str, set[float]] = {}
+        for (_, method), scale in self.kl_scales.items():
+            of_method.setdefault(method, set()).add(scale)
         uses: dict[float, dict[str, list[str]]] = {scale: {} for scale in sorted(scales)}
         for (experiment, method), scale in self.kl_scales.items():
             if scale != 1.0:
-                label, title = self.methods[method], self.experiments[experiment]
-                uses[scale].setdefault(label, []).append(title)
+                titles = uses[scale].setdefault(self.methods[method], [])
+                if len(of_method[method]) > 1:
+                    titles.append(self.experiments[experiment])
         parts = [
             f"KL × {scale:g} for "
-            + "; ".join(f"{label} ({', '.join(titles)})" for label, titles in labels.items())
+            + "; ".join(
+                f"{label} ({', '.join(titles)})" if titles else label
+                for label, titles in labels.items()
+            )
             for scale, labels in uses.items()
         ]
         return f"{lead}: {'. '.join(parts)}."
