@@ -316,7 +316,10 @@ def test_a_method_that_is_scored_on_a_share_of_the_test_set_says_so():
     assert "Test set" not in alike.headings
     place = apart.headings.index("Test set")
     label = whole.methods["m1"]
-    assert {(row[0] == label, row[place]) for row in apart.rows} == {(True, "10%"), (False, "100%")}
+    assert {(row[0] == label, row[place]) for row in apart.rows} == {
+        (True, "10 %"),
+        (False, "100 %"),
+    }
     without = [[*row[:place], *row[place + 1 :]] for row in apart.rows]
     assert without == list(alike.rows)
 

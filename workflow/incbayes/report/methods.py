@@ -65,10 +65,9 @@ def describe_method(study: Mapping[str, Any], experiment: str, method: str) -> l
 
 
 def _scoring(study: Mapping[str, Any], experiment: str, method: str) -> dict[str, Any]:
-    share = scored_share(study, experiment, method)
-    return evaluation_settings(study, method) | {
-        "test_images": "all" if share == 1 else f"{share:.0%}"
-    }
+    scored = scored_share(study, experiment, method)
+    whole_or_part = "all" if scored == 1 else share(scored)
+    return evaluation_settings(study, method) | {"test_images": whole_or_part}
 
 
 def _objective(chosen: Mapping[str, Any]) -> str:
@@ -85,6 +84,11 @@ def overrides(study: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the keys that the study's budget overrides, as dotted paths with their values."""
     changes = study.get("budgets", {}).get(study["budget"], {})
     return [(key, value(content)) for key, content in _flat(changes, "")]
+
+
+def share(fraction: float) -> str:
+    """Return a fraction as text in percent: `100 %`, `2.5 %`."""
+    return f"{100 * fraction:.4g} %"
 
 
 def options(spec: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from incbayes.figures.figure import FigureContext
 from incbayes.figures.intervals import mean_interval
 from incbayes.figures.selection import final_stage, in_order
+from incbayes.report.methods import share
 
 MINUS = "\u2212"
 
@@ -200,13 +201,13 @@ def _table(
                 context.methods[method],
                 str(parts),
                 "–" if scale is None else f"{scale:g}" + (" (tempered)" if scale != 1 else ""),
-                *([f"{context.scored_shares[experiment, method]:.0%}"] if partly else []),
+                *([share(context.scored_shares[experiment, method])] if partly else []),
                 str(int(cells["n"].max())),
                 *(_cell(cells.loc[name], metric, signed) for name, metric in metrics.items()),
             ]
         )
-    share = ["Test set"] if partly else []
-    headings = ["Method", "T", "KL ×", *share, "n", *(m.heading for m in metrics.values())]
+    scored_on = ["Test set"] if partly else []
+    headings = ["Method", "T", "KL ×", *scored_on, "n", *(m.heading for m in metrics.values())]
     return Table(caption, headings, rows, 2, chosen, name)
 
 

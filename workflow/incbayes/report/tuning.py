@@ -33,7 +33,7 @@ def unsearched(study: Mapping[str, Any], context: FigureContext) -> list[str]:
         for experiment, methods in searched.items()
     }
     return [
-        f"{context.experiments[experiment]}: {', '.join(context.methods[m] for m in methods)}"
+        f"{context.experiments[experiment]}: {'; '.join(context.methods[m] for m in methods)}"
         for experiment, methods in left.items()
         if methods
     ]
