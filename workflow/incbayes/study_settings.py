@@ -101,14 +101,23 @@ def complete_settings(study: Study) -> None:
         runs = [method for method in experiment["methods"] if method in study["methods"]]
         for method, changes in experiment.get("settings", {}).items():
             path = ("experiments", name, "settings", method)
-            if method not in runs:
-                detail = f"{name} does not run it{nearest(method, runs)}; it runs "
-                raise StudyError(path, detail + ", ".join(runs))
+            check_runs(path, name, method, runs)
             try:
                 completed = checked_changes(study["methods"][method], changes)
             except StudyError as error:
                 raise StudyError((*path, *error.path), error.detail) from None
             experiment["settings"][method] = completed
+
+
+def check_runs(path: KeyPath, experiment: str, method: str, runs: list[str]) -> None:
+    """Check that a method is one of those that an experiment runs.
+
+    Raises:
+        StudyError: it is not, with the path of what names it.
+    """
+    if method not in runs:
+        detail = f"{experiment} does not run it{nearest(method, runs)}; it runs {', '.join(runs)}"
+        raise StudyError(path, detail)
 
 
 def checked_changes(method: Settings, changes: Settings) -> Settings:

@@ -13,6 +13,7 @@ from incbayes.study_file import KeyPath, StudyError, shown
 from incbayes.study_schema import kind_constraints
 from incbayes.study_settings import (
     SECTIONS,
+    check_runs,
     checked_changes,
     method_settings,
     nested,
@@ -95,11 +96,9 @@ def check_tuning(study: Study) -> None:
 
 def _check_methods(study: Study) -> None:
     for name, methods in study["tune"]["search"].items():
-        runs = study["experiments"][name]["methods"]
         for method in methods:
-            if method not in runs:
-                detail = f"{name} does not run it{nearest(method, runs)}; it runs {', '.join(runs)}"
-                raise StudyError(("tune", "search", name, method), detail)
+            path = ("tune", "search", name, method)
+            check_runs(path, name, method, study["experiments"][name]["methods"])
 
 
 def _check_numbers(study: Study) -> None:

@@ -200,10 +200,14 @@ def images_file(split):
     return file
 
 
+def of_a_search(wildcards):
+    """Return whether the experiment is one of a search: its parts leave out a validation cut."""
+    return "validation" in EXPERIMENTS[wildcards.experiment]["partition"]
+
+
 def test_images(wildcards):
     """Return the test images; nothing for a search, which is decided on validation images."""
-    searched = "validation" in EXPERIMENTS[wildcards.experiment]["partition"]
-    return [] if searched else images_file("test")(wildcards)
+    return [] if of_a_search(wildcards) else images_file("test")(wildcards)
 
 
 def parts_file(wildcards):
@@ -300,15 +304,14 @@ def evaluation_of(wildcards):
     """Return how the method's posteriors are evaluated, with the share of the test set."""
     share = scored_share(PLANNED, wildcards.experiment, wildcards.method)
     settings = evaluation_settings(PLANNED, wildcards.method) | {"test_images": share}
-    searched = "validation" in EXPERIMENTS[wildcards.experiment]["partition"]
     # A search looks at the last stage alone.
-    return settings | ({"earlier_samples": 1} if searched else {})
+    return settings | ({"earlier_samples": 1} if of_a_search(wildcards) else {})
 
 
 def code_of_partition(wildcards):
     """Return the digest of the code that cuts the experiment's images."""
-    searched = "validation" in EXPERIMENTS[wildcards.experiment]["partition"]
-    return code_digest(f"incbayes.data.{'validation' if searched else 'partition'}")
+    cut = "validation" if of_a_search(wildcards) else "partition"
+    return code_digest(f"incbayes.data.{cut}")
 
 
 def code_of(job, settings):
