@@ -221,14 +221,17 @@ def made_provenance(shape: Shape) -> dict:
         for parts in shape.parts
         for t in range(1, parts + 1)
     ]  # fmt: skip
-    return {
+    source = {
         "command": COMMAND,
         "code_digest": "c0de" * 16,
         "commit": None,
         "versions": {"python": "3.11.7", "torch": "2.14.1"},
         "hardware": {"processor": "a processor"},
-        "runs": runs,
+        "chains": list(
+            dict.fromkeys(f"{run['experiment']}.{run['method']}.T{run['T']}" for run in runs)
+        ),
     }
+    return {"sources": [source], "runs": runs}
 
 
 def made_ledger(shape: Shape, folder: Path) -> Ledger:

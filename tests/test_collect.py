@@ -57,11 +57,12 @@ def test_records_do_not_depend_on_the_order_of_files(stages):
 def test_records_survive_their_files(stages, tmp_path):
     _, root = stages
     records = collect_records(root.rglob("metrics.json"))
-    write_records(records, tmp_path / "a.parquet", tmp_path / "a.csv")
-    write_records(records, tmp_path / "b.parquet", tmp_path / "b.csv")
+    for name in ("a.parquet", "a.csv", "b.parquet", "b.csv"):
+        write_records(records, tmp_path / name)
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
-    pd.testing.assert_frame_equal(read_records(tmp_path / "a.parquet"), records)
+    for name in ("a.parquet", "a.csv"):
+        pd.testing.assert_frame_equal(read_records(tmp_path / name), records)
     assert pd.read_csv(tmp_path / "a.csv")["value"].tolist() == records["value"].tolist()
 
 

@@ -21,7 +21,13 @@ from scipy import stats
 
 from incbayes.collect import collect_calibration, collect_records, collect_training
 from incbayes.figures import FIGURES, kl_and_width, style
-from incbayes.figures.figure import Frames, context_of, describe_figure, write_figure
+from incbayes.figures.figure import (
+    Frames,
+    context_of,
+    describe_figure,
+    figure_numbers,
+    write_figure,
+)
 from incbayes.figures.intervals import mean_interval
 from incbayes.figures.scales import bar_floor, choose_scale, view_limits
 
@@ -45,7 +51,8 @@ def frames_of(shape: str) -> Frames:
 def draw(name: str, shape: str):
     """Return the picture, laid out, and its numbers."""
     with style.theme():
-        figure, data = FIGURES[name].draw(frames_of(shape), made_context(SHAPES[shape]))
+        data = figure_numbers(name, frames_of(shape), made_context(SHAPES[shape]))
+        figure = FIGURES[name].draw(data, made_context(SHAPES[shape]))
         figure.draw_without_rendering()
     return figure, data
 
@@ -108,7 +115,8 @@ def _overlap(first, second) -> bool:
 def test_files_their_marks_and_their_bytes(name, tmp_path):
     context = made_context(SHAPES["small"])
     before = dict(matplotlib.rcParams)
-    file = write_figure(name, frames_of("small"), context, tmp_path)
+    numbers = figure_numbers(name, frames_of("small"), context)
+    file = write_figure(name, numbers, context, tmp_path)
     assert dict(matplotlib.rcParams) == before
     assert file == describe_figure(name, tmp_path)
     assert file.png.read_bytes().startswith(b"\x89PNG")
@@ -119,7 +127,7 @@ def test_files_their_marks_and_their_bytes(name, tmp_path):
     assert "KL × 0.1 in every method that has a KL term" in text
     columns = pd.read_csv(file.csv).columns
     assert {"experiment", "method", "label"} <= set(columns)
-    again = write_figure(name, frames_of("small"), context, tmp_path / "again")
+    again = write_figure(name, numbers, context, tmp_path / "again")
     for kind in ("svg", "png", "pdf", "csv"):
         assert getattr(file, kind).read_bytes() == getattr(again, kind).read_bytes(), kind
 
@@ -132,15 +140,16 @@ def test_a_full_budget_carries_no_mark(name):
 @pytest.mark.parametrize("name", FIGURES)
 def test_without_results_a_figure_says_so(name):
     with style.theme():
-        figure, data = FIGURES[name].draw(EMPTY, made_context(SHAPES["usual"]))
+        data = figure_numbers(name, EMPTY, made_context(SHAPES["usual"]))
+        figure = FIGURES[name].draw(data, made_context(SHAPES["usual"]))
     assert data.empty and {"experiment", "method"} <= set(data.columns)
     assert re.search("No |no ", " ".join(text.get_text() for text in figure.findobj(Text)))
 
 
 @pytest.mark.parametrize("name", ["stages", "accuracy_by_parts", "training"])
-def test_results_of_another_study_are_refused(name, tmp_path):
+def test_results_of_another_study_are_refused(name):
     with pytest.raises(ValueError, match="'e1' has results but study"):
-        write_figure(name, frames_of("usual"), made_context(SHAPES["least"]), tmp_path)
+        figure_numbers(name, frames_of("usual"), made_context(SHAPES["least"]))
 
 
 def by_hand(values) -> tuple[float, float]:
@@ -248,7 +257,7 @@ def test_an_unrecorded_pull_does_not_change_the_size_of_a_part():
     training = frames.training.copy()
     training.loc[training["method"] == "m0", "elbo"] -= 50.0
     shape = SHAPES["small"]
-    _, data = FIGURES["training"].draw(Frames(None, training, None), made_context(shape))
+    data = FIGURES["training"].numbers(Frames(None, training, None), made_context(shape))
     last = training.query("method == 'm0' and T == 2 and t == 1").groupby("replicate").last()
     row = data.query("method == 'm0' and T == 2 and t == 1 and quantity == 'negative_elbo'")
     np.testing.assert_allclose(row["mean"].iloc[-1], (-last["elbo"] / 500).mean())

@@ -26,8 +26,9 @@ from scipy import stats
 from incbayes.claims import VERDICTS
 from incbayes.collect import CollectError
 from incbayes.figures import FIGURES
-from incbayes.figures.figure import write_figure
+from incbayes.figures.figure import figure_numbers, write_figure
 from incbayes.report import html, ledger, methods, provenance, tables
+from incbayes.report.convergence import stage_ends
 
 FULL = Shape(methods=3, experiments=1, parts=(1, 3), replicates=4, layers=1)
 REDUCED = Shape(methods=1, experiments=1, parts=(1,), replicates=1, reduced=True, points_only=True)
@@ -53,9 +54,13 @@ def pages(tmp_path_factory):
     for name, shape in (("full", FULL), ("reduced", REDUCED)):
         folder = tmp_path_factory.mktemp(name)
         frames, context = made_frames(shape), made_context(shape)
-        figures = [write_figure(f, frames, context, folder / "figures") for f in FIGURES]
+        figures = [
+            write_figure(f, figure_numbers(f, frames, context), context, folder / "figures")
+            for f in FIGURES
+        ]
         pages[name] = folder / "report.html"
-        arguments = (frames.records, frames.training, figures, TIMINGS, made_provenance(shape))
+        ends = stage_ends(frames.training, made_study(shape))
+        arguments = (frames.records, ends, figures, TIMINGS, made_provenance(shape))
         html.write_report(folder / "plain.html", made_study(shape), *arguments)
         arguments = (*arguments, made_ledger(shape, folder))
         html.write_report(pages[name], made_study(shape), *arguments)
@@ -385,8 +390,10 @@ def test_runs_are_read_beside_their_posteriors(tmp_path):
     found = provenance.collect_provenance(COMMAND, "c0de", [posterior], tmp_path)
     assert found["runs"][0]["sha256"] == hashlib.sha256(b"weights").hexdigest()
     assert found["runs"][0]["t"] == 2 and found["runs"][0]["method"] == "m1"
-    assert {"python", "torch", "snakemake"} <= set(found["versions"])
-    assert {"system", "processor", "cores"} <= set(found["hardware"])
+    (source,) = found["sources"]
+    assert (source["command"], source["chains"]) == (COMMAND, ["e0.m1.T3"])
+    assert {"python", "torch", "snakemake"} <= set(source["versions"])
+    assert {"system", "processor", "cores"} <= set(source["hardware"])
     del run["seconds"]
     posterior.with_name("run.json").write_text(json.dumps(run))
     with pytest.raises(CollectError, match=r"missing keys \['seconds'\]"):

@@ -188,8 +188,8 @@ def test_what_is_published_is_complete_and_without_posteriors(finished):
     published, results = finished / "results/published/tiny", finished / "results/tiny"
     shown = {path.relative_to(published) for path in published.rglob("*") if path.is_file()}
     figures = {path.relative_to(results) for path in (results / "figures").glob("*.[sc][vs][gv]")}
-    records = {"report.html", "provenance.json", "metrics.csv", "claims.json", "claims.csv"}
-    written = {Path("study.yaml"), Path("README.md")}
+    records = {"provenance.json", "metrics.csv", "claims.json", "claims.csv"}
+    written = set(map(Path, ("report.html", "study.yaml", "README.md", "convergence.csv")))
     assert shown == figures | set(map(Path, records)) | written
     for path in shown - written:
         assert (published / path).read_bytes() == (results / path).read_bytes()
@@ -207,8 +207,35 @@ def test_what_is_published_is_complete_and_without_posteriors(finished):
     command = shlex.split(re.search(r"```\n(snakemake .*)\n```", page)[1])
     options = [yaml.safe_load(option.replace("=", ": ", 1)) for option in command if "=" in option]
     assert options == [{"machine": {"checkpoint_seconds": 61.0}}, {"only": ["digits"]}]
-    for link in re.findall(r"\]\((.+?)\)", page):
+    report = (published / "report.html").read_text(encoding="utf-8")
+    for link in re.findall(r"\]\((.+?)\)", page) + re.findall(r'href="(figures/.+?)"', report):
         assert (published / link).is_file(), link
+
+
+def test_what_is_run_later_is_published_beside_what_was_before(finished, tmp_path):
+    shutil.copytree(finished / "results", tmp_path / "results")
+    for only in ("digits.ft", "digits.ffg"):
+        again = ["--rerun-triggers", "mtime", "--forcerun", "collect", "report"]
+        options = ["publish", *again, "--config", f"only=[{only}]"]
+        done = run(tmp_path, TINY, *options)
+        assert done.returncode == 0, done.stdout
+    both = tmp_path / "results/published/tiny"
+    records = pd.read_csv(both / "metrics.csv")
+    pd.testing.assert_frame_equal(records, pd.read_csv(finished / "results/tiny/metrics.csv"))
+    claims, whole = (
+        json.loads((folder / "claims.json").read_text())
+        for folder in (both, finished / "results/tiny")
+    )
+    assert claims == whole
+    log = (tmp_path / "results/tiny/logs/publish.log").read_text()
+    assert "digits.ffg.T1, digits.ffg.T2 beside digits.ft.T1, digits.ft.T2" in log
+    other = changed(methods__ft__training={"learning_rate": 0.5})
+    done = run(tmp_path, other, *options)
+    assert done.returncode != 0
+    assert (
+        "digits.ft.T1 was published with training.learning_rate 0.001, and the study has 0.5"
+        in (done.stdout)
+    )
 
 
 def test_equal_data_prepared_again_refit_nothing(finished, tmp_path):

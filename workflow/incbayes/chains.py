@@ -1,4 +1,4 @@
-"""Which chains of a study are run: those of its `only`, or all.
+"""Which chains of a study are run or shown: those of its `only`, or all.
 
 A chain is a method in an experiment in T parts. It is named as its files are:
 `EXPERIMENT.METHOD.T10`; a name that ends earlier stands for all that begin so.
@@ -31,6 +31,33 @@ def chosen_chains(study: Study) -> list[Chain]:
         return all_chains(study)
     chosen = {tuple(name.split(".")) for name in study["only"]}
     return [chain for chain in all_chains(study) if not chosen.isdisjoint(_names(chain))]
+
+
+def chain_name(chain: Chain) -> str:
+    """Return the name of a chain, as `only` takes it."""
+    experiment, method, T = chain
+    return f"{experiment}.{method}.T{T}"
+
+
+def fewest_names(study: Study, chains: Iterable[Chain]) -> list[str] | None:
+    """Return the shortest `only` of a study in normal form that stands for `chains`.
+
+    None where they are all that it describes.
+    """
+    chosen, everything = set(chains), all_chains(study)
+    if chosen.issuperset(everything):
+        return None
+    alike: dict[str, set[Chain]] = {}
+    for chain in everything:
+        for length in (1, 2, 3):
+            alike.setdefault(".".join(chain_name(chain).split(".")[:length]), set()).add(chain)
+    found: list[str] = []
+    named: set[Chain] = set()
+    for name, those in alike.items():  # shorter names of a chain come before longer ones
+        if those <= chosen and not those <= named:
+            found.append(name)
+            named |= those
+    return found
 
 
 def chosen_experiments(study: Study) -> dict[str, dict[str, Any]]:

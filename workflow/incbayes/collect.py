@@ -68,26 +68,34 @@ def collect_records(paths: Iterable[Path]) -> pd.DataFrame:
         sources += [path] * len(of_file)
     frame = _typed(pd.DataFrame(records, columns=list(RECORD_COLUMNS)), RECORD_COLUMNS)
     _refuse_duplicates(frame, sources, RECORD_KEY)
-    return frame.sort_values(["study", *RECORD_ORDER], kind="stable", ignore_index=True)
+    return ordered_records(frame)
 
 
-def write_records(records: pd.DataFrame, parquet: Path, csv: Path) -> None:
-    """Write `records` as Parquet and as CSV; equal records give equal bytes."""
-    with atomic_write(parquet) as partial:
-        records.to_parquet(partial, index=False, engine="pyarrow", compression="zstd")
-    with atomic_write(csv) as partial:
-        records.to_csv(partial, index=False, lineterminator="\n")
+def write_records(records: pd.DataFrame, path: Path) -> None:
+    """Write `records` as Parquet or as CSV, by the suffix; equal records give equal bytes."""
+    with atomic_write(path) as partial:
+        if path.suffix == ".parquet":
+            records.to_parquet(partial, index=False, engine="pyarrow", compression="zstd")
+        else:
+            records.to_csv(partial, index=False, lineterminator="\n")
 
 
-def read_records(parquet: Path) -> pd.DataFrame:
+def read_records(path: Path) -> pd.DataFrame:
     """Return the records that `write_records` wrote.
 
     Raises:
-        CollectError: naming the file and the columns that it lacks.
+        CollectError: naming the file and what is wrong with it.
     """
-    frame = pd.read_parquet(parquet, engine="pyarrow")
-    _check_columns(parquet, frame.columns, RECORD_COLUMNS)
+    if path.suffix != ".parquet":
+        return _typed(_read_csv(path, RECORD_COLUMNS), RECORD_COLUMNS)
+    frame = pd.read_parquet(path, engine="pyarrow")
+    _check_columns(path, frame.columns, RECORD_COLUMNS)
     return _typed(frame, RECORD_COLUMNS)
+
+
+def ordered_records(records: pd.DataFrame) -> pd.DataFrame:
+    """Return records in an order that depends on them alone."""
+    return records.sort_values(["study", *RECORD_ORDER], kind="stable", ignore_index=True)
 
 
 def collect_training(paths: Iterable[Path]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from incbayes.study_checks import check_meaning
 from incbayes.study_file import KeyPath, StudyError, read_yaml, shown
 from incbayes.study_schema import check, expand, fill, study_schema
 from incbayes.study_settings import (
+    chain_settings,
     complete_settings,
     evaluation_settings,
     kl_scale,
@@ -29,6 +30,7 @@ __all__ = [
     "StudyError",
     "block_replicates",
     "blocks",
+    "chain_settings",
     "chains_left_out",
     "chosen_chains",
     "chosen_experiments",

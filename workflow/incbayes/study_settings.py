@@ -17,6 +17,9 @@ Settings = dict[str, Any]
 SECTIONS = ("family", "prior", "training", "objective")
 """What the settings of a method consist of."""
 
+DESCRIBED = ("dataset", "pixels", "model", "partition", "replicates")
+"""What the numbers of any method in an experiment depend on."""
+
 
 def method_settings(study: Study, experiment: str, method: str) -> Settings:
     """Return family, prior, training and objective of a method in an experiment, all complete.
@@ -86,6 +89,28 @@ def scored_share(study: Study, experiment: str, method: str) -> float:
     """
     whole = evaluation_settings(study, method)["test_images"] == "all"
     return 1.0 if whole else _entry(study, "experiments", experiment)["partition"]["fraction"]
+
+
+def chain_settings(study: Study, experiment: str, method: str) -> Settings:
+    """Return all that the numbers of a method in an experiment depend on, beside code and T.
+
+    Args:
+        study: a study in normal form.
+        experiment: name of one of its experiments.
+        method: name of one of its methods.
+
+    Raises:
+        StudyError: there is no such experiment or method.
+    """
+    described = _entry(study, "experiments", experiment)
+    pretrained = described["pretrain"] is not None
+    return {
+        **{key: study[key] for key in ("study_id", "seed")},
+        **{key: described[key] for key in DESCRIBED},
+        **method_settings(study, experiment, method),
+        "pretrain": {"training": pretrain_training(study, experiment)} if pretrained else None,
+        "evaluation": evaluation_settings(study, method),
+    }
 
 
 def complete_settings(study: Study) -> None:

@@ -1,19 +1,10 @@
-"""Draws the figures of a study, writes its report, and copies both to where they are kept."""
+"""Draws the figures of a study, writes its report, and publishes what was run."""
 
 FIGURE_DATA = {
     "records": f"{RESULTS}/metrics.parquet",
     "training": chain_files(f"{STAGE}/training.csv"),
     "calibration": chain_files(f"{STAGE}/calibration.csv"),
 }
-
-PUBLISHED = f"results/published/{STUDY['study_id']}"
-SHOWN = [
-    f"{RESULTS}/report.html",
-    f"{RESULTS}/provenance.json",
-    f"{RESULTS}/metrics.csv",
-    *LEDGER,
-    *(f"{RESULTS}/figures/{name}.{suffix}" for name in FIGURES for suffix in ("svg", "csv")),
-]
 
 
 rule figures:
@@ -85,27 +76,25 @@ rule report:
         "../scripts/report.py"
 
 
+# Without outputs, so that it does what it says whenever it is asked for: it adds to what other runs
+# published in the same folder, which time stamps say nothing of.
 rule publish:
     input:
-        shown=SHOWN,
         records=FIGURE_DATA["records"],
-        report=rules.report.output.page,
+        training=FIGURE_DATA["training"],
+        numbers=[f"{RESULTS}/figures/{name}.csv" for name in FIGURES],
         provenance=rules.report.output.provenance,
-        ledger=LEDGER,
-    output:
-        page=f"{PUBLISHED}/README.md",
-        study=f"{PUBLISHED}/study.yaml",
-        shown=[path.replace(RESULTS, PUBLISHED, 1) for path in SHOWN],
     log:
         f"{LOGS}/publish.log",
     conda:
         "../../envs/incbayes.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
+        mem_mb=growing(2000),
         runtime=growing(10),
     params:
         study=STUDY_SHOWN,
-        code=code_digest("incbayes.report.published"),
+        folder=f"results/published/{STUDY['study_id']}",
+        benchmarks=BENCHMARKS,
     script:
         "../scripts/publish.py"

@@ -8,4 +8,5 @@ from incbayes.collect import collect_records, write_records
 
 with job(snakemake, "records"):
     records = collect_records(map(Path, snakemake.input.metrics))
-    write_records(records, Path(snakemake.output.parquet), Path(snakemake.output.csv))
+    for path in snakemake.output:
+        write_records(records, Path(path))

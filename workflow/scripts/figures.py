@@ -8,12 +8,12 @@ from process import job
 
 from incbayes.collect import collect_calibration, collect_training, read_records
 from incbayes.figures import FIGURES
-from incbayes.figures.figure import Frames, context_of, load_drawing, write_figure
+from incbayes.figures.figure import Frames, context_of, figure_numbers, load_drawing, write_figure
 
 
 def draw(name):
     """Draw one figure of `frames`, in a process of its own."""
-    write_figure(name, frames, context, folder)
+    write_figure(name, figure_numbers(name, frames, context), context, folder)
 
 
 with job(snakemake, "figures") as console:

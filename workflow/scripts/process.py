@@ -36,5 +36,5 @@ def job(snakemake: Any, title: str) -> Iterator[Any]:
 
 def _run_alone(snakemake: Any) -> str:
     """Return the command that runs the rule's job again and no other."""
-    target = shlex.quote(snakemake.output[0])
+    target = shlex.quote([*snakemake.output, snakemake.rule][0])
     return f"{snakemake.config['run_alone']} --cores {snakemake.threads} -- {target}"

@@ -5,22 +5,25 @@ from pathlib import Path
 
 from process import job
 
-from incbayes.collect import read_records
+from incbayes.chains import chain_name, chosen_chains
+from incbayes.collect import collect_training, read_records
 from incbayes.figures import FIGURES
-from incbayes.figures.figure import describe_figure
-from incbayes.report.ledger import read_ledger
-from incbayes.report.publish import publish
-from incbayes.report.published import published_page
+from incbayes.figures.figure import read_numbers
+from incbayes.report.convergence import stage_ends
+from incbayes.report.provenance import collect_timings
+from incbayes.report.publication import Measured, joined, publish, read_published
 
-with job(snakemake, "publication"):
-    given, made, study = snakemake.input, snakemake.output, snakemake.params.study
-    figures = Path(given.report).parent / "figures"
-    page = published_page(
-        study,
+with job(snakemake, "publication") as console:
+    given, params, folder = snakemake.input, snakemake.params, Path(snakemake.params.folder)
+    run = Measured(
+        params.study,
         read_records(Path(given.records)),
-        [describe_figure(name, figures) for name in FIGURES],
+        stage_ends(collect_training(map(Path, given.training)), params.study),
+        {name: read_numbers(Path(path)) for name, path in zip(FIGURES, given.numbers, strict=True)},
         json.loads(Path(given.provenance).read_text(encoding="utf-8")),
-        read_ledger(*map(Path, given.ledger)) if study["claims"] else None,
     )
-    copies = zip(map(Path, given.shown), map(Path, made.shown), strict=True)
-    publish(study, Path(made.study), page, Path(made.page), copies)
+    measured = joined(read_published(folder), run)
+    publish(folder, measured, collect_timings(Path(params.benchmarks)))
+    kept = set(chosen_chains(measured.study)) - set(chosen_chains(run.study))
+    beside = f" beside {', '.join(sorted(map(chain_name, kept)))}" if kept else ""
+    console.say(f"{folder}: {', '.join(map(chain_name, chosen_chains(run.study)))}{beside}")

@@ -8,6 +8,7 @@ from incbayes.collect import collect_training, read_records
 from incbayes.figures import FIGURES
 from incbayes.figures.figure import describe_figure
 from incbayes.files import write_json
+from incbayes.report.convergence import stage_ends
 from incbayes.report.html import write_report
 from incbayes.report.ledger import read_ledger
 from incbayes.report.provenance import collect_provenance, collect_timings
@@ -26,7 +27,7 @@ with job(snakemake, "report"):
         Path(snakemake.output.page),
         params.study,
         read_records(Path(snakemake.input.records)),
-        collect_training(map(Path, snakemake.input.training)),
+        stage_ends(collect_training(map(Path, snakemake.input.training)), params.study),
         [describe_figure(name, folder) for name in FIGURES],
         collect_timings(Path(params.benchmarks)),
         provenance,

@@ -30,11 +30,20 @@ GAP = 0.7
 """Extra distance between two methods."""
 
 
-def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
-    """Return the figure and its numbers: one row a replicate, with its group's summary."""
-    data = _data(frames.records, context)
+def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
+    """Return accuracies in % of the final stages, each beside the summary of its group."""
+    chosen = final_stage(select_metric(frames.records, "accuracy"))
+    chosen = in_order(chosen, context, "T", "replicate")
+    data = chosen[[*BY, "replicate"]].assign(
+        metric="accuracy", unit="%", value=100 * chosen["value"]
+    )
+    return data.merge(mean_interval(data, BY), on=BY, how="left")
+
+
+def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
+    """Return the figure of its numbers."""
     if data.empty:
-        return style.nothing(context, TITLE, "No stage has been evaluated on a test set."), data
+        return style.nothing(context, TITLE, "No stage has been evaluated on a test set.")
     experiments = experiments_in(data, context)
     panels = [data[data["experiment"] == experiment] for experiment in experiments]
     heights = [_extent(panel) * 0.22 + 0.75 for panel in panels]
@@ -43,19 +52,7 @@ def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
     for ax, experiment, panel in zip(axes, experiments, panels, strict=True):
         _draw_panel(ax, panel, context)
         ax.set_title(context.experiments[experiment])
-    return page.figure, data
-
-
-def _data(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
-    """Return accuracies in % of the final stages, each beside the summary of its group."""
-    chosen = in_order(final_stage(select_metric(records, "accuracy")), context, "T", "replicate")
-    data = chosen[[*BY, "replicate"]].assign(
-        label=chosen["method"].map(context.methods),
-        metric="accuracy",
-        unit="%",
-        value=100 * chosen["value"],
-    )
-    return data.merge(mean_interval(data, BY), on=BY, how="left").reset_index(drop=True)
+    return page.figure
 
 
 def _extent(panel: pd.DataFrame) -> float:
@@ -168,6 +165,7 @@ FIGURE = StudyFigure(
     ),
     alt="Horizontal bars of test accuracy per method and number of parts, one panel an "
     "experiment. The numbers are in the summary table.",
+    numbers=numbers,
     draw=draw,
     module=__name__,
 )

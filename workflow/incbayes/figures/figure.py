@@ -1,10 +1,10 @@
-"""What a figure is: a pure function of a study's frames and a small context.
+"""What a figure is: numbers made of a study's frames, and a picture drawn from these alone.
 
 Knows names, labels and the files that a figure becomes; knows nothing of colours, of how the
 frames were collected, or of the report that shows them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # so that asking for a figure's name or context does not impo
     from pandas import DataFrame
 
 FORMATS = ("svg", "png", "pdf")
+TEXT_COLUMNS = ("experiment", "method", "label", "split", "metric", "unit", "quantity", "layer")
+"""Of a figure's numbers; all others hold numbers."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ def context_of(study: Mapping[str, Any]) -> FigureContext:
     )
 
 
+def all_numbers(data: "DataFrame") -> "DataFrame":
+    """Return the numbers as they are, for a figure that shows every chain."""
+    return data
+
+
 @dataclass(frozen=True)
 class StudyFigure:
     """One figure of a study.
@@ -122,15 +129,20 @@ class StudyFigure:
         title: its heading.
         caption: how to read it: what is drawn, of which numbers, with what uncertainty.
         alt: what a reader who cannot see it should know.
-        draw: returns the picture and the numbers in it; called within `style.theme`.
+        numbers: returns one row or more a chain, which depend on no other chain; columns
+            `experiment`, `method` and `T` name it.
+        draw: returns the picture of such numbers; called within `style.theme`.
         module: the module that defines it.
+        arrange: returns which of the numbers are shown, with what depends on several chains.
     """
 
     title: str
     caption: str
     alt: str
-    draw: "Callable[[Frames, FigureContext], tuple[Figure, DataFrame]]"
+    numbers: "Callable[[Frames, FigureContext], DataFrame]"
+    draw: "Callable[[DataFrame, FigureContext], Figure]"
     module: str
+    arrange: "Callable[[DataFrame], DataFrame]" = all_numbers
 
 
 @dataclass(frozen=True)
@@ -184,18 +196,61 @@ def load_drawing() -> None:
         FIGURES[name]
 
 
-def write_figure(name: str, frames: Frames, context: FigureContext, folder: Path) -> FigureFile:
-    """Draw the figure `name` and write it as svg, png, pdf and csv into `folder`.
+def figure_numbers(name: str, frames: Frames, context: FigureContext) -> "DataFrame":
+    """Return the numbers of the figure `name`.
 
     Raises:
         ValueError: the frames name a method or an experiment that the study does not.
     """
-    from incbayes.figures import style
     from incbayes.figures.selection import check_names
 
     for frame in (frames.records, frames.training, frames.calibration):
         check_names(frame, context)
+    return arranged(name, FIGURES[name].numbers(frames, context), context)
+
+
+def arranged(name: str, numbers: "DataFrame", context: FigureContext) -> "DataFrame":
+    """Return the numbers of chains, perhaps of several runs, as the figure `name` shows them.
+
+    Chain after chain in the study's order, and within a chain as they come.
+    """
+    from incbayes.figures.selection import in_order
+
+    shown = FIGURES[name].arrange(in_order(numbers, context, "T"))
+    shown = shown.drop(columns="label", errors="ignore").reset_index(drop=True)
+    shown.insert(2, "label", shown["method"].map(context.methods))
+    return shown
+
+
+def read_numbers(path: Path) -> "DataFrame":
+    """Return the numbers of a figure that `write_figure` wrote."""
+    import pandas as pd
+
+    text = dict.fromkeys(TEXT_COLUMNS, str)
+    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+
+
+def write_figure(
+    name: str,
+    numbers: "DataFrame",
+    context: FigureContext,
+    folder: Path,
+    formats: Sequence[str] = FORMATS,
+) -> FigureFile:
+    """Write the numbers of the figure `name` as csv into `folder`, and the picture of that file.
+
+    Args:
+        name: of the figure.
+        numbers: as `figure_numbers` returns them.
+        context: labels and order.
+        folder: where the files go.
+        formats: of the picture, any of `FORMATS`.
+    """
+    from incbayes.figures import style
+
+    file = describe_figure(name, folder)
+    style.save_numbers(numbers, file.csv)
     with style.theme():
-        figure, data = FIGURES[name].draw(frames, context)
-        style.save_figure(figure, data, folder / name)
-    return describe_figure(name, folder)
+        figure = FIGURES[name].draw(read_numbers(file.csv), context)
+        style.save_figure(figure, folder / name, formats)
+    return file

@@ -23,14 +23,29 @@ COLUMNS = 4
 """At most so many methods beside each other."""
 
 
-def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
-    """Return the figure and its numbers: one row an experiment, method, stage and part.
+def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
+    """Return accuracies in %, means over replicates, of every part seen and of the test set.
 
-    The test set is among the rows, as part 0 of split `test`.
+    One row an experiment, method, T, stage and part; the test set is part 0 of split `test`.
     """
-    data = _data(frames.records, context)
+    records = frames.records
+    chosen = records[
+        (records["metric"] == "accuracy")
+        & (records["predictor"] == "predictive")
+        & (records["T"] > 1)
+        & (records["split"].eq("test") | records["split"].str.startswith("part_"))
+    ]
+    part = chosen["split"].str.removeprefix("part_").where(chosen["split"] != "test", "0")
+    chosen = chosen.assign(value=100 * chosen["value"], part=part.astype(int))
+    chosen = in_order(chosen, context, "part", "t", "replicate")
+    data = mean_interval(chosen, ["experiment", "method", "T", "split", "part", "t"])
+    return data.assign(metric="accuracy", unit="%")
+
+
+def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
+    """Return the figure of its numbers."""
     if data.empty:
-        return style.nothing(context, TITLE, "No experiment has data in more than one part."), data
+        return style.nothing(context, TITLE, "No experiment has data in more than one part.")
     experiments = experiments_in(data, context)
     methods = data.groupby("experiment")["method"].nunique()
     shapes = [style.even_grid(methods[experiment], COLUMNS) for experiment in experiments]
@@ -43,24 +58,7 @@ def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
         band.suptitle(
             context.experiments[experiment], x=0.01, ha="left", fontsize=9.5, fontweight="bold"
         )
-    return page.figure, data
-
-
-def _data(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
-    """Return accuracies in %, means over replicates, of every part seen and of the test set."""
-    chosen = records[
-        (records["metric"] == "accuracy")
-        & (records["predictor"] == "predictive")
-        & (records["T"] > 1)
-        & (records["split"].eq("test") | records["split"].str.startswith("part_"))
-    ]
-    chosen = most_parts(chosen)
-    part = chosen["split"].str.removeprefix("part_").where(chosen["split"] != "test", "0")
-    chosen = chosen.assign(value=100 * chosen["value"], part=part.astype(int))
-    chosen = in_order(chosen, context, "part", "t", "replicate")
-    data = mean_interval(chosen, ["experiment", "method", "T", "split", "part", "t"])
-    data.insert(2, "label", data["method"].map(context.methods))
-    return data.assign(metric="accuracy", unit="%")
+    return page.figure
 
 
 def _draw_experiment(
@@ -124,6 +122,8 @@ FIGURE = StudyFigure(
     ),
     alt="Lines of accuracy on each part over the stages after it arrived, one panel a method, "
     "with the test set for comparison.",
+    numbers=numbers,
+    arrange=most_parts,
     draw=draw,
     module=__name__,
 )

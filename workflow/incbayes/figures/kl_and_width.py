@@ -31,12 +31,31 @@ COLUMNS = 5
 BY = ["experiment", "method", "T", "t", "quantity", "layer"]
 
 
-def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
-    """Return the figure and its numbers: one row an experiment, method, stage and layer."""
-    data = _data(frames.training, context)
+def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
+    """Return the last epoch of each stage in long form, means over replicates.
+
+    One row an experiment, method, T, stage, quantity and layer.
+    """
+    training = frames.training
+    columns = [c for c in training if re.fullmatch(r"(kl|sigma_ratio)(/.+)?", c)]
+    stage = ["experiment", "method", "T", "t", "replicate"]
+    long = last_epochs(training).melt(stage, columns, "column").dropna(subset="value")
+    if long.empty:
+        return pd.DataFrame(columns=BY)
+    names = long["column"].str.partition("/")
+    long = long.assign(quantity=names[0], layer=names[2].where(names[2] != "", WHOLE))
+    place = {column: index for index, column in enumerate(columns)}
+    long = in_order(
+        long.assign(place=long["column"].map(place)), context, "place", "t", "replicate"
+    )
+    return mean_interval(long, BY)
+
+
+def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
+    """Return the figure of its numbers."""
     if data.empty:
         reason = "No method of this study has a posterior with a width: there is no KL to show."
-        return style.nothing(context, TITLE, reason), data
+        return style.nothing(context, TITLE, reason)
     experiments = experiments_in(data, context)
     layers = {e: _in_order(data[data["experiment"] == e]["layer"]) for e in experiments}
     heights = [style.even_grid(len(layers[e]), COLUMNS)[0] * 3.5 + 0.4 for e in experiments]
@@ -48,26 +67,7 @@ def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
         band.suptitle(
             context.experiments[experiment], x=0.01, ha="left", fontsize=9.5, fontweight="bold"
         )
-    return page.figure, data
-
-
-def _data(training: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
-    """Return the last epoch of each stage in long form, means over replicates."""
-    columns = [c for c in training if re.fullmatch(r"(kl|sigma_ratio)(/.+)?", c)]
-    stage = ["experiment", "method", "T", "t", "replicate"]
-    if not columns:
-        return pd.DataFrame(columns=[*BY, "label"])
-    chosen = most_parts(training)
-    long = last_epochs(chosen).melt(stage, columns, "column").dropna(subset="value")
-    names = long["column"].str.partition("/")
-    long = long.assign(quantity=names[0], layer=names[2].where(names[2] != "", WHOLE))
-    place = {column: index for index, column in enumerate(columns)}
-    long = in_order(
-        long.assign(place=long["column"].map(place)), context, "place", "t", "replicate"
-    )
-    data = mean_interval(long, BY)
-    data.insert(2, "label", data["method"].map(context.methods))
-    return data
+    return page.figure
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
@@ -132,6 +132,8 @@ FIGURE = StudyFigure(
     ),
     alt="Lines of KL and of relative posterior width over the stages, one panel a layer, one "
     "line a method.",
+    numbers=numbers,
+    arrange=most_parts,
     draw=draw,
     module=__name__,
 )

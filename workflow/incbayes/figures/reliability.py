@@ -31,11 +31,39 @@ LABEL = 30
 """Characters of a label on one line of the legend."""
 
 
-def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
-    """Return the figure and its numbers: one row an experiment, method, T and bin."""
-    data = _data(frames.calibration, context)
+def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
+    """Return the bins pooled over replicates, each beside the ECE of its method.
+
+    One row an experiment, method, T and bin.
+    """
+    calibration = frames.calibration
+    chosen = calibration[
+        (calibration["split"] == "test") & (calibration["predictor"] == "predictive")
+    ]
+    chosen = in_order(final_stage(chosen), context, "T", "replicate", "bin")
+    weights = chosen["count"]
+    sums = chosen.assign(
+        confidence=weights * chosen["confidence"].fillna(0.0),
+        accuracy=weights * chosen["accuracy"].fillna(0.0),
+    )
+    bins = (
+        sums.groupby([*GROUP, "bin", "lower", "upper"], sort=False, observed=True)[
+            ["count", "confidence", "accuracy"]
+        ]
+        .sum()
+        .reset_index()
+    )
+    counts = bins["count"].where(bins["count"] > 0)
+    bins["confidence"] /= counts
+    bins["accuracy"] /= counts
+    bins["share"] = bins["count"] / bins.groupby(GROUP)["count"].transform("sum")
+    return bins.merge(_calibration_error(chosen), on=GROUP, how="left")
+
+
+def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
+    """Return the figure of its numbers."""
     if data.empty:
-        return style.nothing(context, TITLE, "No calibration bins have been collected."), data
+        return style.nothing(context, TITLE, "No calibration bins have been collected.")
     experiments = experiments_in(data, context)
     heights = [
         height
@@ -63,34 +91,7 @@ def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
             axes = grid[3 * row : 3 * row + 3, column]
             axes[0].set_title(style.wrap_label(title, 46))
             _draw_panel(axes, panel[panel["T"] == parts], context)
-    return page.figure, data
-
-
-def _data(calibration: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
-    """Return the bins pooled over replicates, each beside the ECE of its method."""
-    chosen = calibration[
-        (calibration["split"] == "test") & (calibration["predictor"] == "predictive")
-    ]
-    chosen = in_order(extreme_parts(final_stage(chosen)), context, "T", "replicate", "bin")
-    weights = chosen["count"]
-    sums = chosen.assign(
-        confidence=weights * chosen["confidence"].fillna(0.0),
-        accuracy=weights * chosen["accuracy"].fillna(0.0),
-    )
-    bins = (
-        sums.groupby([*GROUP, "bin", "lower", "upper"], sort=False, observed=True)[
-            ["count", "confidence", "accuracy"]
-        ]
-        .sum()
-        .reset_index()
-    )
-    counts = bins["count"].where(bins["count"] > 0)
-    bins["confidence"] /= counts
-    bins["accuracy"] /= counts
-    bins["share"] = bins["count"] / bins.groupby(GROUP)["count"].transform("sum")
-    data = bins.merge(_calibration_error(chosen), on=GROUP, how="left")
-    data.insert(2, "label", data["method"].map(context.methods))
-    return data
+    return page.figure
 
 
 def _calibration_error(bins: pd.DataFrame) -> pd.DataFrame:
@@ -194,6 +195,8 @@ FIGURE = StudyFigure(
     ),
     alt="Accuracy against confidence per method, with the share of images in each bin below. "
     "Calibration errors are in the summary table.",
+    numbers=numbers,
+    arrange=extreme_parts,
     draw=draw,
     module=__name__,
 )

@@ -57,10 +57,10 @@ def in_order(frame: pd.DataFrame, context: FigureContext, *then: str) -> pd.Data
             "experiment": frame["experiment"].map(list(context.experiments).index),
             "method": frame["method"].map(list(context.methods).index),
             **{column: frame[column] for column in then},
-        },
-        index=frame.index,
-    )
-    return frame.loc[ranks.sort_values(list(ranks.columns), kind="stable").index]
+        }
+    ).reset_index(drop=True)
+    # By position, as labels repeat where frames were put together.
+    return frame.iloc[ranks.sort_values(list(ranks.columns), kind="stable").index]
 
 
 def methods_in(frame: pd.DataFrame, context: FigureContext) -> list[str]:

@@ -13,7 +13,6 @@ from incbayes.figures.intervals import mean_interval
 from incbayes.figures.lines import draw_methods, fit_axis, stage_axis
 from incbayes.figures.selection import (
     experiments_in,
-    extreme_parts,
     in_order,
     methods_in,
     most_parts,
@@ -31,11 +30,28 @@ COLUMNS = 2
 """Experiments beside each other."""
 
 
-def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
-    """Return the figure and its numbers: one row an experiment, method, T, stage and metric."""
-    data = _data(frames.records, context)
+def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
+    """Return means over replicates: one row an experiment, method, T, stage and metric."""
+    summaries = []
+    for metric, (_, unit, factor, _) in METRICS.items():
+        chosen = in_order(select_metric(frames.records, metric), context, "T", "t", "replicate")
+        summary = mean_interval(
+            chosen.assign(value=factor * chosen["value"]), ["experiment", "method", "T", "t"]
+        )
+        summaries.append(summary.assign(metric=metric, unit=unit))
+    return pd.concat(summaries, ignore_index=True)
+
+
+def arrange(data: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the largest T, and of T = 1 as the reference."""
+    largest = data["T"] == data.groupby("experiment")["T"].transform("max")
+    return data[largest | (data["T"] == 1)]
+
+
+def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
+    """Return the figure of its numbers."""
     if data.empty:
-        return style.nothing(context, TITLE, "No stage has been evaluated on a test set."), data
+        return style.nothing(context, TITLE, "No stage has been evaluated on a test set.")
     experiments = experiments_in(data, context)
     columns = min(COLUMNS, len(experiments))
     rows = -(-len(experiments) // columns)
@@ -54,27 +70,7 @@ def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
         grid[top, column].set_title(
             style.wrap_label(context.experiments[experiment], 44 if columns > 1 else 90)
         )
-    return page.figure, data
-
-
-def _data(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
-    frames = []
-    for metric, (_, unit, factor, _) in METRICS.items():
-        chosen = extreme_parts(select_metric(records, metric))
-        # T = 1 is the reference; a smallest T above 1 would be another chain.
-        chosen = chosen.drop(chosen.index[(chosen["T"] != 1) & ~_is_largest(chosen)])
-        chosen = in_order(chosen, context, "T", "t", "replicate")
-        summary = mean_interval(
-            chosen.assign(value=factor * chosen["value"]), ["experiment", "method", "T", "t"]
-        )
-        frames.append(summary.assign(metric=metric, unit=unit))
-    data = pd.concat(frames, ignore_index=True)
-    data.insert(2, "label", data["method"].map(context.methods))
-    return data
-
-
-def _is_largest(frame: pd.DataFrame) -> pd.Series:
-    return frame.index.to_series().isin(most_parts(frame).index)
+    return page.figure
 
 
 def _draw_panel(
@@ -122,6 +118,8 @@ FIGURE = StudyFigure(
     ),
     alt="Lines of test accuracy and of test NLL over the stages, one line a method, with "
     "interval bands. The numbers at the last stage are in the summary table.",
+    numbers=numbers,
+    arrange=arrange,
     draw=draw,
     module=__name__,
 )

@@ -184,8 +184,14 @@ def nothing(context: FigureContext, title: str, reason: str) -> Figure:
     return empty.figure
 
 
-def save_figure(figure: Figure, data: pd.DataFrame, stem: Path) -> None:
-    """Write `stem`.svg, .png, .pdf and the numbers in the figure as `stem`.csv.
+def save_numbers(numbers: pd.DataFrame, path: Path) -> None:
+    """Write the numbers of a figure as CSV."""
+    with atomic_write(path) as partial:
+        numbers.to_csv(partial, index=False, float_format="%.10g", lineterminator="\n")
+
+
+def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FORMATS) -> None:
+    """Write a figure as `stem`.svg, .png and .pdf.
 
     Equal figures give equal bytes: no dates, no versions, fixed element names.
     """
@@ -196,11 +202,9 @@ def save_figure(figure: Figure, data: pd.DataFrame, stem: Path) -> None:
     }
     with theme():
         _fix_layout(figure)
-        for extension in FORMATS:
+        for extension in formats:
             with atomic_write(stem.with_suffix(f".{extension}")) as partial:
                 figure.savefig(partial, format=extension, metadata=metadata[extension])
-    with atomic_write(stem.with_suffix(".csv")) as partial:
-        data.to_csv(partial, index=False, float_format="%.10g", lineterminator="\n")
 
 
 def _fix_layout(figure: Figure) -> None:

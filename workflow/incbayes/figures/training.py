@@ -31,11 +31,37 @@ POINTS = 240
 """About as many points are drawn a line; longer curves are thinned evenly."""
 
 
-def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
-    """Return the figure and its numbers: one row an experiment, method, T, stage and epoch."""
-    data = _data(frames.training, context)
+def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
+    """Return mean and range over replicates: one row a chain, stage, quantity and epoch.
+
+    A replicate that stopped early keeps its last value.
+    """
+    training = frames.training
+    chosen = _held(training.assign(negative_elbo=-training["elbo"] / training["images"]))
+    chosen = in_order(chosen, context, "T", "t", "replicate", "epoch")
+    summaries = [
+        chosen.groupby([*STAGE, "epoch"], sort=False)[quantity]
+        .agg(n="count", mean="mean", low="min", high="max")
+        .reset_index()
+        .assign(quantity=quantity)
+        for quantity in QUANTITIES
+    ]
+    return pd.concat(summaries, ignore_index=True)
+
+
+def arrange(data: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the smallest and the largest T, with their places on the axis."""
+    shown = extreme_parts(data)
+    length = shown.groupby(["experiment", "T"])["epoch"].transform("max")
+    return _thinned(
+        shown.assign(stage_epochs=length, position=(shown["t"] - 1) * length + shown["epoch"])
+    )
+
+
+def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
+    """Return the figure of its numbers."""
     if data.empty:
-        return style.nothing(context, TITLE, "No training curves have been collected."), data
+        return style.nothing(context, TITLE, "No training curves have been collected.")
     experiments = experiments_in(data, context)
     columns = int(data.groupby("experiment")["T"].nunique().max())
     legend = [style.method_handle(m, context) for m in methods_in(data, context)]
@@ -59,27 +85,7 @@ def draw(frames: Frames, context: FigureContext) -> tuple[Figure, pd.DataFrame]:
             title = f"{context.experiments[experiment]}, T\u00a0=\u00a0{parts}"
             axes[0].set_title(style.wrap_label(title, 46))
             _draw_panel(axes, panel[panel["T"] == parts], context)
-    return page.figure, data
-
-
-def _data(training: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
-    """Return mean and range over replicates; a replicate that stopped keeps its last value."""
-    chosen = extreme_parts(training)
-    chosen = chosen.assign(negative_elbo=-chosen["elbo"] / chosen["images"])
-    chosen = in_order(_held(chosen), context, "T", "t", "replicate", "epoch")
-    frames = [
-        chosen.groupby([*STAGE, "epoch"], sort=False)[quantity]
-        .agg(n="count", mean="mean", low="min", high="max")
-        .reset_index()
-        .assign(quantity=quantity)
-        for quantity in QUANTITIES
-    ]
-    data = pd.concat(frames, ignore_index=True)
-    length = data.groupby(["experiment", "T"])["epoch"].transform("max")
-    data.insert(5, "stage_epochs", length)
-    data.insert(6, "position", (data["t"] - 1) * length + data["epoch"])
-    data.insert(2, "label", data["method"].map(context.methods))
-    return _thinned(data)
+    return page.figure
 
 
 def _held(training: pd.DataFrame) -> pd.DataFrame:
@@ -99,7 +105,7 @@ def _thinned(data: pd.DataFrame) -> pd.DataFrame:
     step = (data["T"] * data["stage_epochs"] / POINTS).apply(np.ceil).clip(lower=1)
     last = data.groupby([*STAGE, "quantity"])["epoch"].transform("max")
     keep = ((data["epoch"] - 1) % step == 0) | (data["epoch"] == last)
-    return data[keep].reset_index(drop=True)
+    return data[keep]
 
 
 def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -> None:
@@ -148,6 +154,8 @@ FIGURE = StudyFigure(
     ),
     alt="Curves of the negative bound per image and of the training NLL over epochs, one line a "
     "method, stage after stage.",
+    numbers=numbers,
+    arrange=arrange,
     draw=draw,
     module=__name__,
 )

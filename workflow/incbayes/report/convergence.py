@@ -4,16 +4,19 @@ Knows the rows of training.csv and the settings of a study; judges nothing.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from incbayes.collect import CollectError
 from incbayes.figures.figure import FigureContext
 from incbayes.figures.selection import in_order, last_epochs
 from incbayes.report.tables import Table, number
 from incbayes.study import method_settings
 
 STAGE = ["experiment", "method", "T", "t"]
+ENDS = ["epochs", "allowed", "stopped_early", "elbo", "gain", "nll", "kl", "sigma_ratio"]
 HEADINGS = [
     "Method",
     "T",
@@ -63,8 +66,23 @@ def stage_ends(training: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame
     with_plateau = pd.Series([settings[key]["plateau"] is not None for key in keys], ends.index)
     stopped = (ends["epochs"] < ends["allowed"]).astype("boolean").where(with_plateau)
     ends = ends.assign(stopped_early=stopped)
-    columns = ["epochs", "allowed", "stopped_early", "elbo", "gain", "nll", "kl", "sigma_ratio"]
-    return ends[[*by, *columns]].reset_index(drop=True)
+    return ends[[*by, *ENDS]].reset_index(drop=True)
+
+
+def read_ends(path: Path) -> pd.DataFrame:
+    """Return what `stage_ends` returned, of its CSV.
+
+    Raises:
+        CollectError: naming the file and what is wrong with it.
+    """
+    try:
+        frame = pd.read_csv(
+            path,
+            dtype={"experiment": str, "method": str, "stopped_early": "boolean"},
+        )
+        return frame[[*STAGE, "replicate", *ENDS]]
+    except (OSError, ValueError, KeyError) as error:
+        raise CollectError(f"{path}: not a table of how stages ended: {error!r}") from error
 
 
 def convergence_table(ends: pd.DataFrame, experiment: str, context: FigureContext) -> Table | None:

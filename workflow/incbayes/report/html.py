@@ -20,10 +20,10 @@ from markupsafe import Markup
 from incbayes.figures.figure import FigureContext, FigureFile, context_of
 from incbayes.files import atomic_write
 from incbayes.report import tables
-from incbayes.report.convergence import convergence_table, stage_ends
+from incbayes.report.convergence import convergence_table
 from incbayes.report.ledger import Ledger, ledger_row, verdict_counts
 from incbayes.report.methods import describe_experiment, describe_method, overrides, replicates
-from incbayes.report.provenance import rule_costs, stage_costs, stage_seconds
+from incbayes.report.provenance import rule_costs, sources, stage_costs, stage_seconds
 from incbayes.report.tables import Table, duration
 from incbayes.report.templates import FOLDER, environment
 from incbayes.report.tuning import search_tables, unsearched
@@ -34,7 +34,7 @@ def write_report(
     out: Path,
     study: Mapping[str, Any],
     records: pd.DataFrame,
-    training: pd.DataFrame,
+    ends: pd.DataFrame,
     figures: Sequence[FigureFile],
     timings: pd.DataFrame,
     provenance: Mapping[str, Any],
@@ -46,9 +46,9 @@ def write_report(
         out: the page; links to the figures' files are relative to its folder.
         study: in its resolved form.
         records: every record of the study.
-        training: every epoch of every stage, as `collect.collect_training` returns them.
+        ends: how training ended, as `convergence.stage_ends` returns it.
         figures: in the order of the page; the first stands above the tables.
-        timings: as `provenance.collect_timings` returns them.
+        timings: as `provenance.collect_timings` returns them, of the last of the sources.
         provenance: as `provenance.collect_provenance` returns it.
         ledger: of the study's claims, which the page opens with; None for a study without claims.
     """
@@ -61,14 +61,14 @@ def write_report(
         ledger=_ledger(ledger, figures, context) if ledger else None,
         figures=[_figure(figure, out.parent) for figure in figures],
         results=_results(records, context),
-        convergence=_convergence(training, study, context),
+        convergence=_convergence(ends, context),
         budgets=_budgets(records, context),
         overrides=overrides(study),
         tempering=context.tempering,
         search=_search(study, context) if study["tuned"] else None,
         experiments=_experiments(study, context),
         config=yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True, width=90),
-        provenance=provenance,
+        sources=sources(provenance, study),
         costs=_costs(timings, provenance, context),
         runs=_runs(provenance),
     )
@@ -90,6 +90,7 @@ def _figure(figure: FigureFile, folder: Path) -> dict[str, Any]:
         "files": [
             (path.suffix[1:], quote(Path(os.path.relpath(path, folder)).as_posix()))
             for path in (figure.csv, figure.pdf, figure.png, figure.svg)
+            if path.exists()  # a published figure is kept in one format
         ],
     }
 
@@ -126,11 +127,8 @@ def _results(records: pd.DataFrame, context: FigureContext) -> list[dict[str, An
     return results
 
 
-def _convergence(
-    training: pd.DataFrame, study: Mapping[str, Any], context: FigureContext
-) -> list[dict[str, Any]]:
+def _convergence(ends: pd.DataFrame, context: FigureContext) -> list[dict[str, Any]]:
     """Return the table of how training ended of each experiment that has stages."""
-    ends = stage_ends(training, study)
     found = {
         title: convergence_table(ends, experiment, context)
         for experiment, title in context.experiments.items()

@@ -83,7 +83,7 @@ def _objective(chosen: Mapping[str, Any]) -> str:
 def overrides(study: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the keys that the study's budget overrides, as dotted paths with their values."""
     changes = study.get("budgets", {}).get(study["budget"], {})
-    return [(key, value(content)) for key, content in _flat(changes, "")]
+    return [(key, value(content)) for key, content in dotted(changes)]
 
 
 def share(fraction: float) -> str:
@@ -99,7 +99,7 @@ def options(spec: Mapping[str, Any]) -> str:
 
 def settings(mapping: Mapping[str, Any]) -> str:
     """Return `key value, …` with nested mappings as dotted keys."""
-    return ", ".join(f"{key} {value(content)}" for key, content in _flat(mapping, ""))
+    return ", ".join(f"{key} {value(content)}" for key, content in dotted(mapping))
 
 
 def value(content: Any) -> str:
@@ -115,9 +115,10 @@ def value(content: Any) -> str:
     return str(content)
 
 
-def _flat(mapping: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def dotted(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the path of every key of nested mappings, joined by dots, with its value."""
     for key, content in mapping.items():
         if isinstance(content, Mapping):
-            yield from _flat(content, f"{prefix}{key}.")
+            yield from dotted(content, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", content

@@ -8,15 +8,17 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from incbayes.chains import Chain, all_chains, chain_name, fewest_names
 from incbayes.collect import CollectError, stage_of
 from incbayes.files import sha256_file
+from incbayes.study import block_replicates
 
 PACKAGES = (
     "incbayes",
@@ -41,8 +43,11 @@ def collect_provenance(
 ) -> dict[str, Any]:
     """Return what `write_report` says of the origin of its numbers.
 
+    That is `runs`, a record of each stage, and `sources`, one of each run of Snakemake that
+    made some: its command, code, versions and machine, and the `chains` that it made.
+
     Args:
-        command: what a reader types to make the same report.
+        command: what a reader types to make the same numbers.
         code_digest: of the library code that fits the study's stages, as it is now.
         posteriors: every posterior of the study, with its run.json beside it.
         repository: folder whose git commit is named, where it is a clone.
@@ -50,14 +55,46 @@ def collect_provenance(
     Raises:
         CollectError: a run.json is missing or malformed.
     """
-    return {
+    runs = in_order_of_stages(run_of(Path(path)) for path in posteriors)
+    source = {
         "command": command,
         "code_digest": code_digest,
         "commit": git_commit(repository),
         "versions": versions(),
         "hardware": hardware(),
-        "runs": [run_of(path) for path in sorted(map(Path, posteriors))],
+        "chains": list(dict.fromkeys(chain_name(chain_of(run)) for run in runs)),
     }
+    return {"sources": [source], "runs": runs}
+
+
+def sources(provenance: Mapping[str, Any], study: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the sources with the fewest names of their chains, of a study in its resolved form.
+
+    The names of a lone source are None.
+    """
+    found = provenance["sources"]
+    named = {chain_name(chain): chain for chain in all_chains(study)}
+    return [
+        source
+        | {
+            "names": fewest_names(study, map(named.__getitem__, source["chains"]))
+            if len(found) > 1
+            else None
+        }
+        for source in found
+    ]
+
+
+def chain_of(run: Mapping[str, Any]) -> Chain:
+    """Return the chain that the stage of a run record is one of."""
+    return run["experiment"], run["method"], run["T"]
+
+
+def in_order_of_stages(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return run records by chain, block and stage."""
+    return sorted(
+        runs, key=lambda run: (*chain_of(run), block_replicates(run["block"])[0], run["t"])
+    )
 
 
 def run_of(posterior: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from incbayes.figures.figure import FigureContext, FigureFile, context_of
 from incbayes.report import tables
 from incbayes.report.ledger import Ledger, ledger_row, verdict_counts
 from incbayes.report.methods import replicates
-from incbayes.report.provenance import stage_seconds
+from incbayes.report.provenance import sources, stage_seconds
 from incbayes.report.templates import environment
 from incbayes.study import chains_left_out, chosen_experiments
 
@@ -59,7 +59,7 @@ def published_page(
         ledger={"rows": rows, "counts": verdict_counts(ledger)} if ledger else None,
         results=results,
         figures=figures,
-        provenance=provenance,
+        sources=sources(provenance, study),
         machines=_machines(provenance["runs"]),
         begin=BEGIN,
         end=END,

@@ -1,0 +1,196 @@
+"""What was published, joined with what is run later: the same as if all had been run at once."""
+
+import copy
+import itertools
+import shutil
+from functools import cache
+
+import pandas as pd
+import pytest
+import yaml
+from made_studies import Shape, made_claims, made_frames, made_provenance, made_study
+
+from incbayes.chains import all_chains, chain_name, chosen_chains, fewest_names
+from incbayes.collect import ordered_records
+from incbayes.figures import FIGURES
+from incbayes.figures.figure import Frames, context_of, figure_numbers
+from incbayes.report.convergence import stage_ends
+from incbayes.report.provenance import TIMING_COLUMNS, chain_of
+from incbayes.report.publication import (
+    Measured,
+    PublicationError,
+    joined,
+    publish,
+    read_published,
+)
+
+SHAPE = Shape(methods=3, experiments=2, parts=(1, 2, 3), replicates=4, layers=2)
+TIMINGS = pd.DataFrame([["fit", "a", 61.0, 60.0, 512.0]], columns=TIMING_COLUMNS)
+OF_A_RUN = {"README.md", "report.html", "provenance.json"}
+"""Files that say which run made what."""
+
+
+@cache
+def whole_study():
+    """Return the made study with its claims, in whose stated form a constant is a number."""
+    claims = {
+        name: claim | {"groups": [group.get("constant", group) for group in claim["groups"]]}
+        for name, claim in made_claims(SHAPE).items()
+    }
+    return made_study(SHAPE) | {"claims": claims}
+
+
+def measured(only, command="snakemake", **changes):
+    """Return what a run of the made study's chains that `only` names would have to publish."""
+    study = copy.deepcopy(whole_study()) | {"only": only} | changes
+    chains = set(chosen_chains(study))
+    frames = made_frames(SHAPE)
+    chosen = Frames(
+        *(rows_of(frame, chains) for frame in (frames.records, frames.training, frames.calibration))
+    )
+    whole = made_provenance(SHAPE)
+    (source,) = whole["sources"]
+    names = [name for name in source["chains"] if name in set(map(chain_name, chains))]
+    context = context_of(study)
+    return Measured(
+        study,
+        ordered_records(chosen.records),
+        stage_ends(chosen.training, study),
+        {name: figure_numbers(name, chosen, context) for name in FIGURES},
+        {
+            "sources": [source | {"chains": names, "command": command}],
+            "runs": [run for run in whole["runs"] if chain_of(run) in chains],
+        },
+    )
+
+
+def rows_of(frame, chains):
+    """Return the rows of some chains."""
+    keys = frame[["experiment", "method", "T"]].itertuples(index=False, name=None)
+    return frame[[key in chains for key in keys]].reset_index(drop=True)
+
+
+def publish_in_turn(folder, *runs):
+    for run in runs:
+        publish(folder, joined(read_published(folder), run), TIMINGS)
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def at_once(tmp_path_factory):
+    """The files of the made study, all of whose chains were published by one run."""
+    return publish_in_turn(tmp_path_factory.mktemp("at once"), measured(None))
+
+
+@pytest.fixture(scope="module")
+def one_method(tmp_path_factory):
+    """A folder in which one method of one experiment was published."""
+    folder = tmp_path_factory.mktemp("one method")
+    publish_in_turn(folder, measured(["e0.m0"]))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (["e0"], ["e1"]),
+        (["e1.m1", "e0.m2"], ["e0.m0", "e0.m1"], ["e1.m0", "e1.m2"]),
+        (["e0.m0.T1", "e1.m1.T2"], ["e0", "e1.m0", "e1.m1.T1"], ["e1.m1.T3", "e1.m2"]),
+        (["e0", "e1"], ["e0.m1.T3"]),
+    ],
+    ids=["experiments", "methods", "numbers of parts", "one of them again"],
+)
+def test_published_in_turn_is_published_at_once(parts, at_once, tmp_path):
+    runs = [measured(only, f"run {place}") for place, only in enumerate(parts)]
+    in_turn = publish_in_turn(tmp_path, *runs)
+    assert set(in_turn) == set(at_once)
+    for path in set(at_once) - OF_A_RUN:
+        assert in_turn[path] == at_once[path], path
+    pages = [files["README.md"].decode() for files in (in_turn, at_once)]
+    results = [page.partition("## Where these numbers come from") for page in pages]
+    assert results[0][0] == results[1][0]
+    report = in_turn["report.html"].decode()
+    for place, only in enumerate(parts):
+        assert f"run {place}" in results[0][2] and f"run {place}" in report
+        if place == len(parts) - 1:
+            assert f"`{'`, `'.join(only)}`" in results[0][2]
+
+
+def test_a_chain_that_is_run_again_takes_the_place_of_the_published_one(tmp_path):
+    again = measured(["e0.m1.T3"], "again")
+    again.records.loc[:, "value"] = 0.5
+    publish_in_turn(tmp_path, measured(["e0.m1"], "first"), again)
+    found = read_published(tmp_path)
+    assert (found.records.query("`T` == 3")["value"] == 0.5).all()
+    assert (found.records.query("`T` < 3")["value"] != 0.5).any()
+    sources = {s["command"]: s["chains"] for s in found.provenance["sources"]}
+    assert sources == {"first": ["e0.m1.T1", "e0.m1.T2"], "again": ["e0.m1.T3"]}
+    assert [chain_name(c) for c in chosen_chains(found.study)] == [f"e0.m1.T{T}" for T in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 7}, "e0.m0.T1 was published with seed 2018, and the study has 7"),
+        ({"training": {"epochs": 99}}, "training.epochs 12, and the study has 99"),
+        ({"evaluation": {"samples": 5}}, "evaluation.samples 100, and the study has 5"),
+        ({"e0": {"replicates": 9}}, "replicates 4, and the study has 9"),
+        ({"e0": {"settings": {"m0": {"objective": {"kl_scale": 3}}}}}, "kl_scale 0.1, and .* 3"),
+    ],
+)
+def test_chains_of_other_settings_do_not_stand_beside_each_other(change, message, one_method):
+    run = measured(["e0.m1"])
+    for key, value in change.items():
+        place = run.study["experiments"] if key in run.study["experiments"] else run.study
+        place[key] = place[key] | value if isinstance(value, dict) else value
+    with pytest.raises(PublicationError, match=message):
+        joined(read_published(one_method), run)
+
+
+def test_what_changes_no_number_of_a_published_chain_is_no_obstacle(one_method):
+    kept, run = read_published(one_method), measured(["e0.m1"])
+    run.study["title"] = "Another title"
+    run.study["experiments"]["e0"]["settings"] = {"m1": {"training": {"learning_rate": 0.1}}}
+    both = joined(kept, run)
+    assert set(both.records["method"]) == {"m0", "m1"}
+    run.study["experiments"]["e0"]["methods"] = ["m1", "m2"]  # m0 is no longer described
+    assert set(joined(kept, run).records["method"]) == {"m1"}
+
+
+@pytest.mark.parametrize(
+    "name", ["study.yaml", "metrics.csv", "convergence.csv", "provenance.json"]
+)
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_a_damaged_file_is_named(name, damage, one_method, tmp_path):
+    folder = shutil.copytree(one_method, tmp_path / "published")
+    if damage == "missing":
+        (folder / name).unlink()
+    else:
+        (folder / name).write_text("{a: [", encoding="utf-8")
+    with pytest.raises(PublicationError, match=f"{name}: .*delete its folder to publish") as error:
+        read_published(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_published_is_nothing_to_join(tmp_path):
+    assert read_published(tmp_path / "absent") is None
+
+
+def test_the_fewest_names_of_chains_stand_for_these_alone():
+    study = made_study(Shape(methods=2, experiments=2, parts=(1, 2)))
+    chains = all_chains(study)
+    for size in range(1, len(chains) + 1):
+        for chosen in itertools.combinations(chains, size):
+            names = fewest_names(study, chosen)
+            assert chosen_chains(study | {"only": names}) == list(chosen)
+    assert fewest_names(study, chains) is None
+    assert fewest_names(study, chains[:5]) == ["e0", "e1.m0.T1"]
+
+
+def test_the_published_study_is_plain_yaml(at_once):
+    study = yaml.safe_load(at_once["study.yaml"])
+    assert study == whole_study()
