@@ -65,7 +65,7 @@ def made_study(shape: Shape) -> dict:
             "label": LABELS[place],
             "reading": "corrected",
             "family": {"kind": "point" if _is_point(shape, place) else "ffg"},
-            "prior": {"kind": "normal", "sigma": "he"},
+            "prior": {"kind": "normal", "sigma": None},
             "training": {},
             "objective": {},
         }
@@ -227,6 +227,10 @@ def made_provenance(shape: Shape) -> dict:
         "commit": None,
         "versions": {"python": "3.11.7", "torch": "2.14.1"},
         "hardware": {"processor": "a processor"},
+        "images": {
+            experiment: {"train": "a" * 64, "test": "b" * 64}
+            for experiment in made_study(shape)["experiments"]
+        },
         "chains": list(
             dict.fromkeys(f"{run['experiment']}.{run['method']}.T{run['T']}" for run in runs)
         ),

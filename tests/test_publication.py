@@ -1,7 +1,9 @@
 """What was published, joined with what is run later: the same as if all had been run at once."""
 
 import copy
+import dataclasses
 import itertools
+import re
 import shutil
 from functools import cache
 
@@ -14,6 +16,7 @@ from incbayes.chains import all_chains, chain_name, chosen_chains, fewest_names
 from incbayes.collect import ordered_records
 from incbayes.figures import FIGURES
 from incbayes.figures.figure import Frames, context_of, figure_numbers
+from incbayes.report import publication
 from incbayes.report.convergence import stage_ends
 from incbayes.report.provenance import TIMING_COLUMNS, chain_of
 from incbayes.report.publication import (
@@ -23,6 +26,7 @@ from incbayes.report.publication import (
     publish,
     read_published,
 )
+from incbayes.study import resolve_study
 
 SHAPE = Shape(methods=3, experiments=2, parts=(1, 2, 3), replicates=4, layers=2)
 TIMINGS = pd.DataFrame([["fit", "a", 61.0, 60.0, 512.0]], columns=TIMING_COLUMNS)
@@ -32,12 +36,24 @@ OF_A_RUN = {"README.md", "report.html", "provenance.json"}
 
 @cache
 def whole_study():
-    """Return the made study with its claims, in whose stated form a constant is a number."""
+    """Return the made study in normal form, with claims; its names are in no order."""
+    made = made_study(SHAPE) | {"title": "Made in pieces"}
+    for key in ("experiments", "methods"):
+        made[key] = dict(reversed(made[key].items()))
     claims = {
-        name: claim | {"groups": [group.get("constant", group) for group in claim["groups"]]}
+        name: claim | {"groups": list(map(stated, claim["groups"]))}
         for name, claim in made_claims(SHAPE).items()
+        if name != "absent"
     }
-    return made_study(SHAPE) | {"claims": claims}
+    made["claims"] = claims
+    return resolve_study({key: made[key] for key in made if key not in ("study_id", "reduced")})
+
+
+def stated(group):
+    """Return a group of a claim as a study states it."""
+    if "constant" in group:
+        return group["constant"]
+    return {key: value for key, value in group.items() if key != "kl_scale"}
 
 
 def measured(only, command="snakemake", **changes):
@@ -117,7 +133,8 @@ def test_published_in_turn_is_published_at_once(parts, at_once, tmp_path):
     for place, only in enumerate(parts):
         assert f"run {place}" in results[0][2] and f"run {place}" in report
         if place == len(parts) - 1:
-            assert f"`{'`, `'.join(only)}`" in results[0][2]
+            named = re.findall(r"^`(.+)`:$", results[0][2], flags=re.MULTILINE)[place]
+            assert set(named.split("`, `")) == set(only)
 
 
 def test_a_chain_that_is_run_again_takes_the_place_of_the_published_one(tmp_path):
@@ -151,6 +168,43 @@ def test_chains_of_other_settings_do_not_stand_beside_each_other(change, message
         joined(read_published(one_method), run)
 
 
+def test_chains_of_other_images_do_not_stand_beside_each_other(one_method):
+    run = measured(["e0.m1"])
+    run.provenance["sources"][0]["images"]["e0"]["train"] = "c" * 64
+    with pytest.raises(PublicationError, match="e0.m1.T1: made of other images"):
+        joined(read_published(one_method), run)
+    run.provenance["sources"][0]["chains"] = ["e1.m1.T1"]  # of images that are as they were
+    joined(read_published(one_method), run)
+
+
+def test_a_search_behind_published_settings_is_not_lost(one_method):
+    kept, run = read_published(one_method), measured(["e0.m1"])
+    search = {"candidates": [{"experiment": "e0", "method": "m0", "settings": {}}]}
+    searched = dataclasses.replace(kept, study=kept.study | {"tuned": search})
+    with pytest.raises(PublicationError, match="tuned.candidates 1, and the study has 0"):
+        joined(searched, run)
+
+
+def test_what_was_published_stays_until_all_that_takes_its_place_is_written(tmp_path, monkeypatch):
+    before = publish_in_turn(tmp_path / "made", measured(["e0.m0"]))
+    with monkeypatch.context() as patch:
+        patch.setattr(publication, "published_page", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            publish_in_turn(tmp_path / "made", measured(["e0.m1"]))
+    assert publish_in_turn(tmp_path / "made") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+    (tmp_path / "made").rename(tmp_path / ".made.old")  # killed between two renames
+    assert read_published(tmp_path / "made").study["only"] == ["e0.m0"]
+
+
+def test_files_of_different_chains_are_refused(one_method, tmp_path):
+    folder = shutil.copytree(one_method, tmp_path / "published")
+    records = (folder / "metrics.csv").read_text().replace(",m0,", ",m1,")
+    (folder / "metrics.csv").write_text(records)
+    with pytest.raises(PublicationError, match="metrics.csv: not of the chains that study.yaml"):
+        read_published(folder)
+
+
 def test_what_changes_no_number_of_a_published_chain_is_no_obstacle(one_method):
     kept, run = read_published(one_method), measured(["e0.m1"])
     run.study["title"] = "Another title"
@@ -164,13 +218,13 @@ def test_what_changes_no_number_of_a_published_chain_is_no_obstacle(one_method):
 @pytest.mark.parametrize(
     "name", ["study.yaml", "metrics.csv", "convergence.csv", "provenance.json"]
 )
-@pytest.mark.parametrize("damage", ["missing", "cut"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut"])
 def test_a_damaged_file_is_named(name, damage, one_method, tmp_path):
     folder = shutil.copytree(one_method, tmp_path / "published")
     if damage == "missing":
         (folder / name).unlink()
     else:
-        (folder / name).write_text("{a: [", encoding="utf-8")
+        (folder / name).write_text("" if damage == "empty" else "{a: [", encoding="utf-8")
     with pytest.raises(PublicationError, match=f"{name}: .*delete its folder to publish") as error:
         read_published(folder)
     assert "\n" not in str(error.value)

@@ -387,11 +387,17 @@ def test_runs_are_read_beside_their_posteriors(tmp_path):
         provenance.run_of(posterior)
     run = {key: made_provenance(FULL)["runs"][0][key] for key in provenance.RUN_KEYS}
     posterior.with_name("run.json").write_text(json.dumps(run))
-    found = provenance.collect_provenance(COMMAND, "c0de", [posterior], tmp_path)
+    checksums = {"e0": tmp_path / "checksums.json"}
+    with pytest.raises(CollectError, match="checksums.json: no checksums of images in it"):
+        provenance.collect_provenance(COMMAND, "c0de", [posterior], checksums, tmp_path)
+    images = {"train": {"sha256": "a", "images": 2}, "test": {"sha256": "b", "images": 1}}
+    checksums["e0"].write_text(json.dumps(images))
+    found = provenance.collect_provenance(COMMAND, "c0de", [posterior], checksums, tmp_path)
     assert found["runs"][0]["sha256"] == hashlib.sha256(b"weights").hexdigest()
     assert found["runs"][0]["t"] == 2 and found["runs"][0]["method"] == "m1"
     (source,) = found["sources"]
     assert (source["command"], source["chains"]) == (COMMAND, ["e0.m1.T3"])
+    assert source["images"] == {"e0": {"train": "a", "test": "b"}}
     assert {"python", "torch", "snakemake"} <= set(source["versions"])
     assert {"system", "processor", "cores"} <= set(source["hardware"])
     del run["seconds"]

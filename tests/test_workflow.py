@@ -214,6 +214,7 @@ def test_what_is_published_is_complete_and_without_posteriors(finished):
 
 def test_what_is_run_later_is_published_beside_what_was_before(finished, tmp_path):
     shutil.copytree(finished / "results", tmp_path / "results")
+    shutil.rmtree(tmp_path / "results/published", ignore_errors=True)
     for only in ("digits.ft", "digits.ffg"):
         again = ["--rerun-triggers", "mtime", "--forcerun", "collect", "report"]
         options = ["publish", *again, "--config", f"only=[{only}]"]
@@ -228,14 +229,13 @@ def test_what_is_run_later_is_published_beside_what_was_before(finished, tmp_pat
     )
     assert claims == whole
     log = (tmp_path / "results/tiny/logs/publish.log").read_text()
-    assert "digits.ffg.T1, digits.ffg.T2 beside digits.ft.T1, digits.ft.T2" in log
-    other = changed(methods__ft__training={"learning_rate": 0.5})
-    done = run(tmp_path, other, *options)
+    assert "published: digits.ffg.T1, digits.ffg.T2" in log
+    assert "shown beside them: digits.ft.T1, digits.ft.T2" in log
+    done = run(tmp_path, changed(methods__ft__training={"learning_rate": 0.5}), *options)
     assert done.returncode != 0
-    assert (
-        "digits.ft.T1 was published with training.learning_rate 0.001, and the study has 0.5"
-        in (done.stdout)
-    )
+    setting = "digits.ft.T1 was published with training.learning_rate 0.001"
+    assert f"{setting}, and the study has 0.5" in done.stdout
+    assert not re.search(r"^rule ", done.stdout, flags=re.MULTILINE), "before anything is run"
 
 
 def test_equal_data_prepared_again_refit_nothing(finished, tmp_path):

@@ -92,7 +92,9 @@ def scored_share(study: Study, experiment: str, method: str) -> float:
 
 
 def chain_settings(study: Study, experiment: str, method: str) -> Settings:
-    """Return all that the numbers of a method in an experiment depend on, beside code and T.
+    """Return all that the numbers of a method in an experiment depend on, beside code and images.
+
+    With the number of candidates that a search tried for it, which its settings go back to.
 
     Args:
         study: a study in normal form.
@@ -102,14 +104,20 @@ def chain_settings(study: Study, experiment: str, method: str) -> Settings:
     Raises:
         StudyError: there is no such experiment or method.
     """
-    described = _entry(study, "experiments", experiment)
-    pretrained = described["pretrain"] is not None
+    described, pretrain = _entry(study, "experiments", experiment), None
+    if described["pretrain"] is not None:
+        training = pretrain_training(study, experiment)
+        pretrain = {"training": training, "objective": study["objective"]}
+    scoring = evaluation_settings(study, method)
+    candidates = (study["tuned"] or {"candidates": []})["candidates"]
+    searched = [c for c in candidates if (c["experiment"], c["method"]) == (experiment, method)]
     return {
         **{key: study[key] for key in ("study_id", "seed")},
         **{key: described[key] for key in DESCRIBED},
         **method_settings(study, experiment, method),
-        "pretrain": {"training": pretrain_training(study, experiment)} if pretrained else None,
-        "evaluation": evaluation_settings(study, method),
+        "pretrain": pretrain,
+        "evaluation": {key: scoring[key] for key in scoring if key != "batch_size"},
+        "tuned": {"candidates": len(searched)},
     }
 
 

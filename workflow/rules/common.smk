@@ -71,6 +71,10 @@ onstart:
     for folder in (RESULTS, "results/data"):
         in_one_line(check_writable, folder)
     in_one_line(refuse_refits, workflow.dag)
+    if any(job.rule.name == "publish" for job in workflow.dag.needrun_jobs()):
+        from incbayes.report.publication import check_joins
+
+        in_one_line(check_joins, Path(PUBLISHED), STUDY_SHOWN)
 
 
 def load_study():
@@ -114,6 +118,7 @@ STUDY_DRAWN = {
 GPUS = int(needs_gpu(STUDY))
 
 RESULTS = f"results/{STUDY['study_id']}"
+PUBLISHED = f"results/published/{STUDY['study_id']}"
 DATA = "results/data/{dataset}"
 PARTS = f"{RESULTS}/{{experiment}}/parts/T{{T}}/{{block}}.safetensors"
 PRETRAIN = f"{RESULTS}/{{experiment}}/pretrain/{{block}}"
@@ -141,6 +146,13 @@ def chain_files(pattern):
         for name, method, T in chosen_chains(STUDY)
         for block in BLOCKS[name]
         for t in range(1, T + 1)
+    ]
+
+
+def experiment_files(pattern):
+    """Return the files that `pattern` names, of the data set of every experiment that is run."""
+    return [
+        pattern.format(dataset=data_name(described["dataset"])) for described in CHOSEN.values()
     ]
 
 
@@ -336,12 +348,11 @@ def modules_of_kinds(experiment, settings):
 
 
 def code_of_fits():
-    """Return the digest of the code of all stages of the study: the job and every kind used."""
-    used = (
-        modules_of_kinds(experiment, method_settings(STUDY, experiment, method))
-        for experiment, method, T in chosen_chains(STUDY)
-    )
-    return code_digest("incbayes.jobs.stage", *itertools.chain.from_iterable(used))
+    """Return the digest of all code that fits and scores, used or not: runs can be compared."""
+    kinds = (MODELS, PIXELS, FAMILIES, PRIORS, METRICS)
+    modules = [registry.module(name) for registry in kinds for name in registry]
+    jobs = [f"incbayes.jobs.{job}" for job in ("stage", "pretraining", "selection", "evaluation")]
+    return code_digest(*jobs, *modules)
 
 
 @cache

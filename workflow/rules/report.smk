@@ -50,6 +50,7 @@ rule report:
         other=rules.figures.output.other,
         ledger=LEDGER,
         posteriors=chain_files(f"{STAGE}/posterior.safetensors"),
+        checksums=experiment_files(f"{DATA}/checksums.json"),
     output:
         page=report(
             f"{RESULTS}/report.html",
@@ -94,7 +95,7 @@ rule publish:
         runtime=growing(10),
     params:
         study=STUDY_SHOWN,
-        folder=f"results/published/{STUDY['study_id']}",
+        folder=PUBLISHED,
         benchmarks=BENCHMARKS,
     script:
         "../scripts/publish.py"

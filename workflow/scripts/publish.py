@@ -22,8 +22,15 @@ with job(snakemake, "publication") as console:
         {name: read_numbers(Path(path)) for name, path in zip(FIGURES, given.numbers, strict=True)},
         json.loads(Path(given.provenance).read_text(encoding="utf-8")),
     )
-    measured = joined(read_published(folder), run)
+    published = read_published(folder)
+    measured = joined(published, run)
     publish(folder, measured, collect_timings(Path(params.benchmarks)))
-    kept = set(chosen_chains(measured.study)) - set(chosen_chains(run.study))
-    beside = f" beside {', '.join(sorted(map(chain_name, kept)))}" if kept else ""
-    console.say(f"{folder}: {', '.join(map(chain_name, chosen_chains(run.study)))}{beside}")
+    now, made = (set(chosen_chains(m.study)) for m in (measured, run))
+    before = set(chosen_chains(published.study)) if published else set()
+    for what, chains in (
+        ("published", made),
+        ("shown beside them", now - made),
+        ("dropped, as the study does not describe them", before - now),
+    ):
+        if chains:
+            console.say(f"{what}: {', '.join(map(chain_name, sorted(chains)))}")

@@ -12,14 +12,17 @@ from incbayes.report.convergence import stage_ends
 from incbayes.report.html import write_report
 from incbayes.report.ledger import read_ledger
 from incbayes.report.provenance import collect_provenance, collect_timings
+from incbayes.study import chosen_experiments
 
 with job(snakemake, "report"):
     params, folder = snakemake.params, Path(snakemake.input.svg[0]).parent
+    checksums = snakemake.input.checksums
     ledger = getattr(snakemake.input, "ledger", None)
     provenance = collect_provenance(
         params.command,
         params.fitting,
         map(Path, snakemake.input.posteriors),
+        dict(zip(chosen_experiments(params.study), map(Path, checksums), strict=True)),
         Path(snakemake.scriptdir),
     )
     write_json(Path(snakemake.output.provenance), provenance)

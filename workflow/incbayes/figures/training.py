@@ -53,15 +53,14 @@ def arrange(data: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the smallest and the largest T, with their places on the axis."""
     shown = extreme_parts(data)
     length = shown.groupby(["experiment", "T"])["epoch"].transform("max")
-    return _thinned(
-        shown.assign(stage_epochs=length, position=(shown["t"] - 1) * length + shown["epoch"])
-    )
+    return shown.assign(stage_epochs=length, position=(shown["t"] - 1) * length + shown["epoch"])
 
 
 def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     """Return the figure of its numbers."""
     if data.empty:
         return style.nothing(context, TITLE, "No training curves have been collected.")
+    data = _thinned(data)
     experiments = experiments_in(data, context)
     columns = int(data.groupby("experiment")["T"].nunique().max())
     legend = [style.method_handle(m, context) for m in methods_in(data, context)]

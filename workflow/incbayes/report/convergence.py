@@ -52,7 +52,7 @@ def stage_ends(training: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame
     ordered = training.sort_values([*by, "epoch"], kind="stable")
     ordered = ordered.assign(elbo=ordered["elbo"] / ordered["images"])
     ordered = ordered.assign(gain=ordered.groupby(by)["elbo"].diff())
-    ends = last_epochs(ordered).rename(columns={"epoch": "epochs"})
+    ends = last_epochs(ordered).sort_values(by).rename(columns={"epoch": "epochs"})
     # A study of point estimates alone has no such columns.
     ends = ends.reindex(columns=ends.columns.union(["kl", "sigma_ratio"]))
     ends = ends.assign(kl=ends["kl"] / ends["images"])

@@ -39,21 +39,26 @@ RUN_KEYS = ("seconds", "device", "host", "torch", "threads", "replicates")
 
 
 def collect_provenance(
-    command: str, code_digest: str, posteriors: Iterable[Path], repository: Path
+    command: str,
+    code_digest: str,
+    posteriors: Iterable[Path],
+    checksums: Mapping[str, Path],
+    repository: Path,
 ) -> dict[str, Any]:
     """Return what `write_report` says of the origin of its numbers.
 
     That is `runs`, a record of each stage, and `sources`, one of each run of Snakemake that
-    made some: its command, code, versions and machine, and the `chains` that it made.
+    made some: its command, code, images, versions and machine, and the `chains` that it made.
 
     Args:
         command: what a reader types to make the same numbers.
-        code_digest: of the library code that fits the study's stages, as it is now.
+        code_digest: of the library code that fits and scores stages, as it is now.
         posteriors: every posterior of the study, with its run.json beside it.
+        checksums: of the images of each experiment, a file that preparing them wrote.
         repository: folder whose git commit is named, where it is a clone.
 
     Raises:
-        CollectError: a run.json is missing or malformed.
+        CollectError: a run.json or a file of checksums is missing or malformed.
     """
     runs = in_order_of_stages(run_of(Path(path)) for path in posteriors)
     source = {
@@ -62,6 +67,7 @@ def collect_provenance(
         "commit": git_commit(repository),
         "versions": versions(),
         "hardware": hardware(),
+        "images": {name: images_of(path) for name, path in checksums.items()},
         "chains": list(dict.fromkeys(chain_name(chain_of(run)) for run in runs)),
     }
     return {"sources": [source], "runs": runs}
@@ -83,6 +89,19 @@ def sources(provenance: Mapping[str, Any], study: Mapping[str, Any]) -> list[dic
         }
         for source in found
     ]
+
+
+def images_of(checksums: Path) -> dict[str, str]:
+    """Return the SHA-256 of the training and of the test images.
+
+    Raises:
+        CollectError: naming the file that is missing or malformed.
+    """
+    try:
+        found = json.loads(checksums.read_text(encoding="utf-8"))
+        return {split: found[split]["sha256"] for split in ("train", "test")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CollectError(f"{checksums}: no checksums of images in it: {error!r}") from error
 
 
 def chain_of(run: Mapping[str, Any]) -> Chain:

@@ -5,7 +5,7 @@ and its figures drawn, on all of them. Knows the files of a published folder; co
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,23 @@ from incbayes.collect import ordered_records, read_records, write_records
 from incbayes.errors import UserError
 from incbayes.figures import FIGURES
 from incbayes.figures.figure import arranged, context_of, read_numbers, write_figure
-from incbayes.figures.selection import in_order
 from incbayes.files import atomic_write, write_json
 from incbayes.report.convergence import read_ends
+from incbayes.report.folders import atomic_folder, restore_folder
 from incbayes.report.html import write_report
 from incbayes.report.ledger import read_ledger
 from incbayes.report.methods import dotted, value
 from incbayes.report.provenance import chain_of, in_order_of_stages
 from incbayes.report.published import published_page
-from incbayes.study import chain_settings, claims_of
+from incbayes.study import chain_settings, claims_of, resolve_study
 
 CHAIN = ["experiment", "method", "T"]
 STUDY, RECORDS, ENDS, PROVENANCE = "study.yaml", "metrics.csv", "convergence.csv", "provenance.json"
 KEPT_PICTURE = "svg"
+DERIVED = ("study_id", "reduced")
+"""What a resolved study holds beside what a study may state."""
+
+WAY_OUT = "restore it, or delete its folder to publish this run alone"
 
 
 class PublicationError(UserError, ValueError):
@@ -63,15 +67,33 @@ def read_published(folder: Path) -> Measured | None:
     Raises:
         PublicationError: a file of it is missing or malformed, by its name.
     """
+    restore_folder(folder)
     if not folder.is_dir() or not any(folder.iterdir()):
         return None
-    return Measured(
-        _read(folder / STUDY, lambda path: yaml.safe_load(path.read_text(encoding="utf-8"))),
+    found = Measured(
+        _read(folder / STUDY, _read_study),
         _read(folder / RECORDS, read_records),
         _read(folder / ENDS, read_ends),
-        {name: _read(_numbers_file(folder, name), read_numbers) for name in FIGURES},
-        _read(folder / PROVENANCE, lambda path: json.loads(path.read_text(encoding="utf-8"))),
+        {name: _read(_numbers_file(folder, name), _read_numbers) for name in FIGURES},
+        _read(folder / PROVENANCE, _read_provenance),
     )
+    named = set(map(chain_name, chosen_chains(found.study)))
+    for file, frame in ((RECORDS, found.records), (ENDS, found.ends)):
+        if set(map(chain_name, _keys(frame))) != named:
+            detail = f"not of the chains that {STUDY} names"
+            raise PublicationError(f"{folder / file}: {detail}; {WAY_OUT}")
+    return found
+
+
+def check_joins(folder: Path, study: Mapping[str, Any]) -> None:
+    """Check, before anything is run, that a study can be published beside what a folder holds.
+
+    Raises:
+        PublicationError: a file cannot be read, or a chain was made with other settings.
+    """
+    kept = read_published(folder)
+    if kept:
+        _kept_chains(kept.study, study)
 
 
 def joined(kept: Measured | None, run: Measured) -> Measured:
@@ -81,25 +103,27 @@ def joined(kept: Measured | None, run: Measured) -> Measured:
     describes is dropped.
 
     Raises:
-        PublicationError: a chain that is kept was made with other settings than the study states.
+        PublicationError: a chain that is kept was made with other settings than the study
+            states, or of other images than the run.
     """
     if kept is None:
         return run
-    made, described = set(chosen_chains(run.study)), all_chains(run.study)
-    chains = [c for c in described if c in set(chosen_chains(kept.study)) - made]
-    _check_settings(chains, kept.study, run.study)
-    study = {**run.study, "only": fewest_names(run.study, made.union(chains))}
+    chains = _kept_chains(kept.study, run.study)
+    provenance = _joined_provenance(kept.provenance, run.provenance, chains)
+    _check_images(provenance["sources"])
+    only = fewest_names(run.study, {*chosen_chains(run.study), *chains})
+    study = {**run.study, "only": only}
     context = context_of(study)
-    ends = pd.concat([_of(kept.ends, chains), run.ends], ignore_index=True)
+    ends = _together(_of(kept.ends, chains), run.ends)
     return Measured(
         study,
-        ordered_records(pd.concat([_of(kept.records, chains), run.records], ignore_index=True)),
-        in_order(ends, context, "T", "t", "replicate").reset_index(drop=True),
+        ordered_records(_together(_of(kept.records, chains), run.records)),
+        ends.sort_values([*CHAIN, "t", "replicate"], ignore_index=True),
         {
-            name: arranged(name, pd.concat([_of(kept.numbers[name], chains), numbers]), context)
+            name: arranged(name, _together(_of(kept.numbers[name], chains), numbers), context)
             for name, numbers in run.numbers.items()
         },
-        _joined_provenance(kept.provenance, run.provenance, chains),
+        provenance,
     )
 
 
@@ -114,6 +138,11 @@ def publish(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
     Raises:
         FileError: something cannot be written.
     """
+    with atomic_folder(folder) as partial:
+        _write(partial, measured, timings)
+
+
+def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
     study, context = measured.study, context_of(measured.study)
     with atomic_write(folder / STUDY) as partial:
         text = yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True, width=100)
@@ -131,38 +160,62 @@ def publish(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
         files = folder / "claims.json", folder / "claims.csv"
         write_ledger(judge(claims_of(study), measured.records, study["reduced"]), *files)
         ledger = read_ledger(*files)
-    shown = study, measured.records
+    records, provenance = measured.records, measured.provenance
     write_report(
         folder / "report.html",
-        *shown,
+        study,
+        records,
         measured.ends,
         figures,
         timings,
-        measured.provenance,
+        provenance,
         ledger,
     )
     with atomic_write(folder / "README.md") as partial:
-        page = published_page(*shown, figures, measured.provenance, ledger)
+        page = published_page(study, records, figures, provenance, ledger)
         partial.write_text(page, encoding="utf-8")
 
 
 def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
     try:
         return reader(path)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        what, way_out = " ".join(str(error).split()), "delete its folder to publish this run alone"
-        raise PublicationError(f"{path}: {what}; restore it, or {way_out}") from error
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+        raise PublicationError(f"{path}: {' '.join(str(error).split())}; {WAY_OUT}") from error
+
+
+def _read_study(path: Path) -> dict[str, Any]:
+    """Return a published study in normal form, with keys that came to be known since."""
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    study = resolve_study({key: written[key] for key in written if key not in DERIVED})
+    return {key: study[key] for key in study if key in written}
+
+
+def _read_numbers(path: Path) -> pd.DataFrame:
+    """Return the numbers of a figure; none where there was no such figure yet."""
+    return read_numbers(path) if path.exists() else pd.DataFrame(columns=CHAIN)
+
+
+def _read_provenance(path: Path) -> dict[str, Any]:
+    provenance = json.loads(path.read_text(encoding="utf-8"))
+    if not (provenance["runs"] and all(source["chains"] for source in provenance["sources"])):
+        raise ValueError("no runs or no chains in it")
+    return provenance
 
 
 def _numbers_file(folder: Path, name: str) -> Path:
     return folder / "figures" / f"{name}.csv"
 
 
-def _check_settings(
-    chains: Collection[Chain], kept: Mapping[str, Any], stated: Mapping[str, Any]
-) -> None:
+def _kept_chains(kept: Mapping[str, Any], stated: Mapping[str, Any]) -> list[Chain]:
+    """Return the chains of a published study that one about to be published does not run.
+
+    Raises:
+        PublicationError: one was made with other settings than are stated.
+    """
+    wanted = set(chosen_chains(kept)) - set(chosen_chains(stated))
+    chains = [chain for chain in all_chains(stated) if chain in wanted]
     for chain in chains:
-        before, now = (dict(dotted(chain_settings(s, *chain[:2]))) for s in (kept, stated))
+        before, now = (dict(dotted(chain_settings(study, *chain[:2]))) for study in (kept, stated))
         for key in dict.fromkeys([*before, *now]):
             old, new = before.get(key), now.get(key)
             if old != new:
@@ -170,13 +223,36 @@ def _check_settings(
                     f"{chain_name(chain)} was published with {key} {value(old)}, and the study "
                     f"has {value(new)}: state it as it was, or run the chain again with the rest"
                 )
+    return chains
+
+
+def _check_images(sources: Sequence[Mapping[str, Any]]) -> None:
+    first: dict[str, Any] = {}
+    for source in sources:
+        for chain in source["chains"]:
+            experiment = chain.partition(".")[0]
+            images = source["images"][experiment]
+            if first.setdefault(experiment, images) != images:
+                raise PublicationError(
+                    f"{chain}: made of other images than what is published of {experiment}; "
+                    f"give one of the two another name, or run all of it again"
+                )
+
+
+def _keys(frame: pd.DataFrame) -> list[Chain]:
+    return list(frame[CHAIN].itertuples(index=False, name=None))
 
 
 def _of(frame: pd.DataFrame, chains: Collection[Chain]) -> pd.DataFrame:
     """Return the rows of some chains."""
     wanted = set(chains)
-    rows = [key in wanted for key in frame[CHAIN].itertuples(index=False, name=None)]
-    return frame[rows]
+    return frame[[key in wanted for key in _keys(frame)]]
+
+
+def _together(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of both; columns without rows have no types that should count."""
+    with_rows = [frame for frame in (first, second) if len(frame)]
+    return pd.concat(with_rows, ignore_index=True) if with_rows else second
 
 
 def _joined_provenance(
