@@ -25,6 +25,7 @@ from scipy import stats
 
 from incbayes.claims import VERDICTS
 from incbayes.collect import CollectError
+from incbayes.data.raw import DataError
 from incbayes.figures import FIGURES
 from incbayes.figures.figure import figure_numbers, write_figure
 from incbayes.report import html, ledger, methods, provenance, tables
@@ -388,9 +389,10 @@ def test_runs_are_read_beside_their_posteriors(tmp_path):
     run = {key: made_provenance(FULL)["runs"][0][key] for key in provenance.RUN_KEYS}
     posterior.with_name("run.json").write_text(json.dumps(run))
     checksums = {"e0": tmp_path / "checksums.json"}
-    with pytest.raises(CollectError, match="checksums.json: no checksums of images in it"):
+    with pytest.raises(DataError, match="checksums.json: not a readable checksums file"):
         provenance.collect_provenance(COMMAND, "c0de", [posterior], checksums, tmp_path)
     images = {"train": {"sha256": "a", "images": 2}, "test": {"sha256": "b", "images": 1}}
+    images |= {"classes": ["0"], "shape": [1, 8, 8], "mean": [0.5], "std": [0.5]}
     checksums["e0"].write_text(json.dumps(images))
     found = provenance.collect_provenance(COMMAND, "c0de", [posterior], checksums, tmp_path)
     assert found["runs"][0]["sha256"] == hashlib.sha256(b"weights").hexdigest()

@@ -17,6 +17,7 @@ import pandas as pd
 
 from incbayes.chains import Chain, all_chains, chain_name, fewest_names
 from incbayes.collect import CollectError, stage_of
+from incbayes.data.prepared import load_checksums
 from incbayes.files import sha256_file
 from incbayes.study import block_replicates
 
@@ -58,7 +59,8 @@ def collect_provenance(
         repository: folder whose git commit is named, where it is a clone.
 
     Raises:
-        CollectError: a run.json or a file of checksums is missing or malformed.
+        CollectError: a run.json is missing or malformed.
+        DataError: a file of checksums is.
     """
     runs = in_order_of_stages(run_of(Path(path)) for path in posteriors)
     source = {
@@ -95,13 +97,10 @@ def images_of(checksums: Path) -> dict[str, str]:
     """Return the SHA-256 of the training and of the test images.
 
     Raises:
-        CollectError: naming the file that is missing or malformed.
+        DataError: naming the file that is missing or malformed.
     """
-    try:
-        found = json.loads(checksums.read_text(encoding="utf-8"))
-        return {split: found[split]["sha256"] for split in ("train", "test")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CollectError(f"{checksums}: no checksums of images in it: {error!r}") from error
+    found = load_checksums(checksums)
+    return {split: found[split]["sha256"] for split in ("train", "test")}
 
 
 def chain_of(run: Mapping[str, Any]) -> Chain:

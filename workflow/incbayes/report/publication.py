@@ -20,7 +20,7 @@ from incbayes.errors import UserError
 from incbayes.figures import FIGURES
 from incbayes.figures.figure import arranged, context_of, read_numbers, write_figure
 from incbayes.files import atomic_write, write_json
-from incbayes.report.convergence import read_ends
+from incbayes.report.convergence import STAGE, read_ends
 from incbayes.report.folders import atomic_folder, restore_folder
 from incbayes.report.html import write_report
 from incbayes.report.ledger import read_ledger
@@ -118,7 +118,7 @@ def joined(kept: Measured | None, run: Measured) -> Measured:
     return Measured(
         study,
         ordered_records(_together(_of(kept.records, chains), run.records)),
-        ends.sort_values([*CHAIN, "t", "replicate"], ignore_index=True),
+        ends.sort_values([*STAGE, "replicate"], ignore_index=True),
         {
             name: arranged(name, _together(_of(kept.numbers[name], chains), numbers), context)
             for name, numbers in run.numbers.items()
@@ -143,14 +143,15 @@ def publish(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
 
 
 def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
-    study, context = measured.study, context_of(measured.study)
+    study, records, provenance = measured.study, measured.records, measured.provenance
+    context = context_of(study)
     with atomic_write(folder / STUDY) as partial:
         text = yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True, width=100)
         partial.write_text(text, encoding="utf-8")
-    write_records(measured.records, folder / RECORDS)
+    write_records(records, folder / RECORDS)
     with atomic_write(folder / ENDS) as partial:
         measured.ends.to_csv(partial, index=False, lineterminator="\n")
-    write_json(folder / PROVENANCE, measured.provenance)
+    write_json(folder / PROVENANCE, provenance)
     figures = [
         write_figure(name, numbers, context, folder / "figures", [KEPT_PICTURE])
         for name, numbers in measured.numbers.items()
@@ -158,9 +159,8 @@ def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
     ledger = None
     if study["claims"]:
         files = folder / "claims.json", folder / "claims.csv"
-        write_ledger(judge(claims_of(study), measured.records, study["reduced"]), *files)
+        write_ledger(judge(claims_of(study), records, study["reduced"]), *files)
         ledger = read_ledger(*files)
-    records, provenance = measured.records, measured.provenance
     write_report(
         folder / "report.html",
         study,
@@ -186,8 +186,7 @@ def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
 def _read_study(path: Path) -> dict[str, Any]:
     """Return a published study in normal form, with keys that came to be known since."""
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    study = resolve_study({key: written[key] for key in written if key not in DERIVED})
-    return {key: study[key] for key in study if key in written}
+    return resolve_study({key: written[key] for key in written if key not in DERIVED})
 
 
 def _read_numbers(path: Path) -> pd.DataFrame:
