@@ -6,8 +6,11 @@ import itertools
 import json
 import os
 import stat
+import struct
 import tarfile
+import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -290,6 +293,25 @@ def test_a_zip_with_unbounded_compression_or_a_password_is_refused(tmp_path):
         content[content.index(signature) + offset] |= 1
     path.write_bytes(content)
     assert "cannot be read" in reason(path) and "password" in reason(path)
+
+
+@pytest.mark.parametrize("right_checksum", [True, False])
+def test_a_zip_that_unpacks_to_more_than_it_declares_is_refused(right_checksum, tmp_path):
+    unpacked = bytes(100 << 20)
+    path = as_zip(tmp_path / "photos.zip", tree() | {"train/cat/00.png": unpacked})
+    forged = {len(unpacked): 100}
+    if right_checksum:
+        forged[zlib.crc32(unpacked)] = zlib.crc32(unpacked[:100])
+    content = path.read_bytes()
+    for true, false in forged.items():
+        content = content.replace(struct.pack("<L", true), struct.pack("<L", false))
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        assert "Bad CRC-32 for file 'train/cat/00.png'" in reason(path)
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe"])

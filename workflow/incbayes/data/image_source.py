@@ -4,6 +4,7 @@ Knows what an archive may do to its reader: names that lead elsewhere, links, de
 that fills the memory. It knows nothing of images.
 """
 
+import copy
 import gzip
 import os
 import re
@@ -137,8 +138,8 @@ def _zip_files(source: Path, limits: Limits) -> Iterator[_Found]:
             mode = member.external_attr >> 16  # 0 where no Unix system made the archive
             kind = _kind(mode) if stat.S_IFMT(mode) else FILE
             kind = FOLDER if member.is_dir() and kind == FILE else kind
-            size, read = member.file_size, partial(archive.read, member)
-            yield _Found(member.filename, kind, size, read)
+            read = partial(_read_zipped, archive, member)
+            yield _Found(member.filename, kind, member.file_size, read)
 
 
 def _tar_files(source: Path, limits: Limits) -> Iterator[_Found]:
@@ -186,6 +187,17 @@ class _Bounded:
     def _check(self, position: int) -> None:
         if position > self.limits.total:
             raise _too_large(self.source, f"content of {position} bytes or more", self.limits)
+
+
+def _read_zipped(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return the content of a member; one that holds more than it declares fails its checksum.
+
+    `ZipFile.read` would unpack all of it before it cut it to the declared size.
+    """
+    longer = copy.copy(member)
+    longer.file_size += 1
+    with archive.open(longer) as file:
+        return file.read(longer.file_size)
 
 
 def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
