@@ -46,7 +46,7 @@ def test_tables_are_whole_and_every_claim_has_its_row(shape, tmp_path):
     for table in found:
         assert len({len(row) for row in table}) == 1, table
     ledger = found[0]
-    assert ledger[0] == ["claim", "verdict", "effect, 95 % interval", "paper"]
+    assert ledger[0] == ["claim", "verdict", "effect, 95 % interval", "paper", "shown in"]
     claims = made_claims(shape)
     assert [row[0] for row in ledger[1:]] == [claim["sentence"] for claim in claims.values()]
     results = [table for table in found[1:] if table[0][0] == "Method"]
@@ -58,9 +58,13 @@ def test_every_verdict_is_shown_with_its_effect_and_the_value_of_the_paper(tmp_p
     shown = {re.match(r"\*\*(.+?)\*\*", row[1]).group(1) for row in rows}
     assert shown == set(VERDICTS)
     behind = next(row for row in rows if "falls behind" in row[0])
-    assert behind[2].count("<br>") == 1, "one line a comparison"
-    assert re.match(r"[+−]\d+\.\d\d \[.+, .+\] points: Fine-tuning.*minus FFG", behind[2])
+    *effects, claimed = behind[2].split("<br>")
+    assert len(effects) == 2, "one line a comparison"
+    effect = r"[+−]\d+\.\d\d \[.+, .+\] points: Fine-tuning.*minus [FC]FG.*; n = 4"
+    assert all(re.fullmatch(effect, found.strip()) for found in effects)
+    assert claimed.strip() == "claimed: below 0"
     assert behind[3].startswith("98.50 FFG")
+    assert behind[4] == "[figure](figures/accuracy_by_parts.svg)"
 
 
 def test_a_reduced_budget_is_said_first_and_in_the_ledger(tmp_path):
@@ -91,7 +95,8 @@ def test_the_readme_takes_every_ledger_with_links_from_where_it_lies(tmp_path):
     ]
     for name in "ab":
         assert f"](results/published/{name}/README.md)" in readme
-        assert f"](results/published/{name}/figures/accuracy_by_parts.svg)" in readme
+        assert f"[figure](results/published/{name}/figures/accuracy_by_parts.svg)" in readme
+    assert "](figures/" not in readme
 
 
 def test_a_readme_without_marks_stays_as_it_is(tmp_path):

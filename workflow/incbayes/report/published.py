@@ -95,6 +95,7 @@ def _section(page: Path, root: Path) -> str:
     text, folder = page.read_text(encoding="utf-8"), page.parent.relative_to(root).as_posix()
     title = text.partition("\n")[0].removeprefix("# ")
     ledger = text.partition(BEGIN)[2].partition(END)[0].strip()
+    ledger = ledger.replace("](figures/", f"]({folder}/figures/")
     picture = f"![{title}: accuracy]({folder}/figures/{FIRST_FIGURE}.svg)"
     return f"### [{title}]({folder}/README.md)\n\n{ledger}\n\n{picture}\n\n"
 
