@@ -407,7 +407,9 @@ def test_the_report_shows_every_candidate_and_who_was_not_searched():
         ["FFG", "training.learning_rate 0.0003", "–"],
     ]
     assert table.rows[0][3:] == ["98.76", "1.0000", "98.76"] and len(table.frame) == 4
-    assert unsearched(study, context) == ["Digits 0 in parts: CFG"]
+    other = f"{context.experiments['e1']}: Fine-tuning; FFG; CFG"
+    assert unsearched(study, context) == ["Digits 0 in parts: CFG", other]
+    assert unsearched(study | {"only": ["e0"]}, context) == ["Digits 0 in parts: CFG"]
 
 
 def test_a_candidate_is_plain_data_for_the_params_of_a_rule():

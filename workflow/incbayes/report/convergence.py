@@ -30,8 +30,9 @@ HEADINGS = [
 CAPTION = (
     "The first and the last stage of each chain as training left them, means over replicates: "
     "epochs made and allowed; replicates that a plateau stopped before (– without one); what the "
-    "bound per image still gained in its last epoch; the NLL per training image; and the median "
-    "width of the posterior relative to its prior’s. The file has every stage."
+    "bound per image still gained in its last epoch, which is little at the end of a schedule that "
+    "leads to a rate of 0, at rest or not; the NLL per training image; and the median width of the "
+    "posterior relative to its prior’s. The file has every stage."
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from incbayes.figures.figure import FigureContext
 from incbayes.report.methods import settings
 from incbayes.report.tables import METRICS, Table, number
+from incbayes.study import chosen_experiments
 from incbayes.tuning import mean_score
 from incbayes.tuning_outcome import candidate_rows
 
@@ -24,13 +25,11 @@ def search_tables(study: Mapping[str, Any], context: FigureContext) -> list[Tabl
 
 
 def unsearched(study: Mapping[str, Any], context: FigureContext) -> list[str]:
-    """Return, for each experiment of the search, which methods it runs as the study has them."""
-    searched: dict[str, set[str]] = {}
-    for candidate in study["tuned"]["candidates"]:
-        searched.setdefault(candidate["experiment"], set()).add(candidate["method"])
+    """Return, for each experiment that is run, which methods no search chose the settings of."""
+    searched = {(found["experiment"], found["method"]) for found in study["tuned"]["candidates"]}
     left = {
-        experiment: [m for m in study["experiments"][experiment]["methods"] if m not in methods]
-        for experiment, methods in searched.items()
+        experiment: [m for m in described["methods"] if (experiment, m) not in searched]
+        for experiment, described in chosen_experiments(study).items()
     }
     return [
         f"{context.experiments[experiment]}: {'; '.join(context.methods[m] for m in methods)}"
