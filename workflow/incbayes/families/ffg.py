@@ -9,6 +9,7 @@ from incbayes.families.base import Family
 from incbayes.families.gaussian import (
     diagonal_kl,
     draw,
+    draw_with_log_density,
     gaussian_state,
     log_density,
     perturbed,
@@ -74,6 +75,11 @@ class FullyFactorisedGaussian(Family):
     def sample(self, layer: Layer, q: State, noise: Noise) -> State:
         """Return μ + σ·ε for weight and bias."""
         return {key: draw(q, key, noise) for key in layer.shapes}
+
+    def sample_with_log_density(self, layer: Layer, q: State, noise: Noise) -> tuple[State, Tensor]:
+        """Return μ + σ·ε for weight and bias, and ln q of both in nats."""
+        drawn = {key: draw_with_log_density(q, key, noise) for key in layer.shapes}
+        return {key: value for key, (value, _) in drawn.items()}, sum(d for _, d in drawn.values())
 
     def log_density(self, layer: Layer, q: State, draw: State) -> Tensor:
         """Return Σ ln N(w | μ, σ²) over weight and bias, in nats."""
