@@ -25,6 +25,7 @@ from incbayes.report.publication import (
     joined,
     publish,
     read_published,
+    restated,
 )
 from incbayes.study import resolve_study
 
@@ -213,6 +214,24 @@ def test_what_changes_no_number_of_a_published_chain_is_no_obstacle(one_method):
     assert set(both.records["method"]) == {"m0", "m1"}
     run.study["experiments"]["e0"]["methods"] = ["m1", "m2"]  # m0 is no longer described
     assert set(joined(kept, run).records["method"]) == {"m1"}
+
+
+def test_a_study_with_other_claims_and_words_is_published_anew_without_a_run(tmp_path):
+    only, claims = ["e1", "e0.m1"], copy.deepcopy(whole_study()["claims"])
+    name, claim = claims.popitem()
+    changes = {"title": "Now told otherwise", "claims": {"new": claim, **claims}}
+    first = publish_in_turn(tmp_path / "first", measured(only))
+    publish(
+        tmp_path / "first",
+        restated(read_published(tmp_path / "first"), measured(None, **changes).study),
+        TIMINGS,
+    )
+    again = publish_in_turn(tmp_path / "first")
+    assert again == publish_in_turn(tmp_path / "at once", measured(only, **changes))
+    assert f"{name}," in first["claims.csv"].decode()
+    assert f"{name}," not in again["claims.csv"].decode()
+    with pytest.raises(PublicationError, match="published with seed"):
+        restated(read_published(tmp_path / "first"), whole_study() | {"seed": 1})
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,22 @@ def test_what_is_run_later_is_published_beside_what_was_before(finished, tmp_pat
     assert not re.search(r"^rule ", done.stdout, flags=re.MULTILINE), "before anything is run"
 
 
+def test_what_is_published_is_published_anew_under_other_claims(finished, tmp_path):
+    done = run(tmp_path, TINY, "republish")
+    assert done.returncode != 0 and "results/published/tiny: nothing is published" in done.stdout
+    options = ["--rerun-triggers", "mtime", "--config", "only=[digits]"]
+    shutil.copytree(finished / "results", tmp_path / "results", dirs_exist_ok=True)
+    assert run(tmp_path, TINY, "publish", *options).returncode == 0
+    shutil.rmtree(tmp_path / "results/tiny")
+    shutil.rmtree(tmp_path / "results/data")
+    sentence = "In other words."
+    done = run(tmp_path, changed(claims__alike__sentence=sentence), "republish")
+    assert done.returncode == 0, done.stdout
+    assert re.findall(r"^(?:local)?rule (\w+):", done.stdout, flags=re.MULTILINE) == ["republish"]
+    page = (tmp_path / "results/published/tiny/README.md").read_text(encoding="utf-8")
+    assert sentence in page and TINY["claims"]["alike"]["sentence"] not in page
+
+
 def test_equal_data_prepared_again_refit_nothing(finished, tmp_path):
     for name in ("train.safetensors", "test.safetensors", "checksums.json"):
         os.utime(finished / "results/data/digits" / name)

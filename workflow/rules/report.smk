@@ -99,3 +99,21 @@ rule publish:
         benchmarks=BENCHMARKS,
     script:
         "../scripts/publish.py"
+
+
+# Likewise without outputs, and without inputs: nothing is run.
+rule republish:
+    log:
+        f"{LOGS}/republish.log",
+    conda:
+        "../../envs/incbayes.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    params:
+        study=STUDY_SHOWN,
+        folder=PUBLISHED,
+        benchmarks=BENCHMARKS,
+    script:
+        "../scripts/republish.py"

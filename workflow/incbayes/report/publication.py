@@ -127,6 +127,22 @@ def joined(kept: Measured | None, run: Measured) -> Measured:
     )
 
 
+def restated(kept: Measured, study: Mapping[str, Any]) -> Measured:
+    """Return what was published as a study states it now: its claims, titles, labels and order.
+
+    Raises:
+        PublicationError: a chain was made with other settings than the study states.
+    """
+    nothing = Measured(
+        {**study, "only": []},
+        kept.records.iloc[:0],
+        kept.ends.iloc[:0],
+        {name: numbers.iloc[:0] for name, numbers in kept.numbers.items()},
+        {"sources": [], "runs": []},
+    )
+    return joined(kept, nothing)
+
+
 def publish(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
     """Write all that is published of a study: page, report, ledger, figures and their numbers.
 
