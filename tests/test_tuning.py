@@ -13,7 +13,8 @@ from test_study_errors import refusal
 
 from incbayes.report.tuning import search_tables, unsearched
 from incbayes.study import method_settings, resolve_study
-from incbayes.tuning import best, candidates, grid, search_of, with_candidates
+from incbayes.study_file import StudyError
+from incbayes.tuning import best, candidates, grid, search_of, tried_before, with_candidates
 from incbayes.tuning_outcome import chosen_settings, scored, write_outcome
 
 RATES = {"training.learning_rate": [1e-3, 1e-2]}
@@ -380,6 +381,27 @@ def test_the_outcome_makes_a_study_that_uses_it(tmp_path):
     ]
     rows = pd.read_csv(tmp_path / "candidates.csv")
     assert len(rows) == 4 * 2 and rows.groupby("method")["chosen"].sum().tolist() == [2, 2]
+
+
+def with_outcome(*changes):
+    """Return the small study with the outcome of a search in use."""
+    used = ("experiments.plain.settings.ffg.family.initial_sigma", 0.01)
+    return resolve_study(changed(("tuned", TUNED), used, *changes))
+
+
+def test_a_search_keeps_what_was_tried_before_for_other_methods():
+    study = with_outcome(("tune", {"search": {"plain": SEARCH}}))
+    assert tried_before(study) == []
+    assert tried_before(study | {"only": ["plain.ft"]}) == study["tuned"]["candidates"]
+    assert tried_before(resolve_study(changed(("tune", TUNE))) | {"only": ["plain.ft"]}) == []
+
+
+@pytest.mark.parametrize("key", ["validation", "replicates", "metric"])
+def test_a_search_refuses_to_add_to_the_outcome_of_another(key):
+    other = {"validation": 0.2, "replicates": 3, "metric": "nll"}[key]
+    study = with_outcome(("tune", TUNE | {key: other})) | {"only": ["plain.ft"]}
+    with pytest.raises(StudyError, match=f"^tuned.{key}: found .*, but the search that adds to it"):
+        tried_before(study)
 
 
 def test_the_report_shows_every_candidate_and_who_was_not_searched():

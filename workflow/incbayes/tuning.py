@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from incbayes.chains import chosen_experiments
+from incbayes.study_file import StudyError, shown
 from incbayes.study_settings import merged, nested
 
 Study = dict[str, Any]
@@ -112,6 +113,31 @@ def search_of(study: Study) -> dict[str, Any]:
         key: study[key] for key in ("budget", "reduced", "seed")
     }
     return named | {key: study["tune"][key] for key in ("validation", "replicates", "metric")}
+
+
+def tried_before(study: Study) -> list[dict[str, Any]]:
+    """Return what an earlier run of the same search tried for methods that this one leaves out.
+
+    Args:
+        study: in normal form; its `tuned` is what the earlier run found.
+
+    Returns:
+        Those candidates of `tuned`, with their scores.
+
+    Raises:
+        StudyError: `tuned` has candidates to keep, of a search that differs from this one.
+    """
+    tuned = study["tuned"] or {"candidates": []}
+    now = {(candidate.experiment, candidate.method) for candidate in candidates(study)}
+    kept = [c for c in tuned["candidates"] if (c["experiment"], c["method"]) not in now]
+    for key, value in search_of(study).items():
+        if kept and tuned[key] != value:
+            raise StudyError(
+                ("tuned", key),
+                f"found {shown(tuned[key])}, but the search that adds to it has {shown(value)}; "
+                "leave the earlier choice out",
+            )
+    return kept
 
 
 def mean_score(scores: Scores, metric: str) -> float:

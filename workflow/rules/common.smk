@@ -45,7 +45,7 @@ from incbayes.study import (
 from incbayes.study_data import check_sources, data_name, data_sets, source_files
 from incbayes.study_file import typed
 from incbayes.study_schema import kind_constraints
-from incbayes.tuning import FOLDER, candidates, search_of, with_candidates
+from incbayes.tuning import FOLDER, candidates, search_of, tried_before, with_candidates
 from snakemake.utils import update_config
 
 follow(workflow)
@@ -175,6 +175,11 @@ def candidate_files(pattern):
 def no_search(wildcards):
     """End Snakemake: the target `tune` was asked for where there is nothing to search."""
     sys.exit("tune: the study states no search for what it runs; see docs/tuning.md")
+
+
+def candidates_before(wildcards):
+    """Return the candidates, with scores, that an earlier run of the search brings along."""
+    return in_one_line(tried_before, STUDY)
 
 
 def names(wildcards):

@@ -30,6 +30,7 @@ else:
             runtime=growing(30),
         params:
             search=search_of(STUDY),
+            before=candidates_before,
             candidates=[dataclasses.asdict(candidate) for candidate in candidates(STUDY)],
             code=code_digest("incbayes.tuning_outcome"),
         script:

@@ -16,5 +16,5 @@ with job(snakemake, "choice of settings") as console:
     for candidate in found:
         if candidate["chosen"]:
             console.say(f"{candidate['experiment']} {candidate['method']}: {candidate['settings']}")
-    outcome = search | {"candidates": found}
+    outcome = search | {"candidates": snakemake.params.before + found}
     write_outcome(outcome, Path(snakemake.output.csv), Path(snakemake.output.chosen))
