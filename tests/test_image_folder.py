@@ -483,6 +483,11 @@ def test_a_study_whose_source_is_absent_ends_in_one_line(tmp_path):
     assert line.startswith("experiments.digits.dataset.source: found 'photos.zip', but there is no")
 
 
+def test_a_source_is_not_asked_for_where_nothing_is_made_of_it(tmp_path):
+    done = run(tmp_path, own_study("photos.zip")[0], "republish")
+    assert done.returncode != 0 and "nothing is published there" in done.stdout
+
+
 def test_the_real_jpeg_copy_of_cifar10_is_read():
     root = os.environ.get("INCBAYES_DATA_ROOT")
     if not root or not (Path(root) / REAL).is_file():

@@ -104,7 +104,6 @@ TUNED_BLOCKS = (
     blocks(STUDY["tune"]["replicates"], STUDY["replicates_per_block"]) if STUDY["tune"] else []
 )
 DATA_SETS = data_sets(CHOSEN)
-in_one_line(check_sources, CHOSEN, Path(STUDY["data_root"]), Path("results/data"))
 # Scripts read from the config what changes no result, such as where jobs run; all else they
 # get through params, so that Snakemake sees it change. Captions read it too.
 config.update(STUDY)
@@ -199,8 +198,9 @@ def data_file(name):
 
 def sources(wildcards):
     """Return the user's own files that a data set is prepared from; nothing for other sets."""
-    dataset = DATA_SETS[wildcards.dataset]
-    return [str(path) for path in source_files(dataset, Path(STUDY["data_root"]))]
+    data_root = Path(STUDY["data_root"])
+    in_one_line(check_sources, CHOSEN, data_root, Path("results/data"))
+    return [str(path) for path in source_files(DATA_SETS[wildcards.dataset], data_root)]
 
 
 def images_file(split):
