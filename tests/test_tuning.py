@@ -396,6 +396,16 @@ def test_a_search_keeps_what_was_tried_before_for_other_methods():
     assert tried_before(resolve_study(changed(("tune", TUNE))) | {"only": ["plain.ft"]}) == []
 
 
+@pytest.mark.parametrize(
+    "search",
+    [{"ft": RATES}, SEARCH | {"ffg": {"family.initial_sigma": [0.1, 0.2]}}],
+    ids=["method", "candidates"],
+)
+def test_a_search_drops_what_it_no_longer_states(search):
+    study = with_outcome(("tune", {"search": {"plain": search}})) | {"only": ["plain.ft"]}
+    assert tried_before(study) == []
+
+
 @pytest.mark.parametrize("key", ["validation", "replicates", "metric"])
 def test_a_search_refuses_to_add_to_the_outcome_of_another(key):
     other = {"validation": 0.2, "replicates": 3, "metric": "nll"}[key]

@@ -116,7 +116,9 @@ def search_of(study: Study) -> dict[str, Any]:
 
 
 def tried_before(study: Study) -> list[dict[str, Any]]:
-    """Return what an earlier run of the same search tried for methods that this one leaves out.
+    """Return what an earlier run of the same search tried for methods that this run leaves out.
+
+    Candidates of methods that the study now searches otherwise, or not at all, are dropped.
 
     Args:
         study: in normal form; its `tuned` is what the earlier run found.
@@ -127,15 +129,25 @@ def tried_before(study: Study) -> list[dict[str, Any]]:
     Raises:
         StudyError: `tuned` has candidates to keep, of a search that differs from this one.
     """
-    tuned = study["tuned"] or {"candidates": []}
-    now = {(candidate.experiment, candidate.method) for candidate in candidates(study)}
-    kept = [c for c in tuned["candidates"] if (c["experiment"], c["method"]) not in now]
+    tried: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for candidate in (study["tuned"] or {"candidates": []})["candidates"]:
+        tried.setdefault((candidate["experiment"], candidate["method"]), []).append(candidate)
+    left_out = tried.keys() - {(c.experiment, c.method) for c in candidates(study)}
+    search = study["tune"]["search"]
+    kept = [
+        candidate
+        for (name, method), of_method in tried.items()
+        if (name, method) in left_out
+        and method in search.get(name, {})
+        and [c["settings"] for c in of_method] == grid(search[name][method])
+        for candidate in of_method
+    ]
     for key, value in search_of(study).items():
-        if kept and tuned[key] != value:
+        if kept and study["tuned"][key] != value:
             raise StudyError(
                 ("tuned", key),
-                f"found {shown(tuned[key])}, but the search that adds to it has {shown(value)}; "
-                "leave the earlier choice out",
+                f"found {shown(study['tuned'][key])}, but the search that adds to it has "
+                f"{shown(value)}; leave the earlier choice out",
             )
     return kept
 
