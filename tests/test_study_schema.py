@@ -12,8 +12,10 @@ from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
 from incbayes import schema_docs
-from incbayes.study import method_settings, read_yaml, resolve_study
+from incbayes.chains import all_chains
+from incbayes.study import chain_settings, method_settings, read_yaml, resolve_study
 from incbayes.study_schema import KINDS, STUDY, schema_document, study_schema
+from incbayes.tuning import candidates
 
 ROOT = Path(__file__).parent.parent
 STUDIES = [ROOT / "config.yaml", *sorted((ROOT / "studies").glob("*.yaml"))]
@@ -43,7 +45,14 @@ def test_the_outcome_of_a_search_that_is_kept_is_what_the_study_uses(path):
     plain = resolve_study(raw)
     update_config(raw, read_yaml(path))
     tuned = resolve_study(raw)
-    assert tuned["tuned"] and tuned == plain | {"tuned": tuned["tuned"]}
+    assert tuned["tuned"]
+    used, stated = (
+        {chain: chain_settings(study, *chain[:2]) for chain in all_chains(study)}
+        for study in (tuned, plain)
+    )
+    assert used == stated
+    searched = [(c["experiment"], c["method"]) for c in tuned["tuned"]["candidates"]]
+    assert searched == [(c.experiment, c.method) for c in candidates(plain)]
 
 
 def test_generated_files_are_current():

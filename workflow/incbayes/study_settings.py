@@ -94,8 +94,6 @@ def scored_share(study: Study, experiment: str, method: str) -> float:
 def chain_settings(study: Study, experiment: str, method: str) -> Settings:
     """Return all that the numbers of a method in an experiment depend on, beside code and images.
 
-    With the number of candidates that a search tried for it, which its settings go back to.
-
     Args:
         study: a study in normal form.
         experiment: name of one of its experiments.
@@ -109,15 +107,12 @@ def chain_settings(study: Study, experiment: str, method: str) -> Settings:
         training = pretrain_training(study, experiment)
         pretrain = {"training": training, "objective": study["objective"]}
     scoring = evaluation_settings(study, method)
-    candidates = (study["tuned"] or {"candidates": []})["candidates"]
-    searched = [c for c in candidates if (c["experiment"], c["method"]) == (experiment, method)]
     return {
         **{key: study[key] for key in ("study_id", "seed")},
         **{key: described[key] for key in DESCRIBED},
         **method_settings(study, experiment, method),
         "pretrain": pretrain,
         "evaluation": {key: scoring[key] for key in scoring if key != "batch_size"},
-        "tuned": {"candidates": len(searched)},
     }
 
 

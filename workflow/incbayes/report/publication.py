@@ -225,7 +225,8 @@ def _kept_chains(kept: Mapping[str, Any], stated: Mapping[str, Any]) -> list[Cha
     """Return the chains of a published study that one about to be published does not run.
 
     Raises:
-        PublicationError: one was made with other settings than are stated.
+        PublicationError: one was made with other settings than are stated, or with settings that
+            go back to a search of which less would be shown.
     """
     wanted = set(chosen_chains(kept)) - set(chosen_chains(stated))
     chains = [chain for chain in all_chains(stated) if chain in wanted]
@@ -238,7 +239,20 @@ def _kept_chains(kept: Mapping[str, Any], stated: Mapping[str, Any]) -> list[Cha
                     f"{chain_name(chain)} was published with {key} {value(old)}, and the study "
                     f"has {value(new)}: state it as it was, or run the chain again with the rest"
                 )
+        before, now = (_tried(study, chain) for study in (kept, stated))
+        if now < before:
+            raise PublicationError(
+                f"{chain_name(chain)} was published with settings that a search of {before} "
+                f"candidates chose, and the study shows {now}: name the file of its outcome, or "
+                "run the chain again with the rest"
+            )
     return chains
+
+
+def _tried(study: Mapping[str, Any], chain: Chain) -> int:
+    """Return how many candidates of a chain's method the search of a study tried."""
+    candidates = (study["tuned"] or {"candidates": []})["candidates"]
+    return [(tried["experiment"], tried["method"]) for tried in candidates].count(chain[:2])
 
 
 def _check_images(sources: Sequence[Mapping[str, Any]]) -> None:
