@@ -180,11 +180,14 @@ def test_chains_of_other_images_do_not_stand_beside_each_other(one_method):
 
 def test_a_search_behind_published_settings_is_not_lost(one_method):
     kept, run = read_published(one_method), measured(["e0.m1"])
-    search = {"candidates": [{"experiment": "e0", "method": "m0", "settings": {}}]}
+    tried = {"experiment": "e0", "method": "m0", "settings": {}, "scores": []}
+    search = {"candidates": [tried]}
     with_search = [
         dataclasses.replace(part, study=part.study | {"tuned": search}) for part in (kept, run)
     ]
-    with pytest.raises(PublicationError, match="a search of 1 candidates chose, and the study sho"):
+    with pytest.raises(
+        PublicationError, match="e0.m0.T1 was published with settings that a search"
+    ):
         joined(with_search[0], run)
     joined(*with_search)
     joined(kept, with_search[1])  # which chose what was there before

@@ -195,6 +195,11 @@ BAD = [
         tuned(1, scores=[LAST[0] | {"accuracy": 0.6}]),
         "tuned.candidates[0].chosen: the best accuracy of ffg in plain is that of candidates[1]",
     ),
+    (
+        "tuned",
+        tuned(1, scores=[LAST[0] | {"T": 5}]),
+        "tuned.candidates[1].scores: scored in [5] parts, other candidates of plain in [1]",
+    ),
     ("tuned", tuned(0, chosen=False), "tuned.candidates[0].chosen: the best accuracy of ffg in p"),
     ("tuned", tuned(1, chosen=True), "tuned.candidates[1].chosen: the best accuracy of ffg in pl"),
 ]
@@ -392,7 +397,7 @@ def with_outcome(*changes):
 def test_a_search_keeps_what_was_tried_before_for_other_methods():
     study = with_outcome(("tune", {"search": {"plain": SEARCH}}))
     assert tried_before(study) == []
-    assert tried_before(study | {"only": ["plain.ft"]}) == study["tuned"]["candidates"]
+    assert tried_before(study | {"only": ["plain.ft.T1"]}) == study["tuned"]["candidates"]
     assert tried_before(resolve_study(changed(("tune", TUNE))) | {"only": ["plain.ft"]}) == []
 
 
@@ -402,14 +407,30 @@ def test_a_search_keeps_what_was_tried_before_for_other_methods():
     ids=["method", "candidates"],
 )
 def test_a_search_drops_what_it_no_longer_states(search):
-    study = with_outcome(("tune", {"search": {"plain": search}})) | {"only": ["plain.ft"]}
+    study = with_outcome(("tune", {"search": {"plain": search}})) | {"only": ["plain.ft.T1"]}
     assert tried_before(study) == []
 
 
-@pytest.mark.parametrize("key", ["validation", "replicates", "metric"])
+def test_a_search_refuses_to_add_to_scores_of_other_parts():
+    study = with_outcome(("tune", TUNE)) | {"only": ["plain.ft"]}
+    with pytest.raises(
+        StudyError, match=r"ffg in plain were scored in \[1\] parts, .* in \[1, 5\]"
+    ):
+        tried_before(study)
+
+
+def test_candidates_do_not_inherit_what_an_earlier_search_chose():
+    study = with_outcome(("tune", searched(ffg={"objective.kl_scale": [0.1, 1.0]})))
+    with pytest.raises(StudyError, match=r"^tune.search.plain.ffg: .*family.initial_sigma is none"):
+        tried_before(study)
+
+
+@pytest.mark.parametrize("key", ["validation", "replicates", "metric", "seed"])
 def test_a_search_refuses_to_add_to_the_outcome_of_another(key):
-    other = {"validation": 0.2, "replicates": 3, "metric": "nll"}[key]
-    study = with_outcome(("tune", TUNE | {key: other})) | {"only": ["plain.ft"]}
+    other = {"validation": 0.2, "replicates": 3, "metric": "nll", "seed": 1}[key]
+    changes = [("tune", TUNE)] if key == "seed" else []
+    changes.append((key, other) if key == "seed" else ("tune", TUNE | {key: other}))
+    study = with_outcome(*changes) | {"only": ["plain.ft.T1"]}
     with pytest.raises(StudyError, match=f"^tuned.{key}: found .*, but the search that adds to it"):
         tried_before(study)
 

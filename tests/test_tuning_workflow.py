@@ -86,13 +86,15 @@ def test_the_search_chooses_the_best_of_its_records(search):
 def test_a_search_can_be_run_method_by_method(search):
     chosen = search / "results/searched/tuning/chosen.yaml"
     whole = chosen.read_bytes()
-    first = run(search, TUNED_TINY, "--config", "only=[digits.ft]", "--", "tune")
+    first = run(search, TUNED_TINY, "--config", "only=[digits.ffg]", "--", "tune")
     assert first.returncode == 0, first.stdout
     assert len(yaml.safe_load(chosen.read_text(encoding="utf-8"))["tuned"]["candidates"]) == 2
     earlier = shutil.copy(chosen, search / "earlier.yaml")
-    then = run_with(search, TUNED_TINY, earlier, "--config", "only=[digits.ffg]", "--", "tune")
+    then = run_with(search, TUNED_TINY, earlier, "--config", "only=[digits.ft]", "--", "tune")
     assert then.returncode == 0, then.stdout
     assert chosen.read_bytes() == whole
+    at_once = run(search, TUNED_TINY, "--", "tune")
+    assert at_once.returncode == 0 and chosen.read_bytes() == whole, at_once.stdout
 
 
 def test_the_search_leaves_the_partitions_of_the_study_as_they_are(search):

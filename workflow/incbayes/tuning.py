@@ -22,6 +22,8 @@ BETTER = {"accuracy": max, "nll": min}
 FOLDER = "tuning"
 """Of the search, under the results of a study; begins the names of the derived experiments."""
 
+WAY_OUT = "leave the earlier choice out"
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -115,6 +117,12 @@ def search_of(study: Study) -> dict[str, Any]:
     return named | {key: study["tune"][key] for key in ("validation", "replicates", "metric")}
 
 
+def search_order(study: Study) -> list[list[str]]:
+    """Return experiment and method of all that the study searches, whatever of it is run."""
+    found = [[c.experiment, c.method] for c in candidates(study | {"only": None})]
+    return [names for names, _ in itertools.groupby(found)]
+
+
 def tried_before(study: Study) -> list[dict[str, Any]]:
     """Return what an earlier run of the same search tried for methods that this run leaves out.
 
@@ -127,28 +135,35 @@ def tried_before(study: Study) -> list[dict[str, Any]]:
         Those candidates of `tuned`, with their scores.
 
     Raises:
-        StudyError: `tuned` has candidates to keep, of a search that differs from this one.
+        StudyError: `tuned` has candidates to keep of a search that differs from this one, or whose
+            chains have other numbers of parts; or it chose settings of a method searched now that
+            its candidates would silently have.
     """
     tried: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for candidate in (study["tuned"] or {"candidates": []})["candidates"]:
         tried.setdefault((candidate["experiment"], candidate["method"]), []).append(candidate)
-    left_out = tried.keys() - {(c.experiment, c.method) for c in candidates(study)}
-    search = study["tune"]["search"]
-    kept = [
-        candidate
-        for (name, method), of_method in tried.items()
-        if (name, method) in left_out
-        and method in search.get(name, {})
-        and [c["settings"] for c in of_method] == grid(search[name][method])
-        for candidate in of_method
-    ]
+    search, now = study["tune"]["search"], with_candidates(study)["experiments"]
+    searched = {(candidate.experiment, candidate.method) for candidate in candidates(study)}
+    kept = []
+    for (name, method), of_method in tried.items():
+        stated = search.get(name, {}).get(method)
+        if (name, method) in searched:
+            for key in {*of_method[0]["settings"]} - {*stated}:
+                detail = f"chosen by an earlier search, {key} is none of the keys that are searched"
+                raise StudyError(("tune", "search", name, method), f"{detail}; {WAY_OUT}")
+        elif stated and [candidate["settings"] for candidate in of_method] == grid(stated):
+            kept += of_method
+    for place, candidate in enumerate(kept):
+        derived = now.get(f"{FOLDER}/{candidate['experiment']}")
+        before = [score["T"] for score in candidate["scores"]]
+        if derived and before != derived["parts"]:
+            detail = f"the candidates of {candidate['method']} in {candidate['experiment']} were "
+            detail += f"scored in {before} parts, those that are added in {derived['parts']}"
+            raise StudyError(("tuned", "candidates", place, "scores"), f"{detail}; {WAY_OUT}")
     for key, value in search_of(study).items():
         if kept and study["tuned"][key] != value:
-            raise StudyError(
-                ("tuned", key),
-                f"found {shown(study['tuned'][key])}, but the search that adds to it has "
-                f"{shown(value)}; leave the earlier choice out",
-            )
+            detail = f"found {shown(study['tuned'][key])}, but the search that adds to it has "
+            raise StudyError(("tuned", key), f"{detail}{shown(value)}; {WAY_OUT}")
     return kept
 
 

@@ -161,7 +161,15 @@ def _check_outcome(study: Study) -> None:
     """Check that the choices are those of the scores, and the settings those of the choices."""
     tuned = study["tuned"]
     groups: dict[tuple[str, str], list[int]] = {}
+    parts: dict[str, list[int]] = {}
     for place, candidate in enumerate(tuned["candidates"]):
+        found = [score["T"] for score in candidate["scores"]]
+        first = parts.setdefault(candidate["experiment"], found)
+        if found != first:
+            raise StudyError(
+                ("tuned", "candidates", place, "scores"),
+                f"scored in {found} parts, other candidates of {candidate['experiment']} in {first}",
+            )
         groups.setdefault((candidate["experiment"], candidate["method"]), []).append(place)
     for (name, method), places in groups.items():
         of_method = [tuned["candidates"][place] for place in places]

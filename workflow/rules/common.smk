@@ -45,7 +45,14 @@ from incbayes.study import (
 from incbayes.study_data import check_sources, data_name, data_sets, source_files
 from incbayes.study_file import typed
 from incbayes.study_schema import kind_constraints
-from incbayes.tuning import FOLDER, candidates, search_of, tried_before, with_candidates
+from incbayes.tuning import (
+    FOLDER,
+    candidates,
+    search_of,
+    search_order,
+    tried_before,
+    with_candidates,
+)
 from snakemake.utils import update_config
 
 follow(workflow)
@@ -198,9 +205,10 @@ def data_file(name):
 
 def sources(wildcards):
     """Return the user's own files that a data set is prepared from; nothing for other sets."""
-    data_root = Path(STUDY["data_root"])
-    in_one_line(check_sources, CHOSEN, data_root, Path("results/data"))
-    return [str(path) for path in source_files(DATA_SETS[wildcards.dataset], data_root)]
+    dataset, data_root = DATA_SETS[wildcards.dataset], Path(STUDY["data_root"])
+    of_it = {name: of for name, of in CHOSEN.items() if data_name(of["dataset"]) == wildcards.dataset}
+    in_one_line(check_sources, of_it, data_root, Path("results/data"))
+    return [str(path) for path in source_files(dataset, data_root)]
 
 
 def images_file(split):

@@ -31,6 +31,7 @@ else:
         params:
             search=search_of(STUDY),
             before=candidates_before,
+            order=search_order(STUDY),
             candidates=[dataclasses.asdict(candidate) for candidate in candidates(STUDY)],
             code=code_digest("incbayes.tuning_outcome"),
         script:

@@ -16,5 +16,10 @@ with job(snakemake, "choice of settings") as console:
     for candidate in found:
         if candidate["chosen"]:
             console.say(f"{candidate['experiment']} {candidate['method']}: {candidate['settings']}")
-    outcome = search | {"candidates": snakemake.params.before + found}
+    order = snakemake.params.order
+    together = sorted(
+        snakemake.params.before + found,
+        key=lambda candidate: order.index([candidate["experiment"], candidate["method"]]),
+    )
+    outcome = search | {"candidates": together}
     write_outcome(outcome, Path(snakemake.output.csv), Path(snakemake.output.chosen))

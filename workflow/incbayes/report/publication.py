@@ -89,7 +89,8 @@ def check_joins(folder: Path, study: Mapping[str, Any]) -> None:
     """Check, before anything is run, that a study can be published beside what a folder holds.
 
     Raises:
-        PublicationError: a file cannot be read, or a chain was made with other settings.
+        PublicationError: a file cannot be read, a chain was made with other settings, or less of a
+            search would be shown than was published.
     """
     kept = read_published(folder)
     if kept:
@@ -104,7 +105,7 @@ def joined(kept: Measured | None, run: Measured) -> Measured:
 
     Raises:
         PublicationError: a chain that is kept was made with other settings than the study
-            states, or of other images than the run.
+            states, or of other images than the run; or less of a search would be shown.
     """
     if kept is None:
         return run
@@ -131,7 +132,8 @@ def restated(kept: Measured, study: Mapping[str, Any]) -> Measured:
     """Return what was published as a study states it now: its claims, titles, labels and order.
 
     Raises:
-        PublicationError: a chain was made with other settings than the study states.
+        PublicationError: a chain was made with other settings than the study states, or less of a
+            search would be shown.
     """
     nothing = Measured(
         {**study, "only": []},
@@ -240,19 +242,22 @@ def _kept_chains(kept: Mapping[str, Any], stated: Mapping[str, Any]) -> list[Cha
                     f"has {value(new)}: state it as it was, or run the chain again with the rest"
                 )
         before, now = (_tried(study, chain) for study in (kept, stated))
-        if now < before:
+        if any(candidate not in now for candidate in before):
             raise PublicationError(
-                f"{chain_name(chain)} was published with settings that a search of {before} "
-                f"candidates chose, and the study shows {now}: name the file of its outcome, or "
-                "run the chain again with the rest"
+                f"{chain_name(chain)} was published with settings that a search chose, of which "
+                "the study does not show all: name the file of its outcome, or run the chain "
+                "again with the rest"
             )
     return chains
 
 
-def _tried(study: Mapping[str, Any], chain: Chain) -> int:
-    """Return how many candidates of a chain's method the search of a study tried."""
-    candidates = (study["tuned"] or {"candidates": []})["candidates"]
-    return [(tried["experiment"], tried["method"]) for tried in candidates].count(chain[:2])
+def _tried(study: Mapping[str, Any], chain: Chain) -> list[tuple[Any, Any]]:
+    """Return settings and scores of what the search of a study tried for a chain's method."""
+    return [
+        (candidate["settings"], candidate["scores"])
+        for candidate in (study["tuned"] or {"candidates": []})["candidates"]
+        if (candidate["experiment"], candidate["method"]) == chain[:2]
+    ]
 
 
 def _check_images(sources: Sequence[Mapping[str, Any]]) -> None:
