@@ -198,7 +198,7 @@ BAD = [
     (
         "tuned",
         tuned(1, scores=[LAST[0] | {"T": 5}]),
-        "tuned.candidates[1].scores: scored in [5] parts, other candidates of plain in [1]",
+        "tuned.candidates[1].scores: scored in [5] parts, others of plain in [1]",
     ),
     ("tuned", tuned(0, chosen=False), "tuned.candidates[0].chosen: the best accuracy of ffg in p"),
     ("tuned", tuned(1, chosen=True), "tuned.candidates[1].chosen: the best accuracy of ffg in pl"),

@@ -168,7 +168,7 @@ def _check_outcome(study: Study) -> None:
         if found != first:
             raise StudyError(
                 ("tuned", "candidates", place, "scores"),
-                f"scored in {found} parts, other candidates of {candidate['experiment']} in {first}",
+                f"scored in {found} parts, others of {candidate['experiment']} in {first}",
             )
         groups.setdefault((candidate["experiment"], candidate["method"]), []).append(place)
     for (name, method), places in groups.items():
