@@ -206,7 +206,9 @@ def data_file(name):
 def sources(wildcards):
     """Return the user's own files that a data set is prepared from; nothing for other sets."""
     dataset, data_root = DATA_SETS[wildcards.dataset], Path(STUDY["data_root"])
-    of_it = {name: of for name, of in CHOSEN.items() if data_name(of["dataset"]) == wildcards.dataset}
+    of_it = {
+        name: of for name, of in CHOSEN.items() if data_name(of["dataset"]) == wildcards.dataset
+    }
     in_one_line(check_sources, of_it, data_root, Path("results/data"))
     return [str(path) for path in source_files(dataset, data_root)]
 
