@@ -52,6 +52,13 @@ def test_round_trip_is_exact_and_has_a_leading_replicate_axis(name, tmp_path):
         assert all(file.get_slice(key).get_shape()[0] == 2 for key in file.keys())  # noqa: SIM118
 
 
+def test_what_is_read_lies_in_memory_as_what_was_made(path):
+    for state in read_posterior(path, DESCRIBED).states.values():
+        for parameters in state.values():
+            for value in parameters.values():
+                assert value.storage_offset() == 0 and value.data_ptr() % 64 == 0
+
+
 def test_equal_states_give_equal_bytes(tmp_path):
     for name in "ab":
         write_posterior(tmp_path / name, states("ffg"), DESCRIBED)

@@ -103,8 +103,10 @@ def read_posterior(path: Path, expected: Mapping[str, Any] | None = None) -> Pos
     states: dict[int, NetworkState] = {r: {} for r in metadata["replicates"]}
     for layer, parameter in metadata["order"]:
         for index, replicate in enumerate(metadata["replicates"]):
-            stacked = tensors[f"{layer}/{parameter}"]
-            states[replicate].setdefault(layer, {})[parameter] = stacked[index]
+            # In memory of its own: some CPUs round by how a tensor lies in it, and where it lies in
+            # the file depends on what else is there.
+            own = tensors[f"{layer}/{parameter}"][index].clone()
+            states[replicate].setdefault(layer, {})[parameter] = own
     return Posterior(states, metadata, sha256_file(path))
 
 

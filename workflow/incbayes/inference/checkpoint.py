@@ -101,7 +101,8 @@ class Checkpoint:
         try:
             with safe_open(self.path, framework="pt") as file:
                 progress = json.loads((file.metadata() or {})["checkpoint"])
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                # Memory of its own for each, as it had: some CPUs round by how a tensor lies in it.
+                tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
             whole = progress.pop("content_sha256") == tensor_digest(tensors, progress)
         except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, OSError):
             return
