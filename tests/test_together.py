@@ -115,8 +115,8 @@ def test_in_float32_too(case, tmp_path):
     parts = [part(seed, dtype=torch.float32) for seed in range(3)]
     found = fit(tmp_path / "together", chosen, True, parts)
     alone = fit(tmp_path / "alone", chosen, False, parts)
-    # The densities of planar maps cancel to some 1e-3 in float32, which differs from CPU to CPU, and
-    # Adam scales gradients to 1.
+    # The densities of planar maps cancel to some 1e-3 in float32, by CPU, and Adam scales
+    # gradients to 1.
     rounding = {"rtol": 1e-3, "atol": 5e-3} if "planar" in case else {"rtol": 1e-4, "atol": 2e-5}
     assert_close(found, alone, **rounding)
 
