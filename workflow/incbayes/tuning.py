@@ -117,6 +117,14 @@ def search_of(study: Study) -> dict[str, Any]:
     return named | {key: study["tune"][key] for key in ("validation", "replicates", "metric")}
 
 
+def tried_by_method(study: Study) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Return the candidates of the search that a study uses, by experiment and method."""
+    tried: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for candidate in (study["tuned"] or {"candidates": []})["candidates"]:
+        tried.setdefault((candidate["experiment"], candidate["method"]), []).append(candidate)
+    return tried
+
+
 def search_order(study: Study) -> list[list[str]]:
     """Return experiment and method of all that the study searches, whatever of it is run."""
     found = [[c.experiment, c.method] for c in candidates(study | {"only": None})]
@@ -139,13 +147,10 @@ def tried_before(study: Study) -> list[dict[str, Any]]:
             chains have other numbers of parts; or it chose settings of a method searched now that
             its candidates would silently have.
     """
-    tried: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for candidate in (study["tuned"] or {"candidates": []})["candidates"]:
-        tried.setdefault((candidate["experiment"], candidate["method"]), []).append(candidate)
     search, now = study["tune"]["search"], with_candidates(study)["experiments"]
     searched = {(candidate.experiment, candidate.method) for candidate in candidates(study)}
     kept = []
-    for (name, method), of_method in tried.items():
+    for (name, method), of_method in tried_by_method(study).items():
         stated = search.get(name, {}).get(method)
         if (name, method) in searched:
             for key in {*of_method[0]["settings"]} - {*stated}:

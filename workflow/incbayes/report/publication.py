@@ -28,6 +28,7 @@ from incbayes.report.methods import dotted, value
 from incbayes.report.provenance import chain_of, in_order_of_stages
 from incbayes.report.published import published_page
 from incbayes.study import chain_settings, claims_of, resolve_study
+from incbayes.tuning import tried_by_method
 
 CHAIN = ["experiment", "method", "T"]
 STUDY, RECORDS, ENDS, PROVENANCE = "study.yaml", "metrics.csv", "convergence.csv", "provenance.json"
@@ -253,11 +254,8 @@ def _kept_chains(kept: Mapping[str, Any], stated: Mapping[str, Any]) -> list[Cha
 
 def _tried(study: Mapping[str, Any], chain: Chain) -> list[tuple[Any, Any]]:
     """Return settings and scores of what the search of a study tried for a chain's method."""
-    return [
-        (candidate["settings"], candidate["scores"])
-        for candidate in (study["tuned"] or {"candidates": []})["candidates"]
-        if (candidate["experiment"], candidate["method"]) == chain[:2]
-    ]
+    candidates = tried_by_method(study).get(chain[:2], [])
+    return [(candidate["settings"], candidate["scores"]) for candidate in candidates]
 
 
 def _check_images(sources: Sequence[Mapping[str, Any]]) -> None:
