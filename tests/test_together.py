@@ -117,7 +117,7 @@ def test_in_float32_too(case, tmp_path):
     alone = fit(tmp_path / "alone", chosen, False, parts)
     # The densities of planar maps cancel to some 1e-3 in float32, by CPU, and Adam scales
     # gradients to 1.
-    rounding = {"rtol": 1e-3, "atol": 5e-3} if "planar" in case else {"rtol": 1e-4, "atol": 2e-5}
+    rounding = {"rtol": 3e-4, "atol": 2e-3} if "planar" in case else {"rtol": 1e-4, "atol": 2e-5}
     assert_close(found, alone, **rounding)
 
 
