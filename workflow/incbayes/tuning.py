@@ -147,7 +147,16 @@ def tried_before(study: Study) -> list[dict[str, Any]]:
             chains have other numbers of parts; or it chose settings of a method searched now that
             its candidates would silently have.
     """
-    search, now = study["tune"]["search"], with_candidates(study)["experiments"]
+    kept = _kept_candidates(study)
+    if kept:
+        _check_parts(study, kept)
+        _check_same_search(study)
+    return kept
+
+
+def _kept_candidates(study: Study) -> list[dict[str, Any]]:
+    """Return the candidates of `tuned` that the study still states and does not search for now."""
+    search = study["tune"]["search"]
     searched = {(candidate.experiment, candidate.method) for candidate in candidates(study)}
     kept = []
     for (name, method), of_method in tried_by_method(study).items():
@@ -158,18 +167,26 @@ def tried_before(study: Study) -> list[dict[str, Any]]:
                 raise StudyError(("tune", "search", name, method), f"{detail}; {WAY_OUT}")
         elif stated and [candidate["settings"] for candidate in of_method] == grid(stated):
             kept += of_method
-    for place, candidate in enumerate(kept):
+    return kept
+
+
+def _check_parts(study: Study, kept: Sequence[Mapping[str, Any]]) -> None:
+    """Check that what is kept was scored by the numbers of parts of what is added."""
+    now = with_candidates(study)["experiments"]
+    for place, candidate in enumerate(study["tuned"]["candidates"]):
         derived = now.get(f"{FOLDER}/{candidate['experiment']}")
         before = [score["T"] for score in candidate["scores"]]
-        if derived and before != derived["parts"]:
+        if derived and candidate in kept and before != derived["parts"]:
             detail = f"the candidates of {candidate['method']} in {candidate['experiment']} were "
             detail += f"scored in {before} parts, those that are added in {derived['parts']}"
             raise StudyError(("tuned", "candidates", place, "scores"), f"{detail}; {WAY_OUT}")
+
+
+def _check_same_search(study: Study) -> None:
     for key, value in search_of(study).items():
-        if kept and study["tuned"][key] != value:
+        if study["tuned"][key] != value:
             detail = f"found {shown(study['tuned'][key])}, but the search that adds to it has "
             raise StudyError(("tuned", key), f"{detail}{shown(value)}; {WAY_OUT}")
-    return kept
 
 
 def mean_score(scores: Scores, metric: str) -> float:
