@@ -27,6 +27,7 @@ LABELS = (
     "Planar flow",
     "FFG, one weight sample a batch",
     "A method, $_$, whose label is the longest",
+    *(f"FFG {number}" for number in range(11, 27)),
 )
 LAYERS = ("conv1", "conv2", "conv3", "dense1", "dense2", "output")
 EPOCHS = 12

@@ -36,6 +36,7 @@ SHAPES = {
     "small": Shape(methods=2, experiments=1, parts=(1, 2), replicates=2, layers=1, reduced=True),
     "least": Shape(1, 1, (1,), 1, reduced=True, points_only=True),
     "many": Shape(methods=10, experiments=1, parts=(1, 2, 7), replicates=2, reduced=True),
+    "crowd": Shape(methods=26, experiments=1, parts=(1, 2), replicates=2),
 }
 EMPTY = Frames(collect_records([]), collect_training([]), collect_calibration([]))
 CAPTIONS = Path(__file__).parents[1] / "workflow" / "report"
@@ -349,6 +350,19 @@ def test_colours_stand_out_from_white():
     for colour in style.PALETTE:
         luminance = linear(colour) @ [0.2126, 0.7152, 0.0722]
         assert 1.05 / (luminance + 0.05) > 2.4
+
+
+@pytest.mark.parametrize("name", ["stages", "reliability", "kl_and_width", "training"])
+def test_lines_of_more_methods_than_colours_differ(name):
+    figure, data = draw(name, "crowd")
+    assert data["method"].nunique() > len(style.PALETTE)
+    drawn = {
+        (line.get_color(), line.get_linestyle())
+        for ax in figure.findobj(Axes)
+        for line in ax.lines
+        if line.get_color() in style.PALETTE and line.get_alpha() is None  # not a band's edge
+    }
+    assert len(drawn) == data["method"].nunique()
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -38,6 +38,7 @@ PALETTE = (
     "#F561F6",
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "p", "*")
+LINE_STYLES = ("-", "--", ":", "-.")
 INK = "#222222"
 GREY = "#5A5A5A"
 WARNING = "#8A1C00"
@@ -99,12 +100,18 @@ def marker(method: str, context: FigureContext) -> str:
     return MARKERS[(place + place // len(PALETTE)) % len(MARKERS)]
 
 
+def line_style(method: str, context: FigureContext) -> str:
+    """Return the method's line style: solid, and another where the colours begin again."""
+    return LINE_STYLES[list(context.methods).index(method) // len(PALETTE) % len(LINE_STYLES)]
+
+
 def method_handle(method: str, context: FigureContext) -> Line2D:
     """Return the legend entry of a method drawn as a line with markers."""
     return Line2D(
         [],
         [],
         color=colour(method, context),
+        linestyle=line_style(method, context),
         marker=marker(method, context),
         label=context.methods[method],
     )

@@ -116,7 +116,8 @@ def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -
         for stage in range(1, parts):
             ax.axvline(stage * length + 0.5, color="#999999", linewidth=0.7, zorder=1)
         for method in methods_in(rows, context):
-            _draw_curve(ax, rows[rows["method"] == method], style.colour(method, context))
+            look = style.colour(method, context), style.line_style(method, context)
+            _draw_curve(ax, rows[rows["method"] == method], *look)
         ax.set_xlim(0, parts * length + 1)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         ax.grid(False, axis="x")
@@ -125,7 +126,7 @@ def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -
     axes[0].tick_params(labelbottom=False)
 
 
-def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: str) -> None:
+def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: str, line_style: str) -> None:
     """Draw each stage by itself: the jump between two stages is no training."""
     for _, stage in curve.groupby("t"):
         single = len(stage) == 1
@@ -135,6 +136,7 @@ def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: str) -> None:
             stage["position"],
             stage["mean"],
             color=colour,
+            linestyle=line_style,
             linewidth=1.1,
             marker="o" if single else "",
         )
