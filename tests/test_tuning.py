@@ -419,6 +419,16 @@ def test_a_search_refuses_to_add_to_scores_of_other_parts():
         tried_before(study)
 
 
+def test_the_place_of_a_refused_candidate_is_that_in_the_outcome():
+    study = with_outcome(("tune", TUNE)) | {"only": ["plain.ft"]}
+    no_longer_searched = study["tuned"]["candidates"][0] | {"method": "gone"}
+    found = [no_longer_searched, *study["tuned"]["candidates"]]
+    study |= {"tuned": study["tuned"] | {"candidates": found}}
+    with pytest.raises(StudyError) as error:
+        tried_before(study)
+    assert error.value.path == ("tuned", "candidates", 1, "scores")
+
+
 def test_candidates_do_not_inherit_what_an_earlier_search_chose():
     study = with_outcome(("tune", searched(ffg={"objective.kl_scale": [0.1, 1.0]})))
     with pytest.raises(StudyError, match=r"^tune.search.plain.ffg: .*family.initial_sigma is none"):
