@@ -172,13 +172,13 @@ def _kept_candidates(study: Study) -> list[dict[str, Any]]:
 
 def _check_parts(study: Study, kept: Sequence[Mapping[str, Any]]) -> None:
     """Check that what is kept was scored by the numbers of parts of what is added."""
-    now = with_candidates(study)["experiments"]
+    chosen = chosen_experiments(study)
+    now = {name: chosen[name]["parts"] for name in tuned_experiments(study)}
     for place, candidate in enumerate(study["tuned"]["candidates"]):
-        derived = now.get(f"{FOLDER}/{candidate['experiment']}")
-        before = [score["T"] for score in candidate["scores"]]
-        if derived and candidate in kept and before != derived["parts"]:
-            detail = f"the candidates of {candidate['method']} in {candidate['experiment']} were "
-            detail += f"scored in {before} parts, those that are added in {derived['parts']}"
+        name, before = candidate["experiment"], [score["T"] for score in candidate["scores"]]
+        if candidate in kept and name in now and before != now[name]:
+            detail = f"the candidates of {candidate['method']} in {name} were scored in {before} "
+            detail += f"parts, those that are added in {now[name]}"
             raise StudyError(("tuned", "candidates", place, "scores"), f"{detail}; {WAY_OUT}")
 
 

@@ -52,8 +52,7 @@ def draw_methods(ax: Axes, summary: pd.DataFrame, context: FigureContext, x: str
         ax.plot(
             line[x],
             line["mean"],
-            color=style.colour(method, context),
-            linestyle=style.line_style(method, context),
+            **style.line_look(method, context),
             marker=style.marker(method, context),
             markersize=4 if len(line) <= 12 else 2.6,
         )

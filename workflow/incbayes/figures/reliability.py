@@ -160,12 +160,10 @@ def _draw_method(
 ):
     """Draw a method's bins and return its legend entry, with ECE and number of images."""
     filled = rows[rows["count"] > 0]
-    colour, line_style = style.colour(method, context), style.line_style(method, context)
+    colour, look = style.colour(method, context), style.line_look(method, context)
     sure = filled["count"] >= FEW
     joined = filled[["confidence", "accuracy"]].where(sure)
-    diagram.plot(
-        joined["confidence"], joined["accuracy"], color=colour, linestyle=line_style, linewidth=1.1
-    )
+    diagram.plot(joined["confidence"], joined["accuracy"], **look, linewidth=1.1)
     diagram.scatter(
         filled["confidence"],
         filled["accuracy"],
@@ -177,9 +175,7 @@ def _draw_method(
         zorder=3,
     )
     edges = np.append(rows["lower"].to_numpy(), rows["upper"].iloc[-1])
-    histogram.stairs(
-        rows["share"], edges, color=colour, linestyle=line_style, linewidth=1.1, baseline=None
-    )
+    histogram.stairs(rows["share"], edges, **look, linewidth=1.1, baseline=None)
     first = rows.iloc[0]
     interval = f" ± {100 * first['ece_half_width']:.2f}" if first["replicates"] > 1 else ""
     handle = style.method_handle(method, context)

@@ -91,18 +91,23 @@ def theme() -> Iterator[None]:
 
 def colour(method: str, context: FigureContext) -> str:
     """Return the method's colour: by its place in the study, so equal in every figure."""
-    return PALETTE[list(context.methods).index(method) % len(PALETTE)]
+    return PALETTE[_place(method, context) % len(PALETTE)]
 
 
 def marker(method: str, context: FigureContext) -> str:
     """Return the method's marker, so that colour is never the only difference."""
-    place = list(context.methods).index(method)
+    place = _place(method, context)
     return MARKERS[(place + place // len(PALETTE)) % len(MARKERS)]
 
 
-def line_style(method: str, context: FigureContext) -> str:
-    """Return the method's line style: solid, and another where the colours begin again."""
-    return LINE_STYLES[list(context.methods).index(method) // len(PALETTE) % len(LINE_STYLES)]
+def line_look(method: str, context: FigureContext) -> dict[str, str]:
+    """Return colour and style of the method's lines: solid, until the colours begin again."""
+    dashes = LINE_STYLES[_place(method, context) // len(PALETTE) % len(LINE_STYLES)]
+    return {"color": colour(method, context), "linestyle": dashes}
+
+
+def _place(method: str, context: FigureContext) -> int:
+    return list(context.methods).index(method)
 
 
 def method_handle(method: str, context: FigureContext) -> Line2D:
@@ -110,8 +115,7 @@ def method_handle(method: str, context: FigureContext) -> Line2D:
     return Line2D(
         [],
         [],
-        color=colour(method, context),
-        linestyle=line_style(method, context),
+        **line_look(method, context),
         marker=marker(method, context),
         label=context.methods[method],
     )

@@ -116,8 +116,7 @@ def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -
         for stage in range(1, parts):
             ax.axvline(stage * length + 0.5, color="#999999", linewidth=0.7, zorder=1)
         for method in methods_in(rows, context):
-            look = style.colour(method, context), style.line_style(method, context)
-            _draw_curve(ax, rows[rows["method"] == method], *look)
+            _draw_curve(ax, rows[rows["method"] == method], style.line_look(method, context))
         ax.set_xlim(0, parts * length + 1)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         ax.grid(False, axis="x")
@@ -126,17 +125,16 @@ def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -
     axes[0].tick_params(labelbottom=False)
 
 
-def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: str, line_style: str) -> None:
+def _draw_curve(ax: Axes, curve: pd.DataFrame, look: dict[str, str]) -> None:
     """Draw each stage by itself: the jump between two stages is no training."""
     for _, stage in curve.groupby("t"):
         single = len(stage) == 1
         if not single:
-            draw_band(ax, stage, "position", colour)
+            draw_band(ax, stage, "position", look["color"])
         ax.plot(
             stage["position"],
             stage["mean"],
-            color=colour,
-            linestyle=line_style,
+            **look,
             linewidth=1.1,
             marker="o" if single else "",
         )
