@@ -28,14 +28,15 @@ CONFIG_OPTION = $(if $(CONFIG),--config $(CONFIG))
 
 report: $(STUDY) $(READY)  ## run a study and print where its report is (the default)
 	$(SNAKEMAKE) $(ARGS) --cores $(CORES) $(CONFIGFILE_OPTION) $(CONFIG_OPTION)
-	@$(VENV)/bin/python -c "$$REPORT_PATH" $(or $(STUDY),config.yaml) $(CONFIG)
+	@$(VENV)/bin/python -c "$$REPORT_PATH" $(or $(STUDY),config.yaml) --config $(CONFIG)
 
 test: $(READY)  ## run the tests
 	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-lint: $(READY)  ## check style and the form of the workflow; changes nothing
+lint: $(READY)  ## check style, types and the form of the workflow; changes nothing
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
+	$(RUN) mypy
 	$(RUN) snakefmt --check Snakefile workflow
 	$(SNAKEMAKE) --lint
 
@@ -44,22 +45,25 @@ format: $(READY)  ## bring style in order
 	$(RUN) ruff format .
 	$(RUN) snakefmt Snakefile workflow
 
-docs: $(READY)  ## generate docs/config.md, the schema of the kinds and the ledgers in README.md
-	$(RUN) incbayes.schema_docs
+docs: $(READY)  ## generate docs/config.md, the schemas of a study and the ledgers in README.md
+	$(RUN) incbayes.docgen
 
 environment: $(READY)  ## make or update .venv and nothing else
 
 help:  ## list the commands
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / {printf "%-12s %s\n", $$1, $$2}' Makefile
 
-# A reduced budget has a folder of its own, so only the study knows where its report is.
+# A reduced budget has a folder of its own, so only the study knows where its report is. A dry run
+# makes none.
 define REPORT_PATH
-import sys
-from incbayes.study import read_yaml, resolve_study
-file, *config = sys.argv[1:]
-named = dict(item.split("=", 1) for item in config)
-study = read_yaml(file) | {key: named[key] for key in ("study", "budget") if key in named}
-print(f"Report: results/{resolve_study(study)['study_id']}/report.html")
+import pathlib, sys
+from snakemake.cli import parse_config
+from incbayes.study.sources import load_study
+option = sys.argv.index("--config")
+study = load_study(sys.argv[1:option], parse_config(sys.argv[option + 1 :]))
+report = pathlib.Path("results", study.study_id, "report.html")
+if report.is_file():
+    print(f"Report: {report}")
 endef
 export REPORT_PATH
 

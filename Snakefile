@@ -12,17 +12,20 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/fit.smk"
+include: "workflow/rules/stream.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tune.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 
 
-report: "workflow/report/workflow.rst"
+# The workflow that uses this one as a module says itself what it is.
+if workflow.modifier.is_main_snakefile():
+
+    report: "workflow/report/workflow.rst"
 
 
 rule all:
-    default_target: True
     input:
         f"{RESULTS}/report.html",
         f"{RESULTS}/metrics.parquet",

@@ -11,16 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from incbayes.families import FAMILIES
-from incbayes.inference.optimisation import Optimisation, Part
+from incbayes.core.streams import torch_stream
+from incbayes.data.part import Part
+from incbayes.inference.base import Problem
+from incbayes.inference.objective import Objective
 from incbayes.inference.training import Training
-from incbayes.layers import layers_of, plain_weights
-from incbayes.networks import fresh_network, variational
-from incbayes.noise import GeneratorNoise
-from incbayes.objective import Objective
-from incbayes.priors import PRIORS
+from incbayes.inference.vi_run import VariationalRun
+from incbayes.kinds import FAMILIES, PRIORS
+from incbayes.likelihoods.categorical import Categorical
+from incbayes.networks.layers import layers_of, plain_weights
+from incbayes.networks.noise import GeneratorNoise
+from incbayes.posterior.build import Architecture, fresh_network, variational
 from incbayes.priors.base import Source, Start
-from incbayes.streams import torch_stream
 
 SHAPES = {"lenet5": (1, 28, 28), "conv3fc3": (3, 32, 32), "digits_net": (1, 8, 8)}
 """Images [C, H, W] of the data set that each model is for."""
@@ -44,24 +46,26 @@ class Contestant:
     def __init__(self, spec: Spec, model: str, training: Training):
         """Start the network as stage 1 of a study would, under the default prior."""
         family, self.spec, self.training = FAMILIES.build(spec), spec, training
-        network = fresh_network({"kind": model}, SHAPES[model], CLASSES, 0)
+        architecture = Architecture({"kind": model}, SHAPES[model], CLASSES)
+        network = fresh_network(architecture, 0)
         layers, fresh = layers_of(network), plain_weights(network)
         noise = GeneratorNoise(torch_stream(0, "start"))
         start: Start = PRIORS.build({"kind": "normal"}).start(
             family, layers, fresh, Source(), noise
         )
         self.prior = start.prior
-        self.network = variational({"kind": model}, SHAPES[model], CLASSES, family, start.state)
+        self.network = variational(architecture, family, start.state)
         self.seconds: list[float] = []
 
     def run(self, part: Part) -> None:
         """Train for an epoch and note what each of its steps took."""
         ends: list[float] = []
         stream = lambda *names, device="cpu": torch_stream(0, *names, device=device)  # noqa: E731
-        optimisation = Optimisation(
-            self.network, self.prior, part, self.training, Objective(kl_scale=1.0), stream
+        objective = Objective(kl_scale=1.0)
+        run = VariationalRun(
+            Problem(self.network, self.prior, part, self.training, objective, Categorical(), stream)
         )
-        optimisation.run(lambda _: ends.append(time.perf_counter()))
+        run.run(lambda _: ends.append(time.perf_counter()))
         self.seconds += [b - a for a, b in zip(ends[:-2], ends[1:-1], strict=True)]
 
     def parameters(self) -> int:

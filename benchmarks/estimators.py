@@ -15,8 +15,8 @@ import torch
 import yaml
 from common import SHAPES, UNTIMED, Contestant, Spec, command_line, random_part, show, training_of
 
-from incbayes.families import FAMILIES
 from incbayes.inference.training import Training
+from incbayes.kinds import FAMILIES
 
 DETERMINISTIC = {"kind": "point"}
 

@@ -16,9 +16,9 @@ from common import CLASSES, SHAPES, alone, command_line, peak_memory, random_par
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from incbayes.fisher import diagonal_fisher
-from incbayes.inference.optimisation import Part
-from incbayes.networks import fresh_network
+from incbayes.curvature.fisher import diagonal_fisher
+from incbayes.data.part import Part
+from incbayes.posterior.build import fresh_network
 
 MODEL = "lenet5"
 BACKENDS = {"empirical": ["BackPackEF", "CurvlinopsEF"], "ggn": ["BackPackGGN"]}
@@ -33,7 +33,7 @@ def network() -> nn.Module:
 def ours(kind: str, part: Part, batch: int) -> Tensor:
     """Return the Fisher information, summed over images, flat."""
     squares = diagonal_fisher(
-        network(), part.images, part.labels, kind, torch.Generator().manual_seed(0), batch
+        network(), part, kind, torch.Generator().manual_seed(0), batch_size=batch
     )
     flat = torch.cat([value.flatten() for state in squares.values() for value in state.values()])
     return flat * len(part.labels)

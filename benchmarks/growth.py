@@ -7,6 +7,7 @@ files like prepared ones, in a process of its own: its wall time without imports
 memory beyond that of a process that has imported all. Ratios are to the first point of a curve.
 """
 
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -15,14 +16,17 @@ import numpy as np
 import pandas as pd
 import torch
 from common import alone, command_line, machine, peak_memory, write_block
+from msgspec.structs import asdict
 from safetensors.numpy import save_file
 
-from incbayes.data.partition import partition, write_partitions
-from incbayes.files import sha256_file, write_json
-from incbayes.inference.stage import StageSettings
+from incbayes.core.seal import write_seal
+from incbayes.inference.settings import StageSettings
+from incbayes.jobs.fit import Lineage, StageOutputs, run_stage
+from incbayes.jobs.partition import PartsRequest, run_partition
 from incbayes.jobs.request import BlockRequest, Machine, SourceFiles
-from incbayes.jobs.stage import Lineage, StageOutputs, run_stage
-from incbayes.study import method_settings, resolve_study
+from incbayes.study.model import KindSpec, PartitionSettings
+from incbayes.study.resolve import resolve_study
+from incbayes.study.settings import method_settings
 
 SHAPE, CLASSES, IMAGES = (1, 28, 28), 10, 50_000
 BASE = {"T": 10, "images": 500, "width": 100, "replicates": 1}
@@ -45,30 +49,26 @@ LABELS = {
 }
 
 
-class Quiet:
-    """A listener that says nothing."""
-
-    def say(self, line: str) -> None:
-        """Drop it."""
-
-    def narrate(self, replicate: int, optimisation: object) -> None:
-        """Drop it."""
-
-
-def prepare(folder: Path) -> np.ndarray:
-    """Write a made data set into `folder` and return its labels."""
+def prepare(folder: Path) -> None:
+    """Write a made data set into `folder`."""
     generator = np.random.default_rng(0)
     labels = np.arange(IMAGES, dtype=np.int64) % CLASSES
     images = generator.integers(0, 256, (IMAGES, *SHAPE), dtype=np.uint8)
     save_file({"images": images, "labels": labels}, folder / "train.safetensors")
-    described = {"sha256": sha256_file(folder / "train.safetensors"), "images": IMAGES}
-    checksums = {"train": described, "test": described, "shape": SHAPE, "mean": [0.5], "std": [0.3]}
-    write_json(folder / "checksums.json", checksums | {"classes": [str(c) for c in range(CLASSES)]})
-    return labels
+    shutil.copy(folder / "train.safetensors", folder / "test.safetensors")
+    facts = {
+        "images": {"train": IMAGES, "test": IMAGES},
+        "classes": [str(number) for number in range(CLASSES)],
+        "shape": SHAPE,
+        "mean": [0.5],
+        "std": [0.3],
+    }
+    files = [folder / "train.safetensors", folder / "test.safetensors"]
+    write_seal(folder / "checksums.json", "images", {"data": folder.name}, files, facts=facts)
 
 
-def request(folder: Path, labels: np.ndarray, point: dict[str, int]) -> BlockRequest:
-    """Return the request of a chain at `point`, after writing its partition."""
+def request(folder: Path, point: dict[str, int]) -> BlockRequest:
+    """Return the request of a chain at `point`, after cutting its parts."""
     model = {"kind": "mlp", "widths": [point["width"]]}
     experiment = {"dataset": "mnist", "model": model, "methods": ["ffg"], "parts": [point["T"]]}
     study = resolve_study(
@@ -81,21 +81,10 @@ def request(folder: Path, labels: np.ndarray, point: dict[str, int]) -> BlockReq
     )
     settings = method_settings(study, "made", "ffg")
     replicates = range(point["replicates"])
-    cuts = {
-        replicate: partition(
-            labels,
-            CLASSES,
-            parts=point["T"],
-            stratify=False,
-            fraction=point["T"] * point["images"] / IMAGES,
-            source_classes=None,
-            target_classes=None,
-            rng_source=np.random.default_rng(replicate),
-            rng_parts=np.random.default_rng(replicate),
-        )
-        for replicate in replicates
-    }
-    write_partitions(folder / "parts.safetensors", cuts)
+    cut = PartitionSettings(fraction=point["T"] * point["images"] / IMAGES)
+    parts = folder / "parts.safetensors"
+    asked = PartsRequest("growth", "made", replicates, 0, cut)
+    run_partition(asked, point["T"], folder / "checksums.json", parts)
     return BlockRequest(
         study="growth",
         experiment="made",
@@ -104,11 +93,12 @@ def request(folder: Path, labels: np.ndarray, point: dict[str, int]) -> BlockReq
         replicates=replicates,
         seed=0,
         budget="full",
-        settings=StageSettings(**settings, model=model),
-        pixels=study["experiments"]["made"]["pixels"],
+        settings=StageSettings(**asdict(settings), model=KindSpec.of(model)),
+        pixels=study.experiments["made"].pixels,
         code="",
         data=folder,
-        partition=folder / "parts.safetensors",
+        partition=cut,
+        parts_file=parts,
     )
 
 
@@ -118,7 +108,7 @@ def fit(asked: BlockRequest, t: int, folder: Path) -> None:
     place = folder / f"t{t:02d}"
     names = ("posterior.safetensors", "training.csv", "run.json")
     outputs = StageOutputs(*(place / name for name in names))
-    run_stage(asked, t, Lineage(parent, SourceFiles()), outputs, Machine("cpu", 1, 600.0), Quiet())
+    run_stage(asked, t, Lineage(parent, SourceFiles()), outputs, Machine("cpu", 1, 600.0))
 
 
 def cost(asked: BlockRequest, t: int, folder: Path) -> tuple[float, float]:
@@ -130,9 +120,9 @@ def cost(asked: BlockRequest, t: int, folder: Path) -> tuple[float, float]:
     return time.perf_counter() - start, peak_memory() - before
 
 
-def last_stage(labels: np.ndarray, data: Path, point: dict[str, int]) -> tuple[float, float]:
+def last_stage(data: Path, point: dict[str, int]) -> tuple[float, float]:
     """Return seconds and MiB of the last stage of a chain at `point`."""
-    asked = request(data, labels, point)
+    asked = request(data, point)
     with tempfile.TemporaryDirectory() as scratch:
         for t in range(1, point["T"]):
             fit(asked, t, Path(scratch))
@@ -145,11 +135,11 @@ def measured() -> pd.DataFrame:
     """Return one row for every point of every curve."""
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        labels = prepare(Path(scratch))
+        prepare(Path(scratch))
         for curve, values in CURVES.items():
             for value in values:
                 point = BASE | {curve: value} | ({"T": 1} if curve == "images" else {})
-                seconds, memory = last_stage(labels, Path(scratch), point)
+                seconds, memory = last_stage(Path(scratch), point)
                 rows.append({"curve": curve, "value": value, "seconds": seconds, "MiB": memory})
                 print(f"{curve} {value}: {seconds:.2f} s, {memory:.0f} MiB", flush=True)
     return pd.DataFrame(rows)

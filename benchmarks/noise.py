@@ -10,7 +10,7 @@ import time
 
 import torch
 
-from incbayes.noise import GeneratorNoise
+from incbayes.networks.noise import GeneratorNoise
 
 SHAPE = (128, 24, 24, 20)
 ROUNDS = 20

@@ -31,7 +31,7 @@ PLANNED = {
     "methods": {"a": {"family": "ffg"}, "b": {"family": "mnf"}},
 }
 PLANNED["experiments"] |= {"again": PLANNED["experiments"]["digits"]}
-IMPORT = "import gc, os; gc.disable(); import incbayes.jobs.stage; os._exit(0)"
+IMPORT = "import gc, os; gc.disable(); import incbayes.jobs.fit; os._exit(0)"
 
 
 def snakemake(folder: Path, *options: str) -> float:

@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from common import CLASSES, SHAPES, Contestant, command_line, random_part, show, training_of
 from torch import Tensor, nn
 
-from incbayes.inference.optimisation import Part
-from incbayes.networks import fresh_network
+from incbayes.data.part import Part
+from incbayes.posterior.build import fresh_network
 
 OURS = ["point", "ffg", "cfg", "mnf", "planar"]
 PRIOR_SIGMA = 0.1

@@ -4,11 +4,12 @@
     python benchmarks/prediction.py --samples 100 --images 10000
 
 Time is linear in draws and images; the defaults use fewer than an evaluation's 100 and 10,000.
-The naive loops keep S tables of probabilities and average at the end. All take turns in one run
+The naive loops keep S tables of log-probabilities and average at the end. All take turns in one run
 and the fastest counts; take the ratios. Peak memory is that of a process of its own, above what
 it had before it started.
 """
 
+import math
 import time
 from collections.abc import Callable
 
@@ -26,18 +27,18 @@ from common import (
 )
 from torch import Tensor
 
-from incbayes.families import FAMILIES
-from incbayes.layers import layers_of
-from incbayes.networks import fresh_network, with_weights
-from incbayes.noise import GeneratorNoise
-from incbayes.predict import Predictor
+from incbayes.kinds import FAMILIES
+from incbayes.networks.layers import layers_of
+from incbayes.networks.noise import GeneratorNoise
+from incbayes.posterior.build import Architecture, fresh_network, with_weights
+from incbayes.posterior.predict import Passes, Predictor
 
 FAMILY = "ffg"
 Way = Callable[[Tensor, int], Tensor]
 
 
 def ways(model: str, batch: int) -> dict[str, Way]:
-    """Return every way to compute probabilities [N, K] from images and a number of draws."""
+    """Return every way to compute log-probabilities [N, K] from images and a number of draws."""
     network = Contestant({"kind": FAMILY}, model, training_of(batch)).network
     family, state = FAMILIES.build({"kind": FAMILY}), network.state()
     noise = GeneratorNoise(torch.Generator().manual_seed(0))
@@ -46,10 +47,10 @@ def ways(model: str, batch: int) -> dict[str, Way]:
     @torch.no_grad()
     def stochastic(images: Tensor, samples: int) -> Tensor:
         passes = [
-            torch.cat([network(x, noise).softmax(-1) for x in images.split(batch)])
+            torch.cat([network(x, noise).log_softmax(-1) for x in images.split(batch)])
             for _ in range(samples)
         ]
-        return torch.stack(passes).mean(0)
+        return torch.stack(passes).logsumexp(0) - math.log(samples)
 
     @torch.no_grad()
     def drawn(images: Tensor, samples: int) -> Tensor:
@@ -60,12 +61,14 @@ def ways(model: str, batch: int) -> dict[str, Way]:
                 for layer in layers_of(plain)
             }
             net = with_weights(plain, weights)
-            passes.append(torch.cat([net(x).softmax(-1) for x in images.split(batch)]))
-        return torch.stack(passes).mean(0)
+            passes.append(torch.cat([net(x).log_softmax(-1) for x in images.split(batch)]))
+        return torch.stack(passes).logsumexp(0) - math.log(samples)
 
     def product(precision: str) -> Way:
         predictor = Predictor(
-            {"kind": model}, SHAPES[model], CLASSES, family, torch.device("cpu"), batch, precision
+            Architecture({"kind": model}, SHAPES[model], CLASSES),
+            family,
+            Passes(torch.device("cpu"), batch, precision),
         )
         return lambda images, samples: predictor.predictive(state, images, samples, noise.generator)
 

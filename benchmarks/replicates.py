@@ -19,17 +19,23 @@ from pathlib import Path
 import torch
 from common import CLASSES, SHAPES, command_line, machine, random_part, training_of, write_block
 
-from incbayes.data import DATASETS
-from incbayes.device import prepare_device
-from incbayes.families import FAMILIES
-from incbayes.inference.optimisation import Optimisation, Part
-from incbayes.inference.stage import Names, StageSettings, first_start
-from incbayes.inference.together import train_together
+from incbayes.core.device import prepare_device
+from incbayes.data.part import Part
+from incbayes.inference.base import Problem
+from incbayes.inference.objective import Objective
+from incbayes.inference.settings import StageSettings
+from incbayes.inference.stage import BlockStage, StreamKeys, first_start
 from incbayes.inference.training import Training
-from incbayes.networks import variational
-from incbayes.objective import Objective
+from incbayes.inference.vi_run import VariationalRun
+from incbayes.inference.vi_stacked import run_stacked
+from incbayes.kinds import DATASETS, FAMILIES
+from incbayes.likelihoods.categorical import Categorical
+from incbayes.posterior.build import variational
 from incbayes.priors.base import Source
-from incbayes.study import method_settings, read_yaml, resolve_study
+from incbayes.study.model import KindSpec, ObjectiveSettings, Study, TrainingSettings
+from incbayes.study.resolve import resolve_study
+from incbayes.study.settings import method_settings
+from incbayes.study.yaml import read_yaml
 
 STUDY = Path(__file__).parent.parent / "studies" / "kochurov2018.yaml"
 
@@ -42,22 +48,36 @@ class Block:
         self.family, self.model, self.training, self.parts = family, model, training, parts
         self.seconds: dict[str, float] = {}
 
-    def optimisations(self, count: int) -> dict[int, Optimisation]:
-        """Return fresh optimisations of the first `count` replicates."""
-        spec, shape = {"kind": self.family}, SHAPES[self.model]
-        settings = StageSettings(spec, {"kind": "normal"}, {}, {}, {"kind": self.model})
-        names, family, built = Names(0, "benchmark", 1, 1), FAMILIES.build(spec), {}
+    def runs(self, count: int) -> dict[int, VariationalRun]:
+        """Return fresh runs of the first `count` replicates."""
+        settings = StageSettings(
+            KindSpec(self.family),
+            KindSpec("normal"),
+            TrainingSettings(),
+            ObjectiveSettings(),
+            KindSpec(self.model),
+        )
+        stage = BlockStage(settings, SHAPES[self.model], StreamKeys(0, "benchmark", 1, 1))
+        family, built = FAMILIES.build(settings.family), {}
         for replicate, part in enumerate(self.parts[:count]):
             device = part.images.device
-            start = first_start(settings, shape, CLASSES, Source(), names, replicate)
-            network = variational(settings.model, shape, CLASSES, family, start.state)
+            start = first_start(stage, replicate, CLASSES, Source())
+            network = variational(stage.architecture(CLASSES), family, start.state)
             prior = {
                 layer: {key: value.to(device) for key, value in state.items()}
                 for layer, state in start.prior.items()
             }
-            objective, stream = Objective(kl_scale=0.1), names.stream(replicate)
-            built[replicate] = Optimisation(
-                network.to(device), prior, part, self.training, objective, stream
+            objective, stream = Objective(kl_scale=0.1), stage.keys.stream(replicate)
+            built[replicate] = VariationalRun(
+                Problem(
+                    network.to(device),
+                    prior,
+                    part,
+                    self.training,
+                    objective,
+                    Categorical(),
+                    stream,
+                )
             )
         return built
 
@@ -65,7 +85,7 @@ class Block:
         """Train in every way for two epochs, and keep the time of the second."""
         for way, measure in WAYS.items():
             count = 1 if way == ONE else len(self.parts)
-            seconds = measure(self.optimisations(count))
+            seconds = measure(self.runs(count))
             self.seconds[way] = min(self.seconds.get(way, math.inf), seconds)
 
     def row(self, steps: int) -> str:
@@ -82,21 +102,21 @@ def now() -> float:
     return time.perf_counter()
 
 
-def in_turn(optimisations: Mapping[int, Optimisation]) -> float:
+def in_turn(runs: Mapping[int, VariationalRun]) -> float:
     """Return the seconds of the replicates' second epochs, one after the other."""
     total = 0.0
-    for optimisation in optimisations.values():
+    for run in runs.values():
         ends: list[float] = []
-        optimisation.run(lambda o, ends=ends: ends.append(now()) if o.step == 0 else None)
+        run.run(lambda o, ends=ends: ends.append(now()) if o.step == 0 else None)
         total += ends[1] - ends[0]
     return total
 
 
-def together(optimisations: Mapping[int, Optimisation]) -> float:
+def together(runs: Mapping[int, VariationalRun]) -> float:
     """Return the seconds of the replicates' second epoch, trained as one program."""
     ends: list[float] = []
-    first = next(iter(optimisations.values()))
-    train_together(optimisations, lambda _: ends.append(now()) if first.step == 0 else None)
+    first = next(iter(runs.values()))
+    run_stacked(runs, lambda _: ends.append(now()) if first.step == 0 else None)
     return ends[1] - ends[0]
 
 
@@ -105,31 +125,31 @@ WAYS = {ONE: in_turn, IN_TURN: in_turn, TOGETHER: together}
 """By name, a way to train whose second epoch is timed."""
 
 
-def projection(study: Mapping, model: str, steps: int, blocks: Mapping[str, Block]) -> str:
+def projection(study: Study, model: str, steps: int, blocks: Mapping[str, Block]) -> str:
     """Return what the stages of a study's experiments on `model` would cost together.
 
     Replicates that do not fill a block are priced as one that is full.
     """
     lines, total = ["| experiment | method | steps | minutes |", "|---|---|---|---|"], 0.0
-    for name, experiment in study["experiments"].items():
-        if experiment["model"]["kind"] != model:
+    for name, experiment in study.experiments.items():
+        if experiment.model.kind != model:
             continue
-        if experiment["pretrain"] is not None:
+        if experiment.pretrain is not None:
             continue  # its source task is not measured here
-        train = DATASETS.build(experiment["dataset"]).constraints["train"]
-        train *= experiment["partition"]["fraction"]
-        for method in experiment["methods"]:
+        train = DATASETS.build(experiment.dataset).constraints["train"]
+        train *= experiment.partition.fraction
+        for method in experiment.methods:
             settings = method_settings(study, name, method)
-            block = blocks.get(settings["family"]["kind"])
+            block = blocks.get(settings.family.kind)
             if block is None:
                 lines.append(f"| {name} | {method} | | not measured |")
                 continue
-            training = Training.of(settings["training"])
+            training = Training.of(settings.training)
             if training.batch_size != block.training.batch_size:
                 lines.append(f"| {name} | {method} | | not measured at its batch size |")
                 continue
-            per_epoch = [T * training.batches(math.ceil(train / T)) for T in experiment["parts"]]
-            groups = math.ceil(experiment["replicates"] / len(block.parts))
+            per_epoch = [T * training.batches(math.ceil(train / T)) for T in experiment.parts]
+            groups = math.ceil(experiment.replicates / len(block.parts))
             count = groups * training.epochs * sum(per_epoch)
             minutes = count * block.seconds[TOGETHER] / steps / 60
             lines.append(f"| {name} | {method} | {count:,} | {minutes:.1f} |")

@@ -1,13 +1,14 @@
 """Layers, states and tiny problems that several tests run every registered family on."""
 
+import math
 import typing
 
 import torch
 from torch import nn
 
-from incbayes.families import FAMILIES
-from incbayes.layers import Layer, State
-from incbayes.noise import GeneratorNoise
+from incbayes.kinds import FAMILIES
+from incbayes.networks.layers import Layer, State
+from incbayes.networks.noise import GeneratorNoise
 
 BAYESIAN = [name for name in FAMILIES if FAMILIES[name].constraints["bayesian"]]
 
@@ -42,8 +43,36 @@ LAYERS = {
     "conv stride padding": (nn.Conv2d(2, 4, 3, stride=2, padding=1), (2, 2, 7, 6)),
     "conv dilation": (nn.Conv2d(2, 2, (2, 3), dilation=(2, 1), padding=(0, 1)), (2, 2, 6, 5)),
     "conv groups": (nn.Conv2d(4, 6, 3, groups=2, padding=1), (2, 4, 5, 5)),
+    "conv same": (nn.Conv2d(2, 2, (2, 3), padding="same", dilation=(2, 1)), (2, 2, 4, 4)),
+    "conv valid": (nn.Conv2d(2, 2, 2, padding="valid"), (2, 2, 3, 3)),
+    "conv reflect": (nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), (2, 2, 4, 4)),
+    "conv circular same": (
+        nn.Conv2d(2, 2, 2, padding="same", padding_mode="circular"),
+        (2, 2, 3, 4),
+    ),
+    "conv 1d": (nn.Conv1d(2, 4, 3, stride=2, padding=1, groups=2), (2, 2, 7)),
+    "conv 1d replicate": (nn.Conv1d(2, 3, 2, padding="same", padding_mode="replicate"), (2, 2, 5)),
+    "volume": (nn.Conv3d(1, 2, (1, 2, 2), dilation=(1, 2, 1), padding=(0, 1, 0)), (2, 1, 2, 3, 3)),
+    "volume groups same": (nn.Conv3d(2, 2, (2, 1, 3), groups=2, padding="same"), (2, 2, 2, 2, 3)),
+    "transposed": (
+        nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2),
+        (2, 4, 3, 2),
+    ),
+    "transposed 1d": (nn.ConvTranspose1d(2, 3, 3, stride=2, dilation=2), (2, 2, 4)),
+    "transposed volume": (nn.ConvTranspose3d(2, 1, 2, bias=False), (2, 2, 2, 1, 2)),
+    "linear over positions": (nn.Linear(4, 3), (2, 3, 4)),
+    "embedding": (nn.Embedding(5, 3), (3, 4)),
 }
 """By name: a module whose geometry is tested, and the shape of an input to it."""
+
+
+HELD = [
+    (estimator, geometry)
+    for estimator, (family, options) in ESTIMATORS.items()
+    for geometry, (module, _) in LAYERS.items()
+    if FAMILIES[family](**options).refusal(Layer.of("layer", module)) is None
+]
+"""Estimators and the layers that the family can have with them."""
 
 
 def noise(seed: int = 0) -> GeneratorNoise:
@@ -65,7 +94,12 @@ def gaussian(layer: Layer, seed: int, low: float = 0.1, high: float = 0.6) -> tu
 def layer_and_input(name: str) -> tuple[Layer, torch.Tensor]:
     """Return a layer of LAYERS and a float64 input, some of it zero as in real images."""
     module, shape = LAYERS[name]
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    generator = torch.Generator().manual_seed(1)
+    if isinstance(module, nn.Embedding):
+        # Every number once, as each has to have a gradient.
+        numbers = torch.arange(math.prod(shape)) % module.num_embeddings
+        return Layer.of("layer", module), numbers.view(shape)
+    x = torch.randn(shape, generator=generator, dtype=torch.float64)
     return Layer.of("layer", module), x.clamp_min(0)
 
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from tiny_chain import Chain, tiny_chain
 
-from incbayes.errors import TERMINATED
+from incbayes.core.errors import STOP_SIGNALS, stopped_by
 from incbayes.jobs.console import job
-from incbayes.posterior import read_posterior
+from incbayes.posterior.file import read_posterior
 
 Work = Callable[[Chain, Path], None]
 
@@ -55,7 +55,9 @@ class Fault:
 FAULTS = {
     "kill -9 of the process of a stage": Fault(signal.SIGKILL, fit, 10),
     "SIGTERM to the process of a stage": Fault(signal.SIGTERM, fit, 5),
+    "SIGINT to the process of a stage": Fault(signal.SIGINT, fit, 5),
     "SIGTERM to the process that scores": Fault(signal.SIGTERM, score, 5),
+    "SIGINT to the process that scores": Fault(signal.SIGINT, score, 5),
 }
 
 
@@ -63,6 +65,7 @@ def start(work: Work, chain: Chain, log: Path) -> int:
     """Start a job in a fork, which has the imports already, and return its process."""
     pid = os.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # as scripts/process.py has it
         try:
             work(chain, log)
         except SystemExit as end:
@@ -130,7 +133,7 @@ class Ender:
         if status == 0:  # it had ended: the machine is faster by now
             self.seconds[work] = min(self.seconds[work], time.monotonic() - begun)
         seen = {"status": status, "seconds": took, "partials": partials(chain)}
-        if status == TERMINATED:
+        if status in map(stopped_by, STOP_SIGNALS):
             seen["said"] = log.read_text().splitlines()[-1]
         if chain.posterior(2).exists():
             read_posterior(chain.posterior(2))
@@ -146,6 +149,7 @@ class Ender:
         for t in (1, 2):
             copied.scores(t).metrics.unlink()
             copied.scores(t).calibration.unlink()
+            copied.scores(t).seal.unlink()
         if work is fit:
             shutil.rmtree(copied.posterior(2).parent)
             copied.posterior(2).parent.mkdir()

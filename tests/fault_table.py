@@ -21,9 +21,20 @@ BLOCK = re.compile(r"(<!-- faults -->\n).*(<!-- /faults -->)", re.DOTALL)
 MODULES = (
     "test_kills.py",
     "test_workflow_faults.py",
+    "test_odd_folders.py",
     "test_stage_faults.py",
+    "test_network_check.py",
     "test_data_faults.py",
+    "test_image_folder.py",
+    "test_image_file.py",
+    "test_torchvision_sets.py",
+    "test_kind_faults.py",
+    "test_outside_faults.py",
     "test_random_studies.py",
+    "test_sources.py",
+    "test_freshness.py",
+    "test_damage.py",
+    "test_stream.py",
 )
 """In the order of the table."""
 
@@ -51,6 +62,12 @@ def rows() -> list[str]:
     return [line for line in table if line.startswith("| ")][1:]
 
 
+def file_of(module: str) -> Path:
+    """Return the file of a module of tests, in whichever folder it is."""
+    (path,) = Path(__file__).parent.glob(f"*/{module}.py")
+    return path
+
+
 def main(modules: list[str]) -> int:
     """Run the tests of faults and write their rows; return the exit code.
 
@@ -58,7 +75,7 @@ def main(modules: list[str]) -> int:
         modules: names such as `test_kills.py`; none for all. The rows of others stay.
     """
     modules = modules or list(MODULES)
-    tests = [str(Path(__file__).parent / module) for module in modules]
+    tests = [str(file_of(Path(module).stem)) for module in modules]
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder, "rows")
         found.touch()
@@ -67,7 +84,7 @@ def main(modules: list[str]) -> int:
         written = [json.loads(line) for line in found.read_text(encoding="utf-8").splitlines()]
     if done.returncode == 0:
         written += [row for row in rows() if _module(row) not in modules]
-        block = "\n".join([*HEADER, *sorted(written, key=_place)])
+        block = "\n".join([*HEADER, *sorted(dict.fromkeys(written), key=_place)])
         text = PAGE.read_text(encoding="utf-8")
         PAGE.write_text(BLOCK.sub(lambda m: f"{m[1]}{block}\n{m[2]}", text), encoding="utf-8")
     return done.returncode

@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from incbayes.claims.ledger import judge, write_ledger
-from incbayes.figures.figure import FigureContext, Frames
-from incbayes.report.ledger import Ledger, read_ledger
+from incbayes.figures.context import FigureContext
+from incbayes.report.claims_table import Ledger, read_ledger
+from incbayes.results.frames import Frames
+from incbayes.study.model import Study, claims_of_plain, study_of
 
 LABELS = (
     "Fine-tuning",
@@ -47,6 +49,7 @@ class Shape:
         reduced: whether the budget is a reduced one.
         points_only: whether no method has a width.
         kl_scale: of every method with a width.
+        name_length: of every title and label, in characters; 0 for such as studies have.
     """
 
     methods: int = 4
@@ -57,16 +60,29 @@ class Shape:
     reduced: bool = False
     points_only: bool = False
     kl_scale: float = 0.1
+    name_length: int = 0
 
 
-def made_study(shape: Shape) -> dict:
-    """Return a study in its resolved form."""
+def lengthened(shape: Shape, name: str) -> str:
+    """Return a name of the shape's length, which differs from others where they differ."""
+    words = f"{name} as it was trained with a schedule and a prior of its own "
+    return (words * (1 + shape.name_length // len(words)))[: shape.name_length].strip() or name
+
+
+def made_study(shape: Shape, **changes) -> Study:
+    """Return a study in its resolved form, with keys of the JSON form replaced."""
+    return study_of(plain_made_study(shape) | changes)
+
+
+def plain_made_study(shape: Shape) -> dict:
+    """Return the JSON values of a study in its resolved form; what is absent has its default."""
     methods = {
         f"m{place}": {
-            "label": LABELS[place],
+            "label": lengthened(shape, LABELS[place]),
             "reading": "corrected",
             "family": {"kind": "point" if _is_point(shape, place) else "ffg"},
             "prior": {"kind": "normal", "sigma": None},
+            "inference": {"kind": "vi"},
             "training": {},
             "objective": {},
         }
@@ -76,7 +92,7 @@ def made_study(shape: Shape) -> dict:
     return {
         "study": "made",
         "study_id": "made-quick" if shape.reduced else "made",
-        "title": "Made numbers <b>that</b> measure nothing & only look real",
+        "title": lengthened(shape, "Made numbers <b>that</b> measure nothing & only look real"),
         "seed": 2018,
         "data_root": "data",
         "replicates": shape.replicates,
@@ -103,10 +119,14 @@ def made_study(shape: Shape) -> dict:
 def _experiments(shape: Shape, methods: list[str]) -> dict:
     return {
         f"e{place}": {
-            "title": f"Digits {place} in parts" + (", pretrained on the others" if place else ""),
+            "title": lengthened(
+                shape,
+                f"Digits {place} in parts" + (", pretrained on the others" if place else ""),
+            ),
             "dataset": {"kind": "digits"},
             "model": {"kind": "digits_net"},
-            "pixels": {"kind": "standard"},
+            "pixels": {"kind": "standard", "statistics": "first", "mean": None, "std": None},
+            "likelihood": {"kind": "categorical"},
             "parts": list(shape.parts),
             "replicates": shape.replicates,
             "partition": {"stratify": False, "fraction": 1.0, "source_classes": None},
@@ -124,28 +144,28 @@ def made_context(shape: Shape) -> FigureContext:
     """Return the context of `made_study`, made by hand."""
     study = made_study(shape)
     return FigureContext(
-        study=study["study_id"],
-        title=study["title"],
-        methods={name: method["label"] for name, method in study["methods"].items()},
-        experiments={name: e["title"] for name, e in study["experiments"].items()},
-        budget=study["budget"],
+        study=study.study_id,
+        title=study.title,
+        methods={name: method.label for name, method in study.methods.items()},
+        experiments={name: e.title for name, e in study.experiments.items()},
+        budget=study.budget,
         reduced=shape.reduced,
         kl_scales={
             (experiment, method): shape.kl_scale
-            for experiment in study["experiments"]
-            for method, description in study["methods"].items()
-            if description["family"]["kind"] != "point"
+            for experiment in study.experiments
+            for method, description in study.methods.items()
+            if description.family.kind != "point"
         },
         scored_shares={
             (experiment, method): 1.0
-            for experiment in study["experiments"]
-            for method in study["methods"]
+            for experiment in study.experiments
+            for method in study.methods
         },
     )
 
 
 def made_claims(shape: Shape) -> dict:
-    """Return claims on the first experiment, in the form of `study.claims_of`.
+    """Return claims on the first experiment, as `claims_of_plain` takes them.
 
     With three methods, T = 1, 3 and four replicates every verdict occurs on the numbers of
     `made_frames`; a study of one method gets one claim.
@@ -217,8 +237,8 @@ def made_provenance(shape: Shape) -> dict:
             "device": "cpu", "host": "a-host", "torch": "2.14.1", "threads": 1,
             "sha256": hashlib.sha256(f"{experiment}{method}{parts}{t}".encode()).hexdigest(),
         }
-        for experiment, content in made_study(shape)["experiments"].items()
-        for method in content["methods"]
+        for experiment, content in made_study(shape).experiments.items()
+        for method in content.methods
         for parts in shape.parts
         for t in range(1, parts + 1)
     ]  # fmt: skip
@@ -230,7 +250,7 @@ def made_provenance(shape: Shape) -> dict:
         "hardware": {"processor": "a processor"},
         "images": {
             experiment: {"train": "a" * 64, "test": "b" * 64}
-            for experiment in made_study(shape)["experiments"]
+            for experiment in made_study(shape).experiments
         },
         "chains": list(
             dict.fromkeys(f"{run['experiment']}.{run['method']}.T{run['T']}" for run in runs)
@@ -242,7 +262,8 @@ def made_provenance(shape: Shape) -> dict:
 def made_ledger(shape: Shape, folder: Path) -> Ledger:
     """Return the ledger of the made claims, through its files."""
     files = folder / "claims.json", folder / "claims.csv"
-    write_ledger(judge(made_claims(shape), made_frames(shape).records, shape.reduced), *files)
+    claims = claims_of_plain(made_claims(shape))
+    write_ledger(judge(claims, made_frames(shape).records, shape.reduced), *files)
     return read_ledger(*files)
 
 
@@ -265,16 +286,16 @@ def _is_point(shape: Shape, place: int) -> bool:
 def _stages(shape: Shape):
     """Yield what identifies each replicate of each stage."""
     study = made_study(shape)
-    for experiment in study["experiments"]:
-        for method, description in study["methods"].items():
+    for experiment in study.experiments:
+        for method, description in study.methods.items():
             for parts in shape.parts:
                 for t in range(1, parts + 1):
                     for replicate in range(shape.replicates):
                         yield {
-                            "study": study["study_id"],
+                            "study": study.study_id,
                             "experiment": experiment,
                             "method": method,
-                            "family": description["family"]["kind"],
+                            "family": description.family.kind,
                             "T": parts,
                             "t": t,
                             "replicate": replicate,

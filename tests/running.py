@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,16 @@ def command(folder: Path, study: dict[str, Any], *options: str) -> list[str]:
     return [sys.executable, "-m", "snakemake", *options_of(folder, study, *options)]
 
 
+def copied_checkout(folder: Path) -> Path:
+    """Copy what a checkout of this project runs to `folder`, and return that."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("workflow", "envs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
 def environment() -> dict[str, str]:
     """Return the environment of a run: one thread a job, byte code may be kept."""
     dropped = ("PYTHONDONTWRITEBYTECODE",)
@@ -85,19 +97,19 @@ def _ask(**request: Any) -> int | None:
     return json.loads(forks.stdout.readline())
 
 
-class Run:
-    """A run of Snakemake that was started, as if by `command`.
+class Snakemake:
+    """A Snakemake that was started, as if by `python -m snakemake` and its options.
 
     Attributes:
         pid: of its process, which leads a session and a process group.
     """
 
-    def __init__(self, folder: Path, study: dict[str, Any], *options: str):
+    def __init__(self, folder: Path, options: Sequence[str]):
         """Start it in `folder`."""
         self._said = tempfile.NamedTemporaryFile()  # noqa: SIM115  as long as this object
         self._code: int | None = None
         self.pid = _ask(
-            options=options_of(folder, study, *options),
+            options=list(options),
             environment=environment(),
             folder=str(folder),
             said=self._said.name,
@@ -123,6 +135,21 @@ class Run:
         return Path(self._said.name).read_text(encoding="utf-8", errors="replace")
 
 
+class Run(Snakemake):
+    """A run of a study that was started, as if by `command`."""
+
+    def __init__(self, folder: Path, study: dict[str, Any], *options: str):
+        """Start it in `folder`."""
+        super().__init__(folder, options_of(folder, study, *options))
+
+
+def typed(folder: Path, *options: str) -> subprocess.CompletedProcess:
+    """Run `snakemake` in `folder` with these options to its end, and return what it said."""
+    started = Snakemake(folder, options)
+    code = started.wait()
+    return subprocess.CompletedProcess(["snakemake", *options], code, started.text)
+
+
 def run(folder: Path, study: dict[str, Any], *options: str) -> subprocess.CompletedProcess:
     """Run Snakemake to its end and return what it said (standard error is in `stdout`)."""
     started = Run(folder, study, *options)
@@ -134,8 +161,13 @@ def planned(folder: Path, study: dict[str, Any], *options: str) -> set[str]:
     """Return the jobs that a run would start, e.g. `fit experiment=digits, method=ft, …`."""
     done = run(folder, study, "--dry-run", *options)
     assert done.returncode == 0, done.stdout
+    return jobs_of(done.stdout)
+
+
+def jobs_of(said: str) -> set[str]:
+    """Return the jobs that Snakemake names, e.g. `fit experiment=digits, method=ft, …`."""
     jobs, rule = set(), None
-    for line in done.stdout.splitlines():
+    for line in said.splitlines():
         if match := re.match(r"(?:local)?rule (\w+):", line):
             rule = match[1]
             jobs.add(rule)

@@ -4,6 +4,7 @@ Each fork is a process, session and process group of its own, and calls what `py
 calls. `running` speaks to it: a line of JSON in, a line of JSON out.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -13,6 +14,9 @@ from typing import Any
 import snakemake
 from snakemake.cli import main
 
+PLANNED_WITH = ("jinja2", "jsonschema", "pandas", "requests", "snakemake_executor_plugin_slurm")
+"""What every run imports as well. Not this project's library: each run takes its checkout's."""
+
 
 def serve() -> bool:
     """Answer requests until there are no more.
@@ -20,6 +24,8 @@ def serve() -> bool:
     Returns:
         Whether this is a fork, which is to run Snakemake.
     """
+    for name in PLANNED_WITH:
+        importlib.import_module(name)
     for line in sys.stdin:
         asked = json.loads(line)
         if "poll" in asked:

@@ -1,21 +1,31 @@
 """A chain of the smallest stages on real digits, as the workflow's jobs run them, without it."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from incbayes.data.partition import Partition, partition, write_partitions
-from incbayes.data.prepared import load_checksums, prepare, read_labels
-from incbayes.evaluate import Evaluation
-from incbayes.files import sha256_file
-from incbayes.inference.stage import StageSettings
-from incbayes.jobs.evaluation import StageScores, run_evaluation
+from incbayes.core.files import sha256_file
+from incbayes.core.streams import numpy_stream
+from incbayes.data.partition import Partition, partition
+from incbayes.data.prepared import prepare
+from incbayes.evaluation.score import Evaluation
+from incbayes.inference.listener import Listener, Silent
+from incbayes.inference.settings import StageSettings
+from incbayes.jobs.evaluate import StageScores, run_evaluation
+from incbayes.jobs.fit import Lineage, StageOutputs, run_stage
+from incbayes.jobs.partition import PartsRequest, run_partition
 from incbayes.jobs.request import BlockRequest, Machine, SourceFiles
-from incbayes.jobs.stage import Lineage, StageOutputs, run_stage
-from incbayes.streams import numpy_stream
+from incbayes.study.model import (
+    KindSpec,
+    ObjectiveSettings,
+    PartitionSettings,
+    PlateauSettings,
+    TrainingSettings,
+    read,
+)
 
 TRAINING = {
     "epochs": 2,
@@ -28,15 +38,25 @@ TRAINING = {
 }
 """Settings of a training that takes little time, for tests to change."""
 
+
+def training_of(values: dict[str, Any]) -> TrainingSettings:
+    """Return settings of training, which no limits of a study bind."""
+    plateau = values["plateau"]
+    return TrainingSettings(
+        **values | {"plateau": plateau and PlateauSettings(**plateau)},
+    )
+
+
 SETTINGS = StageSettings(
-    {"kind": "ffg"},
-    {"kind": "normal"},
-    TRAINING,
-    {"kl_scale": 1.0},
-    {"kind": "mlp", "widths": [8]},
+    KindSpec("ffg"),
+    KindSpec("normal"),
+    training_of(TRAINING),
+    ObjectiveSettings(kl_scale=1.0),
+    KindSpec("mlp", {"widths": [8]}),
 )
 EVALUATION = Evaluation(20, None, 256, None, 1.0, 15, "fp32")
-SILENT = SimpleNamespace(say=lambda line: None, narrate=lambda replicate, optimisation: None)
+CUT = {"stratify": False, "fraction": 1.0, "source_classes": None, "target_classes": None}
+SILENT = Silent()
 
 
 @dataclass(frozen=True)
@@ -69,10 +89,11 @@ class Chain:
             seed=0,
             budget="full",
             settings=SETTINGS,
-            pixels={"kind": "standard"},
+            pixels=KindSpec("standard"),
             code="0" * 64,
             data=self.data,
-            partition=self.data / f"T{self.parts}.safetensors",
+            partition=PartitionSettings(**CUT),
+            parts_file=self.data / f"T{self.parts}.safetensors",
         )
         return replace(request, **dict(self.changes))
 
@@ -85,24 +106,24 @@ class Chain:
         folder = self.posterior(t).parent
         return StageOutputs(self.posterior(t), folder / "training.csv", folder / "run.json")
 
-    def fit(self, t: int, voice: Any = SILENT) -> None:
+    def fit(self, t: int, listener: Listener = SILENT) -> None:
         """Fit stage t, whose parent must be there."""
         parent = self.posterior(t - 1) if t > 1 else None
-        machine = Machine("cpu", 1, self.seconds)
+        machine = Machine("cpu", 1, self.seconds, listener=listener)
         lineage = Lineage(parent, SourceFiles())
-        run_stage(self.request, t, lineage, self.outputs(t), machine, voice)
+        run_stage(self.request, t, lineage, self.outputs(t), machine)
 
     def scores(self, t: int) -> StageScores:
         """Return the files of a stage's scores."""
         folder = self.posterior(t).parent
         return StageScores(folder / "metrics.json", folder / "calibration.csv")
 
-    def evaluate(self, voice: Any = SILENT) -> None:
+    def evaluate(self, listener: Listener = SILENT) -> None:
         """Score all stages, which must be there."""
         stages = range(1, self.parts + 1)
         posteriors, outputs = map(self.posterior, stages), map(self.scores, stages)
-        machine = Machine("cpu", 1, self.seconds)
-        run_evaluation(self.request, EVALUATION, list(posteriors), list(outputs), machine, voice)
+        machine = Machine("cpu", 1, self.seconds, listener=listener)
+        run_evaluation(self.request, EVALUATION, list(posteriors), list(outputs), machine)
 
     def score_digests(self) -> list[str]:
         """Return the checksums of what scoring all stages writes."""
@@ -115,10 +136,13 @@ class Chain:
 
     def trained(self, **training: Any) -> "Chain":
         """Return the chain with settings of training changed."""
-        return self.asked(settings=replace(SETTINGS, training=TRAINING | training))
+        return self.asked(settings=replace(SETTINGS, training=training_of(TRAINING | training)))
 
     def asked(self, **changes: Any) -> "Chain":
-        """Return the chain with attributes of the request changed."""
+        """Return the chain with attributes of the request changed, sections as JSON values."""
+        for key, section in (("pixels", KindSpec), ("partition", PartitionSettings)):
+            if key in changes:
+                changes[key] = read(section, changes[key])
         return replace(self, changes=(*self.changes, *changes.items()))
 
     def saving(self, seconds: float) -> "Chain":
@@ -133,29 +157,18 @@ class Chain:
 def tiny_chain(folder: Path, parts: int = 2) -> Chain:
     """Return a chain in a new folder, with data prepared and cut and no stage fitted yet."""
     data = folder / "data"
-    names = ("train.safetensors", "test.safetensors", "checksums.json")
-    prepare("digits", {"kind": "digits"}, folder, *(data / name for name in names))
+    prepare({"kind": "digits"}, folder, data)
     cut_parts(data, parts)
     return Chain(folder / "chain", data, parts)
 
 
 def cut_parts(data: Path, parts: int) -> None:
     """Cut the prepared digits into parts, as the rule does."""
-    classes = len(load_checksums(data / "checksums.json")["classes"])
-    cut = plain_cut(read_labels(data / "train.safetensors"), classes, parts, replicate=0)
-    write_partitions(data / f"T{parts}.safetensors", {0: cut})
+    asked = PartsRequest("tiny", "digits", [0], 0, PartitionSettings(**CUT))
+    run_partition(asked, parts, data / "checksums.json", data / f"T{parts}.safetensors")
 
 
 def plain_cut(labels: np.ndarray, classes: int, parts: int, replicate: int) -> Partition:
     """Return the i.i.d. parts of all images in the experiment `digits` of a study of seed 0."""
-    return partition(
-        labels,
-        classes,
-        parts=parts,
-        stratify=False,
-        fraction=1.0,
-        source_classes=None,
-        target_classes=None,
-        rng_source=numpy_stream(0, "digits", replicate, "source"),
-        rng_parts=numpy_stream(0, "digits", replicate, "parts"),
-    )
+    stream = partial(numpy_stream, 0, "digits", replicate)
+    return partition(labels, classes, parts, PartitionSettings(**CUT), stream)

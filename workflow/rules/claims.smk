@@ -3,10 +3,12 @@
 
 rule claims:
     input:
-        records=f"{RESULTS}/metrics.parquet",
+        records=untimed(f"{RESULTS}/metrics.parquet"),
+        seal=f"{RESULTS}/metrics.seal.json",
     output:
         json=f"{RESULTS}/claims.json",
         csv=report(f"{RESULTS}/claims.csv", category="Claims", caption="../report/claims.rst"),
+        seal=f"{RESULTS}/claims.seal.json",
     log:
         f"{LOGS}/claims.log",
     benchmark:
@@ -18,12 +20,10 @@ rule claims:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        claims=claims_of(STUDY),
-        reduced=STUDY["reduced"],
-        tests={
-            claim["relation"]["kind"]: code_digest(CLAIM_TESTS.module(claim["relation"]["kind"]))
-            for claim in STUDY["claims"].values()
-        },
-        code=code_digest("incbayes.claims.ledger"),
+        study=STUDY.study_id,
+        claims=for_scripts(plain_claims(claims_of(STUDY))),
+        reduced=STUDY.reduced,
+        tests=in_one_line(PLAN.code_of_claims),
+        code=code_digest("scripts.claims"),
     script:
         "../scripts/claims.py"

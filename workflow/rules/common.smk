@@ -1,66 +1,75 @@
 """Loads and validates the study, and holds what the rules ask of it: paths, inputs, params."""
 
 import dataclasses
-import itertools
-import json
 import os
-import shlex
 import sys
-from functools import cache
 from pathlib import Path
 
-LIBRARY = Path(workflow.basedir) / "workflow"
+# The library of the checkout that this file is of; in a module that is not the main Snakefile's.
+LIBRARY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+if not (LIBRARY / "incbayes").is_dir():
+    sys.exit(f"{LIBRARY}: no folder with the library; clone it, and name the Snakefile by its path")
+if {"{", "}"} & set(str(LIBRARY)):
+    sys.exit(f"{LIBRARY.parent}: Snakemake takes braces for wildcards; move this checkout")
 sys.path.insert(0, str(LIBRARY))
 # Scripts import the library from here, also in a conda environment that does not hold it.
-search = [str(LIBRARY), os.environ.get("PYTHONPATH")]
-os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, search)))
+search = [str(LIBRARY), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, dict.fromkeys(search))))
 
-from incbayes.claims import CLAIM_TESTS
-from incbayes.code_digest import code_digest
-from incbayes.data import DATASETS, PIXELS
-from incbayes.errors import UserError
-from incbayes.failures import watch
-from incbayes.families import FAMILIES
-from incbayes.figures import FIGURES
-from incbayes.files import check_writable
-from incbayes.lost_sources import refuse_refits
-from incbayes.metrics import METRICS
-from incbayes.models import MODELS
-from incbayes.priors import PRIORS
-from incbayes.progress import follow
-from incbayes.resources import demand, grown, needs_gpu
-from incbayes.study import (
-    block_replicates,
-    blocks,
-    chosen_chains,
-    chosen_experiments,
-    claims_of,
-    evaluation_settings,
-    method_settings,
-    pretrain_training,
-    read_yaml,
-    resolve_study,
-    scored_share,
-)
-from incbayes.study_data import check_sources, data_name, data_sets, source_files
-from incbayes.study_file import typed
-from incbayes.study_schema import kind_constraints
-from incbayes.tuning import (
-    FOLDER,
-    candidates,
-    search_of,
-    search_order,
-    tried_before,
-    with_candidates,
-)
-from snakemake.utils import update_config
+import incbayes
 
+if Path(incbayes.__file__).resolve().parent != (LIBRARY / "incbayes").resolve():
+    sys.exit(
+        f"{LIBRARY.parent}: its library is not the one already imported, {incbayes.__file__}; "
+        "use one checkout in a run, and import incbayes after it"
+    )
+
+from incbayes.orchestration.interruption import IGNORED_BY_JOBS, answer_interrupts
+
+INTERRUPTION = answer_interrupts(workflow)
+
+from incbayes.core.errors import UserError
+from incbayes.core.files import check_writable
+from incbayes.core.seal import seal_path
+from incbayes.kinds import DATASETS, FIGURES, METRICS
+from incbayes.orchestration.captions import write_captions
+from incbayes.orchestration.code_digest import code_digest as digest_of_code
+from incbayes.orchestration.commands import reproducing, running_alone
+from incbayes.orchestration.failures import watch
+from incbayes.orchestration.interpreter import name_for_shells
+from incbayes.orchestration.keep_posteriors import refuse_refits
+from incbayes.orchestration.kind_modules import check_kinds
+from incbayes.orchestration.networks import check_networks
+from incbayes.orchestration.partial import OFFER, of_done_chains, unfinished_chains
+from incbayes.orchestration.plan import DATA, Plan, code_of_fits, digests_of
+from incbayes.orchestration.progress import follow
+from incbayes.orchestration.resources import grown
+from incbayes.orchestration.size import check_size
+from incbayes.orchestration.stream_plan import STREAM, plan_streams
+from incbayes.report.escapes import for_rst, for_scripts
+from incbayes.study.datasets import TAKEN_BACK, check_sources, data_root, source_files
+from incbayes.study.model import plain_claims, plain_study, to_plain
+from incbayes.study.resolve import claims_of
+from incbayes.study.sources import command_line, load_module_study, load_study
+from incbayes.study.tuning import FOLDER, candidates, search_of, search_order, tried_before
+from snakemake.shell import shell
+
+if workflow.is_main_process:
+    shell.prefix(IGNORED_BY_JOBS)
 follow(workflow)
 FAILURES = watch(workflow)
 
+# Where a module with a `prefix:` has what is here called `results/…`; for paths that are no
+# input or output of a rule, as those Snakemake moves itself.
+placed = workflow.modifier.path_modifier.replace_prefix
+# What a module calls the rule that adds to what is published.
+PUBLISH = workflow.modifier.modify_rulename("publish")
+IN_MODULE = not workflow.modifier.is_main_snakefile()
+
 
 onerror:
-    FAILURES.explain()
+    FAILURES.explain(INTERRUPTION.begun, OFFER)
+    INTERRUPTION.conclude()
 
 
 def in_one_line(check, *arguments):
@@ -72,110 +81,166 @@ def in_one_line(check, *arguments):
 
 
 in_one_line(check_writable, ".snakemake")
+PYTHON = in_one_line(name_for_shells)
 
 
 onstart:
-    for folder in (RESULTS, "results/data"):
+    for folder in (placed(RESULTS), placed("results/data")):
         in_one_line(check_writable, folder)
     in_one_line(refuse_refits, workflow.dag)
-    if any(job.rule.name == "publish" for job in workflow.dag.needrun_jobs()):
-        from incbayes.report.publication import check_joins
+    if any(job.rule.name == PUBLISH for job in workflow.dag.needrun_jobs()):
+        from incbayes.publication.publish import check_joins
 
-        in_one_line(check_joins, Path(PUBLISHED), STUDY_SHOWN)
+        in_one_line(check_joins, Path(PUBLISHED), STUDY)
 
 
-def load_study():
+def given_study():
     """Return the study in normal form.
 
-    Snakemake would merge a `configfile:` of the Snakefile with those of --configfile, and
-    two studies are not to be mixed: config.yaml is read only where no other was given.
+    Snakemake would merge a `configfile:` of the Snakefile with those of --configfile, and two
+    studies are not to be mixed: config.yaml is read only where no other was given. A workflow
+    that uses this one as a module gives the study as the module's `config:`.
     """
-    written = {}
-    for file in workflow.configfiles or [Path(workflow.basedir) / "config.yaml"]:
-        update_config(written, read_yaml(file))
-    update_config(written, COMMAND_LINE)
-    return resolve_study(written)
+    settings = workflow.config_settings.config
+    if workflow.modifier.skip_configfile:
+        return load_module_study(config, settings)
+    files = workflow.overwrite_configfiles if IN_MODULE else workflow.configfiles
+    return load_study(files or [LIBRARY.parent / "config.yaml"], settings)
 
 
-COMMAND_LINE = typed(workflow.config_settings.config)
-STUDY = in_one_line(load_study)
-CHOSEN = chosen_experiments(STUDY)
-# What chains there are: the study's, and those of its search, which only `tune` asks for.
-PLANNED = with_candidates(STUDY)
-EXPERIMENTS, METHODS = PLANNED["experiments"], PLANNED["methods"]
-BLOCKS = {
-    name: blocks(described["replicates"], STUDY["replicates_per_block"])
-    for name, described in CHOSEN.items()
-}
-TUNED_BLOCKS = (
-    blocks(STUDY["tune"]["replicates"], STUDY["replicates_per_block"]) if STUDY["tune"] else []
+COMMAND_LINE = in_one_line(command_line, workflow.config_settings.config)
+STUDY = in_one_line(given_study)
+in_one_line(check_size, STUDY)
+DATA_ROOT = in_one_line(data_root, STUDY)
+UNFINISHED = []
+if STUDY.partial:
+    done = Path(placed(f"results/{STUDY.study_id}"))
+    UNFINISHED = [dataclasses.asdict(chain) for chain in unfinished_chains(STUDY, done)]
+    STUDY = in_one_line(of_done_chains, STUDY, done)
+STUDY, STREAM_PLAN = in_one_line(
+    plan_streams,
+    STUDY,
+    DATA_ROOT,
+    Path(placed("results/data")),
+    Path(placed(f"results/{STUDY.study_id}")),
 )
-DATA_SETS = data_sets(CHOSEN)
+PLAN = Plan(STUDY, STREAM_PLAN)
+in_one_line(check_kinds, PLAN.planned)
+if workflow.is_main_process:
+    in_one_line(check_networks, PLAN.planned)
 # Scripts read from the config what changes no result, such as where jobs run; all else they
-# get through params, so that Snakemake sees it change. Captions read it too.
-config.update(STUDY)
+# get through params, so that Snakemake sees it change. Captions read it too. Not in place: the
+# mapping of a module is another workflow's.
+config = {**config, **plain_study(STUDY), "data_root": str(DATA_ROOT)}
+# Their own markup is not for the words of a study.
+config["caption"] = {key: for_rst(getattr(STUDY, key)) for key in ("title", "budget")}
+config["run_alone"] = running_alone(
+    PYTHON, workflow.main_snakefile, workflow.overwrite_configfiles, COMMAND_LINE
+)
 
-# What the report shows of the study, where jobs ran it learns from the run records; and figures.
-STUDY_SHOWN = {key: value for key, value in STUDY.items() if key not in ("machine", "data_root")}
-STUDY_DRAWN = {
-    key: value for key, value in STUDY_SHOWN.items() if key not in ("claims", "tune", "tuned")
-} | {"experiments": CHOSEN, "only": None}
-
-GPUS = int(needs_gpu(STUDY))
-
-RESULTS = f"results/{STUDY['study_id']}"
-PUBLISHED = f"results/published/{STUDY['study_id']}"
-DATA = "results/data/{dataset}"
-PARTS = f"{RESULTS}/{{experiment}}/parts/T{{T}}/{{block}}.safetensors"
-PRETRAIN = f"{RESULTS}/{{experiment}}/pretrain/{{block}}"
-CHAIN = f"{RESULTS}/{{experiment}}/{{method}}/T{{T}}/{{block}}"
-STAGE = f"{CHAIN}/t{{t}}"
-LEDGER = [f"{RESULTS}/claims.json", f"{RESULTS}/claims.csv"] if STUDY["claims"] else []
+RESULTS, PUBLISHED = PLAN.results, placed(PLAN.published)
+PARTS, PRETRAIN, CHAIN, STAGE = PLAN.parts, PLAN.pretrain, PLAN.chain, PLAN.stage
+LEDGER = PLAN.ledger
 LOGS, BENCHMARKS = f"{RESULTS}/logs", f"{RESULTS}/benchmarks"
-PART_COUNTS = sorted({T for described in CHOSEN.values() for T in described["parts"]})
 
 
 wildcard_constraints:
-    experiment="|".join(EXPERIMENTS),
-    method="|".join(METHODS),
+    experiment="|".join(PLAN.planned.experiments),
+    method="|".join(PLAN.planned.methods),
     T=r"[1-9]\d*",
     t=r"\d\d+",
-    block="|".join(dict.fromkeys(itertools.chain(*BLOCKS.values(), TUNED_BLOCKS))),
-    dataset="|".join(DATA_SETS),
+    block="|".join(PLAN.all_blocks),
+    dataset="|".join(PLAN.data_sets) or "-",
     fisher="empirical|mc|ggn",
 
 
-def chain_files(pattern):
-    """Return the files that `pattern` names, of every chain and every stage of it."""
-    return [
-        pattern.format(experiment=name, method=method, T=T, block=block, t=f"{t:02d}")
-        for name, method, T in chosen_chains(STUDY)
-        for block in BLOCKS[name]
-        for t in range(1, T + 1)
-    ]
+def untimed(files):
+    """Return an input, or the input function, with files whose time stamps do not count.
+
+    Beside each, a job takes the seal of what made it, which is small, so that Snakemake compares
+    it by content, and which changes with every file that it seals. So copied, moved or equal files
+    make nothing anew, and whatever changes in content makes anew all that comes of it.
+    """
+    if callable(files):
+        return lambda wildcards: untimed(files(wildcards))
+    return [ancient(path) for path in files] if isinstance(files, list) else ancient(files)
 
 
-def experiment_files(pattern):
-    """Return the files that `pattern` names, of the data set of every experiment that is run."""
-    return [
-        pattern.format(dataset=data_name(described["dataset"])) for described in CHOSEN.values()
-    ]
+def seals_of(files):
+    """Return the seals of an input of files, or the input function that does."""
+    if callable(files):
+        return lambda wildcards: seals_of(files(wildcards))
+    if isinstance(files, list):
+        return list(dict.fromkeys(seals_of(path) for path in files))
+    return str(seal_path(files))
 
 
-def candidate_files(pattern):
-    """Return the files that `pattern` names, of the last stage of every candidate's chains."""
-    return [
-        pattern.format(
-            experiment=candidate.derived_experiment,
-            method=candidate.derived_method,
-            T=T,
-            block=block,
-            t=f"{T:02d}",
-        )
-        for candidate in candidates(STUDY)
-        for T in EXPERIMENTS[candidate.derived_experiment]["parts"]
-        for block in TUNED_BLOCKS
-    ]
+def named(pattern, wildcards, **names):
+    """Return a pattern with the wildcards' values in it."""
+    return pattern.format(**{**names, **dict(wildcards.items())})
+
+
+def data_file(name):
+    """Return an input function of a file of the experiment's data set."""
+    return lambda wildcards: f"{DATA}/{name}".format(dataset=PLAN.data_of(wildcards.experiment))
+
+
+def sources(wildcards):
+    """Return the user's own files that a data set is prepared from; nothing for other sets."""
+    users = PLAN.users_of(wildcards.dataset)
+    in_one_line(check_sources, users, DATA_ROOT, Path(placed("results/data")))
+    # A module's prefix is not theirs, and is not set before what is absolute.
+    place = Path.absolute if IN_MODULE else Path
+    found = source_files(PLAN.data_sets[wildcards.dataset], DATA_ROOT)
+    return [str(place(path)) for path in found]
+
+
+def test_images(wildcards):
+    """Return the test images; nothing for a search, which is decided on validation images."""
+    return [] if PLAN.is_search(wildcards.experiment) else data_file("test.safetensors")(wildcards)
+
+
+def parts_file(wildcards):
+    """Return the file of the parts; of the source task, which is in each, that of the first T."""
+    return named(PARTS, wildcards, T=PLAN.first_count(wildcards.experiment))
+
+
+def parent_posterior(wildcards):
+    """Return the posterior of stage t-1, which is the prior of stage t; nothing for stage 1."""
+    parent = f"{CHAIN}/t{int(wildcards.t) - 1:02d}/posterior.safetensors"
+    return named(parent, wildcards) if int(wildcards.t) > 1 else []
+
+
+def weights_file(wildcards):
+    """Return the user's file with the weights to start from; nothing where they are trained."""
+    path = in_one_line(PLAN.weights_file, wildcards.experiment)
+    return [] if path is None else str(path.absolute() if IN_MODULE else path)
+
+
+def weights_digest(wildcards):
+    return in_one_line(PLAN.weights_digest, wildcards.experiment)
+
+
+def source_posterior(wildcards):
+    """Return the source task's posterior where the method's prior is made of it."""
+    folder = PLAN.source_folder(wildcards.method)
+    if folder is None or int(wildcards.get("t", 1)) > 1:
+        return []
+    return named(f"{folder}/posterior.safetensors", wildcards)
+
+
+def source_fisher(wildcards):
+    """Return their Fisher information where the method's prior is a Laplace approximation."""
+    kind = PLAN.fisher_of(wildcards.experiment, wildcards.method)
+    needed = kind and int(wildcards.t) == 1
+    return named(f"{PRETRAIN}/fisher_{kind}.safetensors", wildcards) if needed else []
+
+
+def chosen_variance(wildcards):
+    """Return the outcome of the search where the method's prior is chosen from a grid."""
+    searched = PLAN.searches_variance(wildcards.experiment, wildcards.method)
+    needed = searched and int(wildcards.t) == 1
+    return named(f"{CHAIN}/prior.json", wildcards) if needed else []
 
 
 def no_search(wildcards):
@@ -188,191 +253,42 @@ def candidates_before(wildcards):
     return in_one_line(tried_before, STUDY)
 
 
-def names(wildcards):
-    """Return the wildcards as a mapping, to format a path with."""
-    return dict(wildcards.items())
+def plainly(typed):
+    """Return a params function: what a function returns of wildcards, as JSON values."""
+    return lambda wildcards: to_plain(typed(wildcards))
 
 
-def data_file(name):
-    """Return an input function of a file of the experiment's data set."""
-
-    def file(wildcards):
-        dataset = data_name(EXPERIMENTS[wildcards.experiment]["dataset"])
-        return f"{DATA}/{{name}}".format(dataset=dataset, name=name)
-
-    return file
-
-
-def sources(wildcards):
-    """Return the user's own files that a data set is prepared from; nothing for other sets."""
-    dataset, data_root = DATA_SETS[wildcards.dataset], Path(STUDY["data_root"])
-    of_it = {
-        name: of for name, of in CHOSEN.items() if data_name(of["dataset"]) == wildcards.dataset
-    }
-    in_one_line(check_sources, of_it, data_root, Path("results/data"))
-    return [str(path) for path in source_files(dataset, data_root)]
-
-
-def images_file(split):
-    """Return an input function of a split's images, whose time stamp does not count.
-
-    Jobs also take the checksums as input, which are small, so that Snakemake compares their
-    content: preparing equal data again refits nothing.
-    """
-    path = data_file(f"{split}.safetensors")
-
-    def file(wildcards):
-        return ancient(path(wildcards))
-
-    return file
-
-
-def of_a_search(wildcards):
-    """Return whether the experiment is one of a search: its parts leave out a validation cut."""
-    return "validation" in EXPERIMENTS[wildcards.experiment]["partition"]
-
-
-def test_images(wildcards):
-    """Return the test images; nothing for a search, which is decided on validation images."""
-    return [] if of_a_search(wildcards) else images_file("test")(wildcards)
-
-
-def parts_file(wildcards):
-    """Return the file of the parts, whose time stamp does not count.
-
-    What it holds follows from the checksums and from params, which every job that fits has:
-    making lost parts again refits nothing.
-    """
-    names = {"T": EXPERIMENTS[wildcards.experiment]["parts"][0], **dict(wildcards.items())}
-    return ancient(PARTS.format(**names))
-
-
-def parent_posterior(wildcards):
-    """Return the posterior of stage t-1, which is the prior of stage t; nothing for stage 1."""
-    t = int(wildcards.t)
-    return f"{CHAIN}/t{t - 1:02d}/posterior.safetensors".format(**names(wildcards)) if t > 1 else []
-
-
-def source_of(method):
-    """Return what a method's prior takes from the source task: weights, posterior or None."""
-    return kind_constraints("prior", METHODS[method]["prior"]["kind"]).get("source")
-
-
-def source_posterior(wildcards):
-    """Return the source task's posterior where the method's prior is made of it.
-
-    The weights of an ordinarily trained network, or the posterior of the method itself.
-    """
-    source = source_of(wildcards.method)
-    if source is None or int(wildcards.get("t", 1)) > 1:
-        return []
-    folder = PRETRAIN if source == "weights" else f"{PRETRAIN}/{{method}}"
-    return f"{folder}/posterior.safetensors".format(**names(wildcards))
-
-
-def source_fisher(wildcards):
-    """Return their Fisher information where the method's prior is a Laplace approximation."""
-    kind = settings_of_method(wildcards)["prior"].get("fisher")
-    path = f"{PRETRAIN}/fisher_{kind}.safetensors".format(**names(wildcards))
-    return path if kind and int(wildcards.t) == 1 else []
-
-
-def chosen_variance(wildcards):
-    """Return the outcome of the search where the method's prior is chosen from a grid."""
-    searched = "variances" in settings_of_method(wildcards)["prior"]
-    path = f"{CHAIN}/prior.json".format(**names(wildcards))
-    return path if searched and int(wildcards.t) == 1 else []
-
-
-def described_block(wildcards):
-    """Return the params that every job of a block has in common."""
-    experiment = EXPERIMENTS[wildcards.experiment]
-    return {
-        "study": STUDY["study_id"],
-        "budget": STUDY["budget"],
-        "seed": STUDY["seed"],
-        "replicates": list(block_replicates(wildcards.block)),
-        "model": experiment["model"],
-        "pixels": experiment["pixels"],
-        "partition": experiment["partition"],
-    }
-
-
-@cache
-def cached_settings(experiment, method):
-    """Return the settings of a method in an experiment; thousands of jobs share a few of them."""
-    return method_settings(PLANNED, experiment, method)
+def of_block(params):
+    """Return a params function of an experiment and a block."""
+    return lambda wildcards: params(wildcards.experiment, wildcards.block)
 
 
 def settings_of_method(wildcards):
-    return cached_settings(wildcards.experiment, wildcards.method)
+    return PLAN.settings(wildcards.experiment, wildcards.method)
 
 
 def settings_of_pretraining(wildcards):
-    """Return the settings of the source task's training: a plain network, fresh weights."""
-    return {
-        "family": {"kind": "point"},
-        "prior": {"kind": "normal"},
-        "training": pretrain_training(PLANNED, wildcards.experiment),
-        "objective": STUDY["objective"] | {"kl_scale": 0.0},
-    }
+    return PLAN.settings_of_pretraining(wildcards.experiment)
 
 
 def settings_of_source_fit(wildcards):
-    """Return the settings of the method itself on the source task, from N(0, sigma²)."""
-    settings = settings_of_method(wildcards)
-    return settings | {
-        "prior": {"kind": "normal", "sigma": settings["prior"]["sigma"]},
-        "training": pretrain_training(PLANNED, wildcards.experiment),
-    }
+    return PLAN.settings_of_source_fit(wildcards.experiment, wildcards.method)
 
 
 def evaluation_of(wildcards):
-    """Return how the method's posteriors are evaluated, with the share of the test set."""
-    share = scored_share(PLANNED, wildcards.experiment, wildcards.method)
-    settings = evaluation_settings(PLANNED, wildcards.method) | {"test_images": share}
-    # A search looks at the last stage alone.
-    return settings | ({"earlier_samples": 1} if of_a_search(wildcards) else {})
+    return PLAN.evaluation(wildcards.experiment, wildcards.method)
 
 
-def code_of_partition(wildcards):
-    """Return the digest of the code that cuts the experiment's images."""
-    cut = "validation" if of_a_search(wildcards) else "partition"
-    return code_digest(f"incbayes.data.{cut}")
+def code_of(script, settings):
+    """Return a params function: the digest of a script's code and of the kinds that it uses."""
+    return lambda wildcards: in_one_line(
+        PLAN.code_of, script, wildcards.experiment, settings(wildcards)
+    )
 
 
-def code_of(job, settings):
-    """Return a params function: the digest of a job's code and of the kinds that it uses."""
-
-    def digest(wildcards):
-        used = modules_of_kinds(wildcards.experiment, settings(wildcards))
-        return code_digest(f"incbayes.jobs.{job}", *used)
-
-    return digest
-
-
-def modules_of_kinds(experiment, settings):
-    """Return the modules of the kinds that a method with these settings uses in an experiment."""
-    described = EXPERIMENTS[experiment]
-    return [
-        MODELS.module(described["model"]["kind"]),
-        PIXELS.module(described["pixels"]["kind"]),
-        FAMILIES.module(settings["family"]["kind"]),
-        PRIORS.module(settings["prior"]["kind"]),
-    ]
-
-
-def code_of_fits():
-    """Return the digest of all code that fits and scores, used or not: runs can be compared."""
-    kinds = (MODELS, PIXELS, FAMILIES, PRIORS, METRICS)
-    modules = [registry.module(name) for registry in kinds for name in registry]
-    jobs = [f"incbayes.jobs.{job}" for job in ("stage", "pretraining", "selection", "evaluation")]
-    return code_digest(*jobs, *modules)
-
-
-@cache
-def demanded(experiment, method, parts, replicates, work, attempt):
-    return demand(PLANNED, experiment, method, parts, replicates, work, attempt)
+def code_digest(*modules):
+    """Return the digest of modules; a mistake in one of them ends Snakemake with its line."""
+    return in_one_line(digest_of_code, *modules)
 
 
 def asked(resource, work, parts=None):
@@ -382,60 +298,84 @@ def asked(resource, work, parts=None):
     """
 
     def amount(wildcards, attempt):
-        wanted = demanded(
-            wildcards.experiment,
-            wildcards.get("method"),
-            parts or int(wildcards.get("T", 1)),
-            len(block_replicates(wildcards.block)),
-            work,
-            attempt,
-        )
-        return getattr(wanted, resource)
+        names = wildcards.experiment, wildcards.get("method")
+        T = parts or int(wildcards.get("T", 1))
+        return getattr(PLAN.demand(*names, T, wildcards.block, work, attempt), resource)
 
     return amount
 
 
 def growing(amount):
     """Return a resource function: `amount` at first, more at every further attempt."""
-
-    def grow(wildcards, attempt):
-        return grown(amount, attempt)
-
-    return grow
-
-
-def study_options(files):
-    """Return the options that choose this study, given the paths of its config files."""
-    chosen = [
-        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
-        for key, value in COMMAND_LINE.items()
-    ]
-    given = [("--configfile", files), ("--config", chosen)]
-    return [" ".join([option, *map(shlex.quote, values)]) for option, values in given if values]
+    return lambda wildcards, attempt: grown(amount, attempt)
 
 
 def reproduce():
-    """Return the command that makes this study again, from the top of the repository."""
-    files = [os.path.relpath(file, workflow.basedir) for file in workflow.configfiles]
-    return " ".join(["snakemake --cores all", *study_options(files)])
+    """Return the command that makes this study again; in a module, of what that workflow makes."""
+    target = placed(f"{RESULTS}/report.html") if IN_MODULE else None
+    return reproducing(workflow.overwrite_configfiles, COMMAND_LINE, workflow.basedir, target)
 
 
-def run_alone():
-    """Return the command, from any folder, that makes one file again once `-- FILE` is added.
+# ---- Streams ----
 
-    Time stamps alone decide what the file still lacks, so that code under change refits nothing
-    but that file.
-    """
-    files = [os.path.abspath(file) for file in workflow.configfiles]
-    places = [("--snakefile", workflow.main_snakefile), ("--directory", os.getcwd())]
-    return " ".join(
-        [
-            f"{shlex.quote(sys.executable)} -m snakemake",
-            *(f"{option} {shlex.quote(str(path))}" for option, path in places),
-            *study_options(files),
-            "--rerun-triggers mtime --force",
-        ]
-    )
+STREAM_STAGE = STAGE.replace("T{T}", STREAM)
 
 
-config["run_alone"] = run_alone()
+def of_part(name):
+    """Return an input function of a file of a stage's part; nothing for a settled stage."""
+
+    def path(wildcards):
+        if is_settled(wildcards):
+            return STREAM_PLAN.nothing
+        folder = STREAM_PLAN.part_folder(wildcards.experiment, int(wildcards.t))
+        return f"{folder}/{name}"
+
+    return path
+
+
+def is_settled(wildcards):
+    """Return whether a stage stays as it is, or is of a part that is yet to come."""
+    names, t = (wildcards.experiment, wildcards.method, wildcards.block), int(wildcards.t)
+    to_come = STREAM_PLAN.part(wildcards.experiment, t) is None
+    return to_come or t <= STREAM_PLAN.last_settled(*names)
+
+
+def of_test(name):
+    """Return an input function of a file of the stream's test images; nothing without them."""
+
+    def path(wildcards):
+        folder = STREAM_PLAN.test_folder(wildcards.experiment)
+        return f"{folder}/{name}" if folder else []
+
+    return path
+
+
+def before(name):
+    """Return an input function of a file of stage t-1; nothing for stage 1."""
+
+    def path(wildcards):
+        earlier = STREAM_STAGE.replace("{t}", f"{int(wildcards.t) - 1:02d}")
+        return named(f"{earlier}/{name}", wildcards) if int(wildcards.t) > 1 else []
+
+    return path
+
+
+def names_of_parts(wildcards):
+    """Return the names of a stage's part and of the one before it."""
+    t = int(wildcards.t)
+    return {
+        "part": STREAM_PLAN.part(wildcards.experiment, t),
+        "before": STREAM_PLAN.part(wildcards.experiment, t - 1),
+    }
+
+
+def stream_dataset(stream):
+    """Return what a study says of a stream, but for what its prepared files do not depend on."""
+    dataset = to_plain(STREAM_PLAN.by_data[stream].experiment.dataset)
+    return {key: value for key, value in dataset.items() if key != TAKEN_BACK}
+
+
+def code_of_stream(stream):
+    """Return the digest of the code that prepares a part."""
+    kind = STREAM_PLAN.by_data[stream].experiment.dataset.kind
+    return code_digest("scripts.prepare_part", DATASETS.module(kind))

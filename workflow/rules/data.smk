@@ -19,8 +19,9 @@ rule prepare_data:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
+        dataset=plainly(lambda wildcards: PLAN.data_sets[wildcards.dataset]),
         code=lambda wildcards: code_digest(
-            "incbayes.data.prepared", DATASETS.module(DATA_SETS[wildcards.dataset]["kind"])
+            "scripts.prepare_data", DATASETS.module(PLAN.data_sets[wildcards.dataset].kind)
         ),
     script:
         "../scripts/prepare_data.py"
@@ -29,9 +30,10 @@ rule prepare_data:
 rule partition:
     input:
         checksums=data_file("checksums.json"),
-        train=images_file("train"),
+        train=untimed(data_file("train.safetensors")),
     output:
-        PARTS,
+        parts=PARTS,
+        seal=seals_of(PARTS),
     log:
         f"{LOGS}/partition/{{experiment}}/T{{T}}/{{block}}.log",
     benchmark:
@@ -44,9 +46,7 @@ rule partition:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        seed=STUDY["seed"],
-        replicates=lambda wildcards: list(block_replicates(wildcards.block)),
-        partition=lambda wildcards: EXPERIMENTS[wildcards.experiment]["partition"],
-        code=code_of_partition,
+        block=of_block(PLAN.cut_of_block),
+        code=code_digest("scripts.partition"),
     script:
         "../scripts/partition.py"

@@ -4,29 +4,23 @@ One job scores a whole chain: importing torch costs more than scoring a small st
 chain's outputs depend on its number of parts, so that there is one rule for each.
 """
 
-for T in PART_COUNTS:
+for T in PLAN.part_counts:
 
     rule:
         name:
             f"evaluate_T{T}"
         input:
             checksums=data_file("checksums.json"),
-            train=images_file("train"),
-            test=test_images,
-            parts=PARTS.replace("{T}", str(T)),
-            posteriors=[
-                f"{STAGE}/posterior.safetensors".replace("{T}", str(T)).replace("{t}", f"{t:02d}")
-                for t in range(1, T + 1)
-            ],
+            train=untimed(data_file("train.safetensors")),
+            test=untimed(test_images),
+            parts=untimed(PARTS.replace("{T}", str(T))),
+            parts_seal=seals_of(PARTS.replace("{T}", str(T))),
+            posteriors=untimed(PLAN.stage_files("posterior.safetensors", T)),
+            seals=PLAN.stage_files("posterior.seal.json", T),
         output:
-            metrics=[
-                f"{STAGE}/metrics.json".replace("{T}", str(T)).replace("{t}", f"{t:02d}")
-                for t in range(1, T + 1)
-            ],
-            calibration=[
-                f"{STAGE}/calibration.csv".replace("{T}", str(T)).replace("{t}", f"{t:02d}")
-                for t in range(1, T + 1)
-            ],
+            metrics=PLAN.stage_files("metrics.json", T),
+            calibration=PLAN.stage_files("calibration.csv", T),
+            seals=PLAN.stage_files("metrics.seal.json", T),
         log:
             f"{LOGS}/evaluate/{{experiment}}/{{method}}.T{T}.{{block}}.log",
         benchmark:
@@ -37,24 +31,26 @@ for T in PART_COUNTS:
         resources:
             mem_mb=asked("mem_mb", "scores", parts=T),
             runtime=asked("runtime", "scores", parts=T),
-            gpu=GPUS,
+            gpu=PLAN.gpus,
         params:
-            block=described_block,
+            block=of_block(PLAN.described_block),
             parts=T,
-            settings=settings_of_method,
+            settings=plainly(settings_of_method),
             evaluation=evaluation_of,
-            metrics={name: code_digest(METRICS.module(name)) for name in METRICS},
-            code=code_of("evaluation", settings_of_method),
+            metrics=in_one_line(digests_of, METRICS, METRICS),
+            code=code_of("evaluate", settings_of_method),
         script:
             "../scripts/evaluate.py"
 
 
 rule collect:
     input:
-        metrics=chain_files(f"{STAGE}/metrics.json"),
+        metrics=untimed(PLAN.chain_files(f"{STAGE}/metrics.json")),
+        seals=PLAN.chain_files(f"{STAGE}/metrics.seal.json"),
     output:
         parquet=f"{RESULTS}/metrics.parquet",
         csv=report(f"{RESULTS}/metrics.csv", category="Records", caption="../report/records.rst"),
+        seal=f"{RESULTS}/metrics.seal.json",
     log:
         f"{LOGS}/collect.log",
     benchmark:
@@ -66,6 +62,7 @@ rule collect:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("incbayes.collect"),
+        study=STUDY.study_id,
+        code=code_digest("scripts.collect", *METRICS.modules),
     script:
         "../scripts/collect.py"

@@ -4,15 +4,20 @@
 rule fit:
     input:
         checksums=data_file("checksums.json"),
-        train=images_file("train"),
-        parts=parts_file,
-        parent=parent_posterior,
-        weights=source_posterior,
-        fisher=source_fisher,
+        train=untimed(data_file("train.safetensors")),
+        parts=untimed(parts_file),
+        parts_seal=seals_of(parts_file),
+        parent=untimed(parent_posterior),
+        parent_seal=seals_of(parent_posterior),
+        weights=untimed(source_posterior),
+        weights_seal=seals_of(source_posterior),
+        fisher=untimed(source_fisher),
+        fisher_seal=seals_of(source_fisher),
         variance=chosen_variance,
     output:
         posterior=f"{STAGE}/posterior.safetensors",
         training=f"{STAGE}/training.csv",
+        seal=f"{STAGE}/posterior.seal.json",
         run=f"{STAGE}/run.json",
     log:
         f"{LOGS}/fit/{{experiment}}/{{method}}/T{{T}}/{{block}}/t{{t}}.log",
@@ -26,10 +31,10 @@ rule fit:
     resources:
         mem_mb=asked("mem_mb", "stage"),
         runtime=asked("runtime", "stage"),
-        gpu=GPUS,
+        gpu=PLAN.gpus,
     params:
-        block=described_block,
-        settings=settings_of_method,
-        code=code_of("stage", settings_of_method),
+        block=of_block(PLAN.described_block),
+        settings=plainly(settings_of_method),
+        code=code_of("fit", settings_of_method),
     script:
         "../scripts/fit.py"

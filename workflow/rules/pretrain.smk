@@ -4,11 +4,14 @@
 rule pretrain:
     input:
         checksums=data_file("checksums.json"),
-        train=images_file("train"),
-        parts=parts_file,
+        train=untimed(data_file("train.safetensors")),
+        parts=untimed(parts_file),
+        parts_seal=seals_of(parts_file),
+        given=untimed(weights_file),
     output:
         posterior=f"{PRETRAIN}/posterior.safetensors",
         training=f"{PRETRAIN}/training.csv",
+        seal=f"{PRETRAIN}/posterior.seal.json",
         run=f"{PRETRAIN}/run.json",
     log:
         f"{LOGS}/pretrain/{{experiment}}/{{block}}.log",
@@ -21,11 +24,12 @@ rule pretrain:
     resources:
         mem_mb=asked("mem_mb", "source"),
         runtime=asked("runtime", "source"),
-        gpu=GPUS,
+        gpu=PLAN.gpus,
     params:
-        block=described_block,
-        settings=settings_of_pretraining,
-        code=code_of("pretraining", settings_of_pretraining),
+        block=of_block(PLAN.described_block),
+        settings=plainly(settings_of_pretraining),
+        given=weights_digest,
+        code=code_of("pretrain", settings_of_pretraining),
     script:
         "../scripts/pretrain.py"
 
@@ -33,11 +37,13 @@ rule pretrain:
 rule fit_source:
     input:
         checksums=data_file("checksums.json"),
-        train=images_file("train"),
-        parts=parts_file,
+        train=untimed(data_file("train.safetensors")),
+        parts=untimed(parts_file),
+        parts_seal=seals_of(parts_file),
     output:
         posterior=f"{PRETRAIN}/{{method}}/posterior.safetensors",
         training=f"{PRETRAIN}/{{method}}/training.csv",
+        seal=f"{PRETRAIN}/{{method}}/posterior.seal.json",
         run=f"{PRETRAIN}/{{method}}/run.json",
     log:
         f"{LOGS}/fit_source/{{experiment}}/{{method}}.{{block}}.log",
@@ -50,11 +56,11 @@ rule fit_source:
     resources:
         mem_mb=asked("mem_mb", "source"),
         runtime=asked("runtime", "source"),
-        gpu=GPUS,
+        gpu=PLAN.gpus,
     params:
-        block=described_block,
-        settings=settings_of_source_fit,
-        code=code_of("pretraining", settings_of_source_fit),
+        block=of_block(PLAN.described_block),
+        settings=plainly(settings_of_source_fit),
+        code=code_of("pretrain", settings_of_source_fit),
     script:
         "../scripts/pretrain.py"
 
@@ -62,11 +68,14 @@ rule fit_source:
 rule fisher:
     input:
         checksums=data_file("checksums.json"),
-        train=images_file("train"),
-        parts=parts_file,
-        weights=rules.pretrain.output.posterior,
+        train=untimed(data_file("train.safetensors")),
+        parts=untimed(parts_file),
+        parts_seal=seals_of(parts_file),
+        weights=untimed(rules.pretrain.output.posterior),
+        weights_seal=rules.pretrain.output.seal,
     output:
-        f"{PRETRAIN}/fisher_{{fisher}}.safetensors",
+        fisher=f"{PRETRAIN}/fisher_{{fisher}}.safetensors",
+        seal=f"{PRETRAIN}/fisher_{{fisher}}.seal.json",
     log:
         f"{LOGS}/fisher/{{experiment}}/{{block}}.{{fisher}}.log",
     benchmark:
@@ -78,11 +87,11 @@ rule fisher:
     resources:
         mem_mb=asked("mem_mb", "fisher"),
         runtime=asked("runtime", "fisher"),
-        gpu=GPUS,
+        gpu=PLAN.gpus,
     params:
-        block=described_block,
-        settings=settings_of_pretraining,
-        code=code_of("pretraining", settings_of_pretraining),
+        block=of_block(PLAN.described_block),
+        settings=plainly(settings_of_pretraining),
+        code=code_of("fisher", settings_of_pretraining),
     script:
         "../scripts/fisher.py"
 
@@ -90,9 +99,11 @@ rule fisher:
 rule choose_variance:
     input:
         checksums=data_file("checksums.json"),
-        train=images_file("train"),
-        parts=parts_file,
-        weights=source_posterior,
+        train=untimed(data_file("train.safetensors")),
+        parts=untimed(parts_file),
+        parts_seal=seals_of(parts_file),
+        weights=untimed(source_posterior),
+        weights_seal=seals_of(source_posterior),
     output:
         f"{CHAIN}/prior.json",
     log:
@@ -106,11 +117,11 @@ rule choose_variance:
     resources:
         mem_mb=asked("mem_mb", "search"),
         runtime=asked("runtime", "search"),
-        gpu=GPUS,
+        gpu=PLAN.gpus,
     params:
-        block=described_block,
-        settings=settings_of_method,
+        block=of_block(PLAN.described_block),
+        settings=plainly(settings_of_method),
         evaluation=evaluation_of,
-        code=code_of("selection", settings_of_method),
+        code=code_of("choose_variance", settings_of_method),
     script:
         "../scripts/choose_variance.py"

@@ -1,9 +1,15 @@
 """Draws the figures of a study, writes its report, and publishes what was run."""
 
+CAPTIONS = in_one_line(write_captions, LIBRARY / "report" / "figure.rst")
 FIGURE_DATA = {
-    "records": f"{RESULTS}/metrics.parquet",
-    "training": chain_files(f"{STAGE}/training.csv"),
-    "calibration": chain_files(f"{STAGE}/calibration.csv"),
+    "records": untimed(f"{RESULTS}/metrics.parquet"),
+    "training": untimed(PLAN.chain_files(f"{STAGE}/training.csv")),
+    "calibration": untimed(PLAN.chain_files(f"{STAGE}/calibration.csv")),
+    "seals": [
+        f"{RESULTS}/metrics.seal.json",
+        *PLAN.chain_files(f"{STAGE}/posterior.seal.json"),
+        *PLAN.chain_files(f"{STAGE}/metrics.seal.json"),
+    ],
 }
 
 
@@ -15,7 +21,7 @@ rule figures:
             report(
                 f"{RESULTS}/figures/{name}.svg",
                 category="Figures",
-                caption=f"../report/{name}.rst",
+                caption=str(CAPTIONS[name]),
                 labels={"figure": name},
             )
             for name in FIGURES
@@ -25,6 +31,7 @@ rule figures:
             for name in FIGURES
             for suffix in ("png", "pdf", "csv")
         ],
+        seal=f"{RESULTS}/figures/figures.seal.json",
     log:
         f"{LOGS}/figures.log",
     benchmark:
@@ -36,8 +43,9 @@ rule figures:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        study=STUDY_DRAWN,
-        figures={name: code_digest(FIGURES.module(name)) for name in FIGURES},
+        study=for_scripts(PLAN.drawn),
+        figures=in_one_line(digests_of, FIGURES, FIGURES),
+        code=code_digest("scripts.figures", *METRICS.modules),
     script:
         "../scripts/figures.py"
 
@@ -46,11 +54,16 @@ rule report:
     input:
         records=FIGURE_DATA["records"],
         training=FIGURE_DATA["training"],
-        svg=rules.figures.output.svg,
-        other=rules.figures.output.other,
-        ledger=LEDGER,
-        posteriors=chain_files(f"{STAGE}/posterior.safetensors"),
-        checksums=experiment_files(f"{DATA}/checksums.json"),
+        posteriors=untimed(PLAN.posterior_files()),
+        runs=untimed(PLAN.chain_files(f"{STAGE}/run.json")),
+        seals=FIGURE_DATA["seals"],
+        svg=untimed(rules.figures.output.svg),
+        other=untimed(rules.figures.output.other),
+        figures_seal=rules.figures.output.seal,
+        ledger=untimed(LEDGER),
+        ledger_seal=seals_of(LEDGER),
+        checksums=list(PLAN.image_files("checksums.json").values()),
+        drift=untimed(PLAN.drift_files()),
     output:
         page=report(
             f"{RESULTS}/report.html",
@@ -59,6 +72,7 @@ rule report:
             labels={"figure": "the whole report"},
         ),
         provenance=f"{RESULTS}/provenance.json",
+        seal=f"{RESULTS}/report.seal.json",
     log:
         f"{LOGS}/report.log",
     conda:
@@ -68,11 +82,13 @@ rule report:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        study=STUDY_SHOWN,
-        command=reproduce(),
-        code=code_digest("incbayes.report.html", "incbayes.report.provenance"),
-        fitting=code_of_fits(),
-        benchmarks=BENCHMARKS,
+        study=for_scripts(PLAN.shown),
+        unfinished=for_scripts(UNFINISHED),
+        images=list(PLAN.image_files("checksums.json")),
+        command=for_scripts(reproduce()),
+        code=code_digest("scripts.report", *METRICS.modules, *FIGURES.modules),
+        fitting=in_one_line(code_of_fits, PLAN.study),
+        benchmarks=placed(BENCHMARKS),
     script:
         "../scripts/report.py"
 
@@ -83,8 +99,10 @@ rule publish:
     input:
         records=FIGURE_DATA["records"],
         training=FIGURE_DATA["training"],
-        numbers=[f"{RESULTS}/figures/{name}.csv" for name in FIGURES],
-        provenance=rules.report.output.provenance,
+        numbers=untimed([f"{RESULTS}/figures/{name}.csv" for name in FIGURES]),
+        figures_seal=rules.figures.output.seal,
+        provenance=untimed(rules.report.output.provenance),
+        seals=[*FIGURE_DATA["seals"], rules.report.output.seal],
     log:
         f"{LOGS}/publish.log",
     conda:
@@ -94,9 +112,9 @@ rule publish:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        study=STUDY_SHOWN,
+        study=PLAN.shown,
         folder=PUBLISHED,
-        benchmarks=BENCHMARKS,
+        benchmarks=placed(BENCHMARKS),
     script:
         "../scripts/publish.py"
 
@@ -112,8 +130,8 @@ rule republish:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        study=STUDY_SHOWN,
+        study=PLAN.shown,
         folder=PUBLISHED,
-        benchmarks=BENCHMARKS,
+        benchmarks=placed(BENCHMARKS),
     script:
         "../scripts/republish.py"

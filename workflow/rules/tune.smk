@@ -14,7 +14,8 @@ else:
 
     rule tune:
         input:
-            metrics=candidate_files(f"{STAGE}/metrics.json"),
+            metrics=untimed(PLAN.candidate_files(f"{STAGE}/metrics.json")),
+            seals=PLAN.candidate_files(f"{STAGE}/metrics.seal.json"),
         output:
             csv=f"{RESULTS}/{FOLDER}/candidates.csv",
             chosen=f"{RESULTS}/{FOLDER}/chosen.yaml",
@@ -29,10 +30,10 @@ else:
             mem_mb=growing(2000),
             runtime=growing(30),
         params:
-            search=search_of(STUDY),
-            before=candidates_before,
+            search=to_plain(search_of(STUDY)),
+            before=plainly(candidates_before),
             order=search_order(STUDY),
             candidates=[dataclasses.asdict(candidate) for candidate in candidates(STUDY)],
-            code=code_digest("incbayes.tuning_outcome"),
+            code=code_digest("scripts.tune", *METRICS.modules),
         script:
             "../scripts/tune.py"

@@ -5,33 +5,57 @@ from typing import Any
 
 import process  # noqa: F401  before torch, which the imports below load
 
-from incbayes.inference.stage import StageSettings
+from incbayes.inference.listener import Listener
+from incbayes.inference.settings import StageSettings
+from incbayes.jobs.fit import StageOutputs
+from incbayes.jobs.part import PartRequest
 from incbayes.jobs.request import BlockRequest, Machine, SourceFiles
-from incbayes.jobs.stage import StageOutputs
+from incbayes.study.model.base import KindSpec, read
+from incbayes.study.model.partition import PartitionSettings
 
 
 def block_request(snakemake: Any, method: str, parts: int) -> BlockRequest:
     """Return the request of a rule with the params `block`, `settings` and `code`."""
-    block, settings = snakemake.params.block, snakemake.params.settings
     return BlockRequest(
-        study=block["study"],
-        experiment=snakemake.wildcards.experiment,
-        method=method,
+        **_chain(snakemake, method),
         parts=parts,
-        replicates=block["replicates"],
-        seed=block["seed"],
-        budget=block["budget"],
-        settings=StageSettings(**settings, model=block["model"]),
-        pixels=block["pixels"],
-        code=snakemake.params.code,
         data=Path(snakemake.input.checksums).parent,
-        partition=Path(snakemake.input.parts),
+        partition=read(PartitionSettings, snakemake.params.block["partition"]),
+        parts_file=Path(snakemake.input.parts),
     )
 
 
-def machine(snakemake: Any) -> Machine:
-    """Return where the job runs, from the config and the rule's threads."""
-    return Machine(threads=snakemake.threads, **snakemake.config["machine"])
+def part_request(snakemake: Any) -> PartRequest:
+    """Return the request of a rule with the params `block`, `settings`, `parts` and `code`."""
+    return PartRequest(
+        **_chain(snakemake, snakemake.wildcards.method),
+        **snakemake.params.parts,
+        data=Path(snakemake.input.checksums).parent,
+    )
+
+
+def _chain(snakemake: Any, method: str) -> dict[str, Any]:
+    """Return what a request says of its chain."""
+    block, settings = snakemake.params.block, snakemake.params.settings
+    described = {**settings, "model": block["model"], "likelihood": block["likelihood"]}
+    return {
+        "study": block["study"],
+        "experiment": snakemake.wildcards.experiment,
+        "method": method,
+        "replicates": block["replicates"],
+        "seed": block["seed"],
+        "budget": block["budget"],
+        "settings": StageSettings.of(described),
+        "pixels": KindSpec.of(block["pixels"]),
+        "code": snakemake.params.code,
+        "pretrained": block["pretrained"],
+    }
+
+
+def machine(snakemake: Any, listener: Listener) -> Machine:
+    """Return where the job runs, from the config and the rule's threads, and who hears of it."""
+    settings = snakemake.config["machine"]
+    return Machine(threads=snakemake.threads, listener=listener, **settings)
 
 
 def source_files(snakemake: Any) -> SourceFiles:

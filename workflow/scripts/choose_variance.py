@@ -5,8 +5,8 @@ from pathlib import Path
 from adapter import block_request, machine, source_files
 from process import job
 
-from incbayes.evaluate import Evaluation
-from incbayes.jobs.selection import run_selection
+from incbayes.evaluation.score import Evaluation
+from incbayes.jobs.choose_variance import run_selection
 
 names = snakemake.wildcards
 with job(snakemake, f"{names.experiment} {names.method} T{names.T} grid") as console:
@@ -15,6 +15,5 @@ with job(snakemake, f"{names.experiment} {names.method} T{names.T} grid") as con
         source_files(snakemake),
         Evaluation(**snakemake.params.evaluation),
         Path(snakemake.output[0]),
-        machine(snakemake),
-        console,
+        machine(snakemake, console),
     )

@@ -4,12 +4,17 @@ from pathlib import Path
 
 from process import job
 
-from incbayes.claims.ledger import judge, write_ledger
-from incbayes.collect import read_records
+from incbayes.claims.ledger import judge, seal_ledger, write_ledger
+from incbayes.report.escapes import from_scripts
+from incbayes.results.collect import sealed_records
+from incbayes.study.model import claims_of_plain
 
 with job(snakemake, "claims") as console:
-    records = read_records(Path(snakemake.input.records))
-    entries = judge(snakemake.params.claims, records, snakemake.params.reduced)
+    params, output = snakemake.params, snakemake.output
+    records, seal = sealed_records(Path(snakemake.input.records), params.study)
+    entries = judge(claims_of_plain(from_scripts(params.claims)), records, params.reduced)
     for entry in entries:
-        console.say(f"{entry['claim']}: {entry['verdict']}")
-    write_ledger(entries, Path(snakemake.output.json), Path(snakemake.output.csv))
+        console.log(f"{entry['claim']}: {entry['verdict']}")
+    files = [Path(output.json), Path(output.csv)]
+    write_ledger(entries, *files)
+    seal_ledger(Path(output.seal), params.study, seal, files)

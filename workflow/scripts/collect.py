@@ -4,9 +4,11 @@ from pathlib import Path
 
 from process import job
 
-from incbayes.collect import collect_records, write_records
+from incbayes.results.collect import collect_records, seal_records, write_records
 
 with job(snakemake, "records"):
-    records = collect_records(map(Path, snakemake.input.metrics))
-    for path in snakemake.output:
-        write_records(records, Path(path))
+    collected, output = collect_records(map(Path, snakemake.input.metrics)), snakemake.output
+    files = [Path(output.parquet), Path(output.csv)]
+    for path in files:
+        write_records(collected.frame, path)
+    seal_records(Path(output.seal), snakemake.params.study, collected, files)

@@ -5,11 +5,10 @@ from pathlib import Path
 from adapter import block_request, machine
 from process import job
 
-from incbayes.evaluate import Evaluation
-from incbayes.jobs.evaluation import StageScores, run_evaluation
+from incbayes.evaluation.score import Evaluation
+from incbayes.jobs.evaluate import StageScores, run_evaluation
 
 names, parts = snakemake.wildcards, snakemake.params.parts
-held_out = "validation" if "validation" in snakemake.params.block["partition"] else "test"
 with job(snakemake, f"{names.experiment} {names.method} T{parts} scores") as console:
     run_evaluation(
         block_request(snakemake, names.method, parts),
@@ -21,7 +20,5 @@ with job(snakemake, f"{names.experiment} {names.method} T{parts} scores") as con
                 snakemake.output.metrics, snakemake.output.calibration, strict=True
             )
         ],
-        machine(snakemake),
-        console,
-        held_out,
+        machine(snakemake, console),
     )

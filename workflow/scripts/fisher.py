@@ -14,7 +14,6 @@ with job(snakemake, title) as console:
         block_request(snakemake, "pretrain", 1),
         kind,
         Path(snakemake.input.weights),
-        Path(snakemake.output[0]),
-        machine(snakemake),
-        console,
+        Path(snakemake.output.fisher),
+        machine(snakemake, console),
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 from adapter import block_request, machine, source_files, stage_outputs
 from process import job
 
-from incbayes.jobs.stage import Lineage, run_stage
+from incbayes.jobs.fit import Lineage, run_stage
 
 names = snakemake.wildcards
 title = f"{names.experiment} {names.method} T{names.T} {names.block} stage {int(names.t)}"
@@ -16,6 +16,5 @@ with job(snakemake, title) as console:
         int(names.t),
         Lineage(parent, source_files(snakemake)),
         stage_outputs(snakemake),
-        machine(snakemake),
-        console,
+        machine(snakemake, console),
     )

@@ -1,36 +1,16 @@
 """Adapter of rule partition."""
 
-from functools import partial
 from pathlib import Path
 
 from process import job
 
-from incbayes.data.partition import partition, write_partitions
-from incbayes.data.prepared import load_checksums, read_labels
-from incbayes.data.validation import partition_with_validation, write_validation_partitions
-from incbayes.streams import numpy_stream
+from incbayes.jobs.partition import PartsRequest, run_partition
+from incbayes.study.model.base import read
+from incbayes.study.model.partition import PartitionSettings
 
-experiment, number = snakemake.wildcards.experiment, int(snakemake.wildcards.T)
-with job(snakemake, f"{experiment} parts T{number} {snakemake.wildcards.block}"):
-    checksums = load_checksums(Path(snakemake.input.checksums))
-    labels = read_labels(snakemake.input.train, checksums["train"]["sha256"])
-    described = (labels, len(checksums["classes"]))
-    settings = {"parts": number, **snakemake.params.partition}
-    streams = {
-        replicate: partial(numpy_stream, snakemake.params.seed, experiment, replicate)
-        for replicate in snakemake.params.replicates
-    }
-    if "validation" in settings:
-        cuts = {
-            replicate: partition_with_validation(*described, **settings, stream=stream)
-            for replicate, stream in streams.items()
-        }
-        write_validation_partitions(snakemake.output[0], cuts)
-    else:
-        cuts = {
-            replicate: partition(
-                *described, **settings, rng_source=stream("source"), rng_parts=stream("parts")
-            )
-            for replicate, stream in streams.items()
-        }
-        write_partitions(snakemake.output[0], cuts)
+names, given, output = snakemake.wildcards, snakemake.input, snakemake.output
+with job(snakemake, f"{names.experiment} parts T{names.T} {names.block}"):
+    block = dict(snakemake.params.block)
+    block["partition"] = read(PartitionSettings, block["partition"])
+    request = PartsRequest(experiment=names.experiment, **block)
+    run_partition(request, int(names.T), Path(given.checksums), Path(output.parts))

@@ -5,18 +5,8 @@ from pathlib import Path
 from process import job
 
 from incbayes.data.prepared import prepare
-from incbayes.study import chosen_experiments
-from incbayes.study_data import data_sets
 
-name = snakemake.wildcards.dataset
-# The name of a folder stands for all that its data set is made with.
-dataset = data_sets(chosen_experiments(snakemake.config))[name]
-with job(snakemake, f"data {name}"):
-    prepare(
-        dataset["kind"],
-        dataset,
-        Path(snakemake.config["data_root"]),
-        snakemake.output.train,
-        snakemake.output.test,
-        snakemake.output.checksums,
-    )
+with job(snakemake, f"data {snakemake.wildcards.dataset}") as console:
+    folder = Path(snakemake.output.checksums).parent
+    data_root = Path(snakemake.config["data_root"])
+    prepare(snakemake.params.dataset, data_root, folder, console.log)

@@ -6,13 +6,20 @@ To be imported before torch. What it saves: `python benchmarks/process_start.py`
 import gc
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+# The library of this checkout, also where PYTHONPATH cannot say so: its folder may have a colon.
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 # Importing torch makes a great many objects and no garbage; looking for some costs a fifth of it.
 gc.disable()
+# Until the job listens for it, Ctrl-C ends this process as SIGTERM does: without a traceback. Where
+# it is ignored, whoever started the process answers it.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
@@ -23,11 +30,11 @@ def job(snakemake: Any, title: str) -> Iterator[Any]:
     the interpreter's own end, which takes torch apart, object by object. By then every output is
     synced to the disk and the log is closed.
     """
-    from incbayes.jobs.console import job as narrated
+    from incbayes.jobs.console import job as logged
 
     gc.freeze()
     gc.enable()
-    with narrated(title, snakemake.log[0], _run_alone(snakemake)) as console:
+    with logged(title, snakemake.log[0], _run_alone(snakemake)) as console:
         yield console
     sys.stdout.flush()
     sys.stderr.flush()

@@ -4,35 +4,28 @@ from pathlib import Path
 
 from process import job
 
-from incbayes.collect import collect_training, read_records
-from incbayes.figures import FIGURES
-from incbayes.figures.figure import describe_figure
-from incbayes.files import write_json
-from incbayes.report.convergence import stage_ends
-from incbayes.report.html import write_report
-from incbayes.report.ledger import read_ledger
-from incbayes.report.provenance import collect_provenance, collect_timings
-from incbayes.study import chosen_experiments
+from incbayes.report.escapes import from_scripts
+from incbayes.report.make import Made, ReportFiles, ReportSources, make_report
+from incbayes.study.model import study_of
 
-with job(snakemake, "report"):
-    params, folder = snakemake.params, Path(snakemake.input.svg[0]).parent
-    checksums = snakemake.input.checksums
-    ledger = getattr(snakemake.input, "ledger", None)
-    provenance = collect_provenance(
-        params.command,
-        params.fitting,
-        map(Path, snakemake.input.posteriors),
-        dict(zip(chosen_experiments(params.study), map(Path, checksums), strict=True)),
-        Path(snakemake.scriptdir),
-    )
-    write_json(Path(snakemake.output.provenance), provenance)
-    write_report(
-        Path(snakemake.output.page),
-        params.study,
-        read_records(Path(snakemake.input.records)),
-        stage_ends(collect_training(map(Path, snakemake.input.training)), params.study),
-        [describe_figure(name, folder) for name in FIGURES],
-        collect_timings(Path(params.benchmarks)),
-        provenance,
-        read_ledger(*map(Path, ledger)) if ledger else None,
+with job(snakemake, "report") as console:
+    given, output, params = snakemake.input, snakemake.output, snakemake.params
+    roots = [*given.seals, *given.runs, given.figures_seal, *given.ledger_seal]
+    make_report(
+        study_of(from_scripts(params.study)),
+        Made(from_scripts(params.command), params.fitting, from_scripts(params.unfinished)),
+        ReportSources(
+            records=Path(given.records),
+            training=[Path(path) for path in given.training],
+            posteriors=[Path(path).with_name("posterior.safetensors") for path in given.runs],
+            checksums=dict(zip(params.images, map(Path, given.checksums), strict=True)),
+            drift=[Path(path) for path in given.drift],
+            seals=[Path(path) for path in roots],
+            figures=Path(given.figures_seal),
+            ledger=[Path(path) for path in given.ledger],
+            benchmarks=Path(params.benchmarks),
+            checkout=Path(snakemake.scriptdir),
+        ),
+        ReportFiles(Path(output.page), Path(output.provenance), Path(output.seal)),
+        console.log,
     )

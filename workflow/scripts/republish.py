@@ -4,12 +4,9 @@ from pathlib import Path
 
 from process import job
 
-from incbayes.report.provenance import collect_timings
-from incbayes.report.publication import PublicationError, publish, read_published, restated
+from incbayes.publication.add import publish_anew
+from incbayes.study.model import study_of
 
 with job(snakemake, "publication"):
-    params, folder = snakemake.params, Path(snakemake.params.folder)
-    published = read_published(folder)
-    if published is None:
-        raise PublicationError(f"{folder}: nothing is published there")
-    publish(folder, restated(published, params.study), collect_timings(Path(params.benchmarks)))
+    params = snakemake.params
+    publish_anew(study_of(params.study), Path(params.folder), Path(params.benchmarks))

@@ -4,22 +4,20 @@ from pathlib import Path
 
 from process import job
 
-from incbayes.collect import collect_records
-from incbayes.tuning import Candidate
-from incbayes.tuning_outcome import scored, write_outcome
+from incbayes.results.tuning import decided, write_outcome
+from incbayes.study.model import SearchIdentity, TriedCandidate, read
+from incbayes.study.tuning import Candidate
 
 with job(snakemake, "choice of settings") as console:
-    search = snakemake.params.search
-    records = collect_records(map(Path, snakemake.input.metrics))
-    candidates = [Candidate(**candidate) for candidate in snakemake.params.candidates]
-    found = scored(candidates, records, search["metric"])
-    for candidate in found:
-        if candidate["chosen"]:
-            console.say(f"{candidate['experiment']} {candidate['method']}: {candidate['settings']}")
-    order = snakemake.params.order
-    together = sorted(
-        snakemake.params.before + found,
-        key=lambda candidate: order.index([candidate["experiment"], candidate["method"]]),
+    given, params = snakemake.input, snakemake.params
+    outcome, found = decided(
+        read(SearchIdentity, params.search),
+        read(list[TriedCandidate], params.before),
+        params.order,
+        [Candidate(**candidate) for candidate in params.candidates],
+        map(Path, given.metrics),
     )
-    outcome = search | {"candidates": together}
+    for candidate in found:
+        if candidate.chosen:
+            console.log(f"{candidate.experiment} {candidate.method}: {candidate.settings}")
     write_outcome(outcome, Path(snakemake.output.csv), Path(snakemake.output.chosen))

@@ -3,15 +3,13 @@
 It knows paired differences; it does not know records, studies or other claims.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from incbayes.claims import paired
-
-Region = tuple[float, float]
-"""Where a difference lies, `(low, high)`, in the metric's unit; an open end is infinite."""
+from incbayes.study.relation import FIRST, Region, pairs_of, region_of
 
 
 @dataclass(frozen=True)
@@ -40,19 +38,25 @@ class Evidence:
     p_contradiction: float
 
 
-class ClaimTest(ABC):
+class ClaimTest:
     """A relation that a claim states between its groups.
 
     A claim of several comparisons says that all of them hold.
+
+    Attributes:
+        constraints: `region`, the ends of where the claim puts a difference, by the options that
+            they are; `compared`, which groups are.
     """
 
-    def pairs(self, groups: int) -> list[tuple[int, int]]:
-        """Return the positions of the groups to compare: the first with each of the others."""
-        return [(0, other) for other in range(1, groups)]
+    constraints: ClassVar[dict[str, Any]] = {"region": [None, None], "compared": FIRST}
 
-    @abstractmethod
+    def pairs(self, groups: int) -> list[tuple[int, int]]:
+        """Return the positions of the groups to compare."""
+        return pairs_of(self.constraints["compared"], groups)
+
     def region(self) -> Region:
         """Return where the claim says that the difference of a pair lies."""
+        return region_of(self.constraints["region"], vars(self))
 
     def evidence(self, differences: np.ndarray) -> Evidence:
         """Return what paired differences say of the claim.

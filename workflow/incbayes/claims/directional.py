@@ -1,10 +1,9 @@
 """Claims of a direction: the first group's metric is greater, or less, than each other's."""
 
-import math
 from dataclasses import dataclass
 
-from incbayes.claims.base import ClaimTest, Region
-from incbayes.options import option
+from incbayes.claims.base import ClaimTest
+from incbayes.core.options import option
 
 BY = "Least difference that counts, in the metric's unit."
 
@@ -13,19 +12,15 @@ BY = "Least difference that counts, in the metric's unit."
 class Greater(ClaimTest):
     """The first group's metric is greater than that of each other group."""
 
-    by: float = option(0.0, BY, minimum=0)
+    by: float = option(0.0, BY, minimum=0, maximum=1e6)
 
-    def region(self) -> Region:
-        """Return (by, ∞)."""
-        return self.by, math.inf
+    constraints = ClaimTest.constraints | {"region": ["by", None]}
 
 
 @dataclass(frozen=True)
 class Less(ClaimTest):
     """The first group's metric is less than that of each other group."""
 
-    by: float = option(0.0, BY, minimum=0)
+    by: float = option(0.0, BY, minimum=0, maximum=1e6)
 
-    def region(self) -> Region:
-        """Return (-∞, -by)."""
-        return -math.inf, 0.0 - self.by  # not -0.0
+    constraints = ClaimTest.constraints | {"region": [None, "-by"]}

@@ -16,11 +16,16 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
-from incbayes.claims import VERDICTS
-from incbayes.claims.examined import Claim, Examined, Group, Values, examine, group_name
-from incbayes.claims.paired import MOST, POWER, replicates_needed
-from incbayes.files import atomic_write, write_json
+from incbayes.claims.examine import Examined, Values, examine, group_name
+from incbayes.claims.paired import MOST, decision_chance, replicates_needed
+from incbayes.core.files import atomic_write, write_json
+from incbayes.core.seal import Seal, write_seal
+from incbayes.study.model.base import read, to_plain
+from incbayes.study.model.claims import Claim, Group
 
+CLAIMS = "claims"
+
+VERDICTS = ("supported", "contradicted", "inconclusive", "not run")
 SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = VERDICTS
 
 WORDS = ("paper", "place", "sentence", "metric", "relation", "level", "figure")
@@ -28,6 +33,8 @@ WORDS = ("paper", "place", "sentence", "metric", "relation", "level", "figure")
 
 EVIDENCE = ("n", "effect", "low", "high", "standardised")
 P_VALUES = ("p_support", "p_contradiction", "p_support_holm", "p_contradiction_holm")
+
+GROUP_FIELDS = Group.__struct_fields__
 
 Entry = dict[str, Any]
 
@@ -58,7 +65,7 @@ def judge(claims: Mapping[str, Claim], records: pd.DataFrame, reduced: bool) -> 
         reduced: whether the study's budget is a reduced one.
     """
     examined = [examine(claim, records) for claim in claims.values()]
-    corrected = correct(examined, [claim["level"] for claim in claims.values()])
+    corrected = correct(examined, [claim.level for claim in claims.values()])
     return [
         {"claim": name, **_entry(claims[name], *found), "reduced": reduced}
         for name, found in zip(claims, zip(examined, corrected, strict=True), strict=True)
@@ -97,18 +104,30 @@ def write_ledger(entries: Sequence[Entry], json: Path, csv: Path) -> None:
         frame.to_csv(partial, index=False, lineterminator="\n")
 
 
+def seal_ledger(path: Path, study: str, records: Seal, files: Sequence[Path]) -> Seal:
+    """Seal a ledger.
+
+    Args:
+        path: of the seal.
+        study: its id.
+        records: the seal of the records that the claims were judged on.
+        files: that `write_ledger` wrote.
+    """
+    return write_seal(path, CLAIMS, {"study": study}, files, {"records": records})
+
+
 def _holm(p_values: Sequence[float]) -> np.ndarray:
     """Return twice Holm's adjusted p-values, as one of two families at half the level each."""
     return np.minimum(1.0, 2 * multipletests(p_values, method="holm")[1])
 
 
 def _entry(claim: Claim, examined: Examined, corrected: Corrected) -> Entry:
-    verdict = _verdict(claim["level"], examined, corrected)
+    verdict = _verdict(claim.level, examined, corrected)
     needed = _needed(examined, corrected) if verdict == INCONCLUSIVE else None
     return {
-        **{key: claim[key] for key in WORDS},
+        **{key: to_plain(getattr(claim, key)) for key in WORDS},
         "region": [end if math.isfinite(end) else None for end in examined.test.region()],
-        "groups": [_group(*pair) for pair in zip(claim["groups"], examined.values, strict=True)],
+        "groups": [_group(*pair) for pair in zip(claim.groups, examined.values, strict=True)],
         "comparisons": [asdict(comparison) for comparison in examined.comparisons],
         "telling": _telling(verdict, examined),
         **_p_values(examined, corrected),
@@ -150,24 +169,25 @@ def _telling(verdict: str, examined: Examined) -> int | None:
 def _needed(examined: Examined, corrected: Corrected) -> int | None:
     """Return how many replicates would decide an open claim at the observed effects.
 
-    All comparisons must be decided to support it, and each gets its share of the chance that one is
-    not; one is enough to contradict it.
+    The number is exact for a claim of one comparison. For several it is an upper bound, as
+    nothing is assumed of how they depend on each other: all must be decided to support the claim,
+    which fails at most as often as they do together (Bonferroni); to contradict it one is enough,
+    and at least the likeliest is. Fewer can suffice.
     """
     low, high = examined.test.region()
     found = [c.evidence for c in examined.comparisons]
     if any(e.standardised is None for e in found):
         return None
     against = [e for e in found if not low < e.effect < high]
-    if against:
-        alpha, power = corrected.alpha_contradiction / len(found), POWER
-    else:
-        alpha, power = corrected.alpha_support, 1 - (1 - POWER) / len(found)
-    numbers = [
-        replicates_needed(e.effect, e.deviation, low, high, alpha, power) or math.inf
-        for e in against or found
-    ]
-    needed = min(numbers) if against else max(numbers)
-    return int(needed) if math.isfinite(needed) else None
+    alpha = corrected.alpha_contradiction / len(found) if against else corrected.alpha_support
+
+    def chance(n: int) -> float:
+        chances = [
+            decision_chance(e.effect, e.deviation, low, high, n, alpha) for e in against or found
+        ]
+        return max(chances) if against else 1 - sum(1 - chance for chance in chances)
+
+    return replicates_needed(chance)
 
 
 def _reason(verdict: str, needed: int | None, examined: Examined) -> str:
@@ -180,16 +200,16 @@ def _reason(verdict: str, needed: int | None, examined: Examined) -> str:
     return f"{number} replicates would decide it at the observed effect"
 
 
-def _group(group: Group, values: Values) -> Entry:
+def _group(group: Group | float, values: Values) -> Entry:
     if not isinstance(values, pd.Series):
-        return dict(group)
+        return {"constant": group}
     mean = float(values.mean()) if len(values) else None
-    return {**group, "n": len(values), "mean": mean}
+    return {**to_plain(group), "n": len(values), "mean": mean}
 
 
 def _row(entry: Entry) -> Entry:
     """Return an entry as a row of the CSV, where the telling comparison stands for all."""
-    names = [group_name(group) for group in entry["groups"]]
+    names = [_name(group) for group in entry["groups"]]
     telling, evidence = "", {}
     if entry["telling"] is not None:
         comparison = entry["comparisons"][entry["telling"]]
@@ -211,6 +231,13 @@ def _row(entry: Entry) -> Entry:
         **{key: entry[key] for key in P_VALUES},
         "replicates_needed": entry["replicates_needed"],
     }
+
+
+def _name(group: Entry) -> str:
+    """Return the name of a group of an entry."""
+    if "constant" in group:
+        return group_name(group["constant"])
+    return group_name(read(Group, {key: group[key] for key in group if key in GROUP_FIELDS}))
 
 
 def _listed(values: Sequence[float | None]) -> str:

@@ -5,11 +5,10 @@ margin, which the study states with its reason before there are results.
 """
 
 import dataclasses
-import math
 from dataclasses import dataclass
 
-from incbayes.claims.base import ClaimTest, Region
-from incbayes.options import option
+from incbayes.claims.base import ClaimTest
+from incbayes.core.options import option
 
 MARGIN = "Largest difference that does not count, in the metric's unit."
 REASON = "Why a difference of that size does not count."
@@ -19,7 +18,7 @@ REASON = "Why a difference of that size does not count."
 class Margin(ClaimTest):
     """A claim test with a margin."""
 
-    margin: float = option(dataclasses.MISSING, MARGIN, exclusiveMinimum=0)
+    margin: float = option(dataclasses.MISSING, MARGIN, exclusiveMinimum=0, maximum=1e6)
     reason: str = option(dataclasses.MISSING, REASON)
 
 
@@ -27,24 +26,18 @@ class Margin(ClaimTest):
 class Equivalent(Margin):
     """The first group's metric differs from each other group's by less than a margin."""
 
-    def region(self) -> Region:
-        """Return (-margin, margin)."""
-        return -self.margin, self.margin
+    constraints = ClaimTest.constraints | {"region": ["-margin", "margin"]}
 
 
 @dataclass(frozen=True)
 class NotLess(Margin):
     """The first group's metric is not less than each other group's by a margin or more."""
 
-    def region(self) -> Region:
-        """Return (-margin, ∞)."""
-        return -self.margin, math.inf
+    constraints = ClaimTest.constraints | {"region": ["-margin", None]}
 
 
 @dataclass(frozen=True)
 class NotGreater(Margin):
     """The first group's metric is not greater than each other group's by a margin or more."""
 
-    def region(self) -> Region:
-        """Return (-∞, margin)."""
-        return -math.inf, self.margin
+    constraints = ClaimTest.constraints | {"region": [None, "margin"]}

@@ -6,9 +6,12 @@ differences; an open end is infinite.
 
 import bisect
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy import stats
+from scipy.integrate import quad
+from scipy.special import ndtr
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW
 
@@ -20,6 +23,9 @@ POWER = 0.8
 
 MOST = 10_000
 """More replicates than these are not counted."""
+
+TAIL = 1e-14
+"""Probability of the values of a deviation that a chance leaves out, at either side."""
 
 EQUAL = 1e-12
 """Differences that vary less than this, beside 1 or the largest of them, are rounding."""
@@ -61,34 +67,71 @@ def p_outside(differences: np.ndarray, low: float, high: float) -> float:
     return min(1.0, len(found) * min(found))
 
 
-def replicates_needed(
-    effect: float, deviation: float, low: float, high: float, alpha: float, power: float = POWER
-) -> int | None:
-    """Return the least number of replicates at which the region would be decided.
+def decision_chance(
+    effect: float, deviation: float, low: float, high: float, n: int, alpha: float
+) -> float:
+    """Return the chance that n replicates decide whether a mean is inside a region, exactly.
 
-    At it the tests would place the mean inside the region, or outside, where it now is, with a
-    chance of `power`, if `effect` and `deviation` were the true ones. Where a mean must be inside
-    two ends, each end gets half of the chance to miss it.
+    That the tests place it inside, or outside, where `effect` is, if `effect` and `deviation`
+    are the true ones.
 
     Args:
         effect: mean difference.
-        deviation: standard deviation of the differences, above 0.
+        deviation: σ, standard deviation of the differences, above 0.
         low: lower end of the region.
         high: its upper end.
+        n: replicates, at least two.
         alpha: one-sided level of the decision; outside a region of two ends, of both together.
-        power: chance of the decision.
+    """
+    ends = [(low - effect) / deviation, (high - effect) / deviation]
+    if not low < effect < high:
+        # To be below the one end and above the other exclude each other: their chances add.
+        finite = [d for d in (ends[0], -ends[1]) if math.isfinite(d)]
+        return sum(_power_beyond(distance, n, alpha / len(finite)) for distance in finite)
+    if all(map(math.isfinite, ends)):
+        first, second = (end * math.sqrt(n) for end in ends)
+        return equivalence_power(first, second, n - 1, alpha)
+    return _power_beyond(min(map(abs, ends)), n, alpha)
+
+
+def _power_beyond(distance: float, n: int, alpha: float) -> float:
+    """Return the power of a one-sided t test against a mean `distance` deviations away."""
+    return float(TTestPower().power(distance, n, alpha, alternative="larger"))
+
+
+def equivalence_power(low: float, high: float, degrees: int, alpha: float) -> float:
+    """Return the chance that both of two one-sided t tests reject (TOST), exactly.
+
+    They share the standard error that they estimate, so that the chance is an expectation over
+    it (Phillips 1990): with u = s/σ, of a chi distribution over its root of degrees of freedom,
+    E_u max(0, Φ(high - t·u) - Φ(low + t·u)).
+
+    Args:
+        low: lower end of the region minus the true mean, in true standard errors of the mean.
+        high: upper end minus the true mean, likewise.
+        degrees: of freedom of the estimated standard error.
+        alpha: level of each test, whose quantile t is.
+    """
+    quantile = stats.t.isf(alpha, degrees)
+    spread = stats.chi(degrees, scale=1 / math.sqrt(degrees))
+    widest = min((high - low) / (2 * quantile), spread.isf(TAIL))  # beyond it nothing is rejected
+    least = min(spread.ppf(TAIL), widest)
+
+    def integrand(u: float) -> float:
+        return (ndtr(high - quantile * u) - ndtr(low + quantile * u)) * spread.pdf(u)
+
+    return quad(integrand, least, widest, epsabs=1e-10, epsrel=1e-9, limit=500)[0]
+
+
+def replicates_needed(chance: Callable[[int], float], power: float = POWER) -> int | None:
+    """Return the least number of replicates with which a decision has a chance of `power`.
+
+    Args:
+        chance: of the decision with n replicates; it rises with n.
+        power: chance that is asked for.
 
     Returns:
         The number, 2 or more; None where it is larger than `MOST`.
     """
-    ends = [abs(effect - bound) for bound in (low, high) if math.isfinite(bound)]
-    inside = low < effect < high
-    wanted = 1 - (1 - power) / len(ends) if inside else power
-    level = alpha if inside else alpha / len(ends)
-    distance = min(ends) / deviation
-
-    def reached(n: int) -> float:
-        return TTestPower().power(distance, n, level, alternative="larger")
-
-    n = bisect.bisect_left(range(MOST + 1), wanted, lo=2, key=reached)
+    n = bisect.bisect_left(range(MOST + 1), power, lo=2, key=chance)
     return n if n <= MOST else None

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from incbayes.core.streams import numpy_stream
 from incbayes.data.partition import class_balanced_order
 from incbayes.data.raw import RawSplits
-from incbayes.streams import numpy_stream
 
 CUT_SEED = 1998
 """Fixes which images are test images (the year in which the digits were published)."""

@@ -1,49 +1,41 @@
 """Images of one's own: a folder, a zip or a tar archive of `split/class/image`.
 
-Knows how the images have to lie and how a file becomes pixels; what the set holds is stated in
-the study, so that it is checked before anything is read, and then against what is found.
+Knows what a study states of them, and checks it against what is found.
 """
 
-import io
-import math
-import warnings
-from collections.abc import Iterable
-from dataclasses import MISSING, dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from incbayes.data.image_source import Limits, entries
+from incbayes.core.options import option
+from incbayes.data.archives import Limits
+from incbayes.data.duplicates import SPLITS, Duplicates, Place, find_duplicates
+from incbayes.data.image_file import (
+    Convert,
+    Resize,
+    Wanted,
+    remarks,
+)
+from incbayes.data.image_reading import (
+    background_option,
+    convert_option,
+    image_limits,
+    read_images,
+    resize_option,
+    shape_option,
+    source_option,
+)
+from incbayes.data.image_tree import Parts, Tree, read_tree, some
 from incbayes.data.raw import DataError, RawSplits
-from incbayes.options import option
+from incbayes.study.datasets import AUTO
+from incbayes.study.user_paths import expanded
 
-SPLITS = ("train", "test")
-FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-MODES = {1: "L", 3: "RGB"}
-"""How Pillow names grey and colour pixels of one byte a channel, by the number of channels."""
-
-BYTES_PER_VALUE = 4
-"""What a file may take for each value of its image; an uncompressed one takes 1."""
-
-METADATA = 2**20
-"""Bytes that one file may take on top, for headers, colour profiles and thumbnails."""
-
-MEAN_METADATA = 2**16
-"""Bytes that files may take on top on average, those that are skipped included."""
-
-LARGEST_SIDE = 1024
-"""Pixels; the networks here are for small images."""
-
-SHOWN = 5
-"""Names of an error's list that are written out."""
-
-Parts = tuple[str, ...]
-"""A path below the source."""
-
-Place = tuple[str, int]
-"""Split and row of an image."""
+MOST_IMAGES = 10_000_000
+"""Of a split; all of them are held in memory."""
 
 
 @dataclass(frozen=True)
@@ -52,161 +44,157 @@ class ImageFolder:
 
     One enclosing folder is allowed, hidden files are skipped, and anything else that lies
     elsewhere is refused. Images are ordered by class, then by name, whatever the order on the
-    disk, and are never scaled or converted.
+    disk. One whose EXIF orientation is not 1 is turned as the camera was held before its size
+    counts. None is scaled or converted unless the study says so.
     """
 
-    source: str = option(
-        MISSING,
-        "The folder, or the archive (.zip, .tar, .tar.gz or .tgz): its path, relative to `data_root` "
-        "or absolute.",
-    )
-    shape: list[int] = option(
-        MISSING,
-        "Channels (1 grey, 3 colour), height and width of every image, e.g. `[3, 32, 32]`.",
-        minItems=3,
-        minimum=1,
-        maximum=LARGEST_SIDE,
-    )
+    source: str = source_option("The folder, or the archive (.zip, .tar, .tar.gz or .tgz)")
+    shape: list[int] = shape_option()
     classes: list[str] = option(
         MISSING,
         "Names of the folders of the classes; the number of a class is its place in this list, "
         "from 0.",
         minItems=2,
     )
-    train: int = option(MISSING, "Number of images in `train`.", minimum=1)
-    test: int = option(MISSING, "Number of images in `test`.", minimum=1)
+    train: Literal["auto"] | int = option(
+        AUTO,
+        "Number of images in `train`. With `auto` they are counted: while a study is planned in a "
+        "folder or a zip archive, else when they are prepared. A number is checked against what "
+        "is found.",
+        minimum=1,
+        maximum=MOST_IMAGES,
+    )
+    test: Literal["auto"] | int = option(
+        AUTO, "Number of images in `test`, as for `train`.", minimum=1, maximum=MOST_IMAGES
+    )
+    resize: Resize = resize_option()
+    convert: Convert = convert_option()
+    background: int = background_option()
+    duplicates: Literal["refuse", "allow"] = option(
+        "refuse",
+        "What to do where one image, pixel by pixel as it is taken, is in `train` and `test` or in "
+        "two classes. One that is twice in the same class and split is taken twice. The log of the "
+        "preparation says how many there are.",
+    )
 
     @property
     def constraints(self) -> dict[str, Any]:
-        """Shape, classes and sizes of the set, as the study states them."""
-        return {
-            "shape": self.shape,
-            "classes": self.classes,
-            "train": self.train,
-            "test": self.test,
-        }
+        """Shape, classes and, where they are stated, sizes of the set."""
+        stated = {split: getattr(self, split) for split in SPLITS if getattr(self, split) != AUTO}
+        return {"shape": self.shape, "classes": self.classes} | stated
 
     def load(self, data_root: Path) -> RawSplits:
         """Return the images and labels; the source is read twice, and nothing is extracted.
 
         Raises:
-            DataError: naming the source, and the file or folder in it that is not as stated.
+            DataError: naming the source, and the files or folders in it that are not as stated, or
+                the two files that hold one image.
         """
-        source = Path(data_root) / self.source
-        places = self._places(source)
-        images = {
-            split: np.empty((getattr(self, split), *self.shape), np.uint8) for split in SPLITS
-        }
-        labels = {split: np.empty(getattr(self, split), np.int64) for split in SPLITS}
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            for entry in entries(source, self._limits()):
-                if entry.parts in places:
-                    split, row = places.pop(entry.parts)
-                    where = f"{source}: {'/'.join(entry.parts)!r}"
-                    images[split][row] = self._pixels(entry.read(), where)
-                    labels[split][row] = self.classes.index(entry.parts[-2])
-        if places:
-            raise DataError(f"{source}: {_some(map('/'.join, places))} vanished while it was read")
-        return RawSplits(images["train"], labels["train"], images["test"], labels["test"])
+        source = Path(data_root) / expanded(self.source, ("source",))
+        tree = read_tree(source, self._limits(source))
+        places = self._places(source, tree)
+        names = {place: "/".join(parts) for parts, place in places.items()}
+        raw, done = self._read(source, tree, places)
+        duplicates = find_duplicates(raw)
+        self._check_duplicates(source, duplicates, names)
+        return replace(raw, remarks=_remarks(done, duplicates))
 
-    def _limits(self) -> Limits:
-        values = BYTES_PER_VALUE * math.prod(self.shape)
-        return Limits(METADATA + values, (self.train + self.test) * (MEAN_METADATA + values))
+    def _read(
+        self, source: Path, tree: Tree, places: dict[Parts, Place]
+    ) -> tuple[RawSplits, Counter[str]]:
+        """Return the images, and how many of them were turned, resized and converted.
 
-    def _places(self, source: Path) -> dict[Parts, Place]:
+        Raises:
+            DataError: naming the files that cannot be taken.
+        """
+        counts = {split: tree.count(split) for split in SPLITS}
+        images = {split: np.empty((n, *self.shape), np.uint8) for split, n in counts.items()}
+        labels = {split: np.empty(n, np.int64) for split, n in counts.items()}
+        numbers = {name: number for number, name in enumerate(self.classes)}
+
+        def keep(parts: Parts, place: Place, pixels: np.ndarray) -> None:
+            split, row = place
+            images[split][row], labels[split][row] = pixels, numbers[parts[-2]]
+
+        done = read_images(source, self._limits(source), places, self._wanted, keep)
+        raw = RawSplits(images["train"], labels["train"], images["test"], labels["test"])
+        return raw, done
+
+    def _check_duplicates(
+        self, source: Path, found: Duplicates, names: Mapping[Place, str]
+    ) -> None:
+        """Refuse one image in two places, unless the study allows it.
+
+        Raises:
+            DataError: naming two files that hold the same image.
+        """
+        if self.duplicates == "allow":
+            return
+        for pairs, what in (
+            (found.across_splits, "a test on images that were trained on says too much"),
+            (found.across_classes, "no image can be of two classes"),
+        ):
+            if pairs:
+                first, second = (names[place] for place in pairs[0])
+                more = f" (and {len(pairs) - 1} more such images)" if len(pairs) > 1 else ""
+                raise DataError(
+                    f"{source}: {first!r} and {second!r} hold the same image, pixel by pixel"
+                    f"{more}; {what}: remove one of them, or set the key duplicates to allow"
+                )
+
+    @property
+    def _wanted(self) -> Wanted:
+        return Wanted(tuple(self.shape), self.resize, self.convert, self.background)
+
+    def _limits(self, source: Path) -> Limits:
+        """Return what the source may hold of bytes, by what is stated of its images."""
+        counted = AUTO in (self.train, self.test)
+        return image_limits(source, self._wanted, None if counted else self.train + self.test)
+
+    def _places(self, source: Path, tree: Tree) -> dict[Parts, Place]:
         """Return split and row of every image by its path, ordered by class and name.
 
         Raises:
-            DataError: the folders, the classes or the numbers of images are not as stated.
+            DataError: the classes or the numbers of images are not as stated.
         """
-        listing = [(entry.parts, entry.is_folder) for entry in entries(source, self._limits())]
-        outer = _enclosing(parts for parts, _ in listing)
-        images: dict[str, list[Parts]] = {split: [] for split in SPLITS}
-        classes: dict[str, set[str]] = {}
-        for parts, is_folder in listing:
-            inner = parts[len(outer) :]
-            _check_place(source, parts, inner, is_folder)
-            if inner:
-                classes.setdefault(inner[0], set()).update(inner[1:2])
-            if not is_folder:
-                images[inner[0]].append(parts)
         for split in SPLITS:
-            self._check_split(source, split, classes.get(split), images[split])
-        numbers = {name: number for number, name in enumerate(self.classes)}
+            self._check_split(source, split, tree)
         return {
             parts: (split, row)
             for split in SPLITS
-            for row, parts in enumerate(
-                sorted(images[split], key=lambda parts: (numbers[parts[-2]], parts[-1]))
-            )
+            for row, parts in enumerate(tree.paths(split, self.classes))
         }
 
-    def _check_split(
-        self, source: Path, split: str, classes: set[str] | None, images: list[Parts]
-    ) -> None:
+    def _check_split(self, source: Path, split: str, tree: Tree) -> None:
         """Check the classes and the number of images of a split against what is stated."""
-        if classes is None:
-            raise DataError(f"{source}: has no folder {split}; expected train/CLASS, test/CLASS")
         where = f"{source}: {split}"
-        stated, filled = set(self.classes), {parts[-2] for parts in images}
+        stated, classes = set(self.classes), tree.classes(split)
         if classes - stated:
             raise DataError(
-                f"{where} holds the classes {_some(classes - stated)}, which the key classes "
-                f"does not name; it names {_some(self.classes)}"
+                f"{where} holds the classes {some(classes - stated)}, which the key classes "
+                f"does not name; it names {some(self.classes)}"
             )
         if stated - classes:
-            raise DataError(f"{where} lacks the classes {_some(stated - classes)} (key classes)")
-        if stated - filled:
-            raise DataError(f"{where}: no image in the classes {_some(stated - filled)}")
-        if len(images) != getattr(self, split):
+            raise DataError(f"{where} lacks the classes {some(stated - classes)} (key classes)")
+        empty = {name for name in stated if not tree.images[split][name]}
+        if empty:
+            raise DataError(f"{where}: no image in the classes {some(empty)}")
+        found, expected = tree.count(split), getattr(self, split)
+        if found > MOST_IMAGES:
+            raise DataError(f"{where} holds {found} images; allowed: {MOST_IMAGES}")
+        if expected not in (AUTO, found):
             raise DataError(
-                f"{where} holds {len(images)} images, expected {getattr(self, split)} (key {split}): "
-                "an incomplete source, or another number is meant"
+                f"{where} holds {found} images, expected {expected} (key "
+                f"{split}): an incomplete source, or another number is meant"
             )
 
-    def _pixels(self, content: bytes, where: str) -> np.ndarray:
-        """Return the pixels of an image file, uint8 [C, H, W].
 
-        Size and mode are compared before anything is decoded: a file cannot ask for more
-        memory than its stated shape takes.
-        """
-        channels, height, width = self.shape
-        expected = f"{width}x{height} pixels, {MODES[channels]}"
-        try:
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                found = f"{image.width}x{image.height} pixels, {image.mode}"
-                frames = getattr(image, "n_frames", 1)
-                if found == expected and frames == 1:
-                    return np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)
-        except UnidentifiedImageError:
-            raise DataError(f"{where} is no image; allowed: {', '.join(FORMATS)}") from None
-        except Exception as error:  # whatever the decoder of a format raises
-            cause = " ".join(f"{type(error).__name__}: {error}".split())
-            raise DataError(f"{where} cannot be decoded ({cause})") from error
-        several = f", {frames} frames" if frames > 1 else ""
-        raise DataError(f"{where} has {found}{several}; expected {expected} (key shape)")
-
-
-def _enclosing(paths: Iterable[Parts]) -> Parts:
-    """Return the one folder that everything lies in, where that is no split; else nothing."""
-    heads = {parts[:1] for parts in paths}
-    return heads.pop() if len(heads) == 1 and heads.isdisjoint({(s,) for s in SPLITS}) else ()
-
-
-def _check_place(source: Path, parts: Parts, inner: Parts, is_folder: bool) -> None:
-    """Refuse what is neither `split/class/image` nor a folder on the way."""
-    right_depth = len(inner) <= 2 if is_folder else len(inner) == 3
-    if not right_depth or (inner and inner[0] not in SPLITS):
-        kind = "folder" if is_folder else "file"
-        raise DataError(
-            f"{source}: the {kind} {'/'.join(parts)!r} has no place; expected train/CLASS/IMAGE and "
-            "test/CLASS/IMAGE, in one enclosing folder or none"
-        )
-
-
-def _some(names: Iterable[str]) -> str:
-    """Return a list of names as text, sorted, the first few written out."""
-    first = sorted(names)
-    more = f" and {len(first) - SHOWN} more" if len(first) > SHOWN else ""
-    return ", ".join(map(repr, first[:SHOWN])) + more
+def _remarks(done: Counter[str], found: Duplicates) -> tuple[str, ...]:
+    """Return what the log is to say of the images of a source."""
+    counts = (
+        *remarks(done),
+        ("that repeat another one of the same class and split", found.repeats),
+        ("in train and in test", len(found.across_splits)),
+        ("in two classes or more", len(found.across_classes)),
+    )
+    return tuple(f"images {what}: {count}" for what, count in counts)

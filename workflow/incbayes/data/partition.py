@@ -1,20 +1,22 @@
 """Cuts the training images of one replicate into source task and parts, as indices.
 
 Knows labels only, never pixels or methods, and takes its randomness from the generators that
-it is given; where an index file lies and which replicates it holds is the caller's affair.
+it is given. It does not know where an index file lies, nor which replicates it holds.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
+from incbayes.core.files import atomic_write
+from incbayes.core.fractions import images_in
+from incbayes.core.seal import readable
 from incbayes.data.raw import DataError
-from incbayes.files import atomic_write
+from incbayes.study.model.partition import PartitionSettings
 
 FORMAT = "incbayes partition 1"
 
@@ -40,15 +42,9 @@ class Partition:
 def partition(
     labels: np.ndarray,
     classes: int,
-    *,
     parts: int,
-    stratify: bool,
-    fraction: float,
-    source_classes: int | Sequence[int] | None,
-    target_classes: Sequence[int] | None,
-    rng_source: np.random.Generator,
-    rng_parts: np.random.Generator,
-    source_fraction: float = 1.0,
+    settings: PartitionSettings,
+    stream: Callable[[str], np.random.Generator],
 ) -> Partition:
     """Return the partition of one replicate.
 
@@ -64,24 +60,22 @@ def partition(
         labels: int64 [N], the class number of every training image.
         classes: K, the number of classes of the data set.
         parts: T, at least 1 and at most the number of images that are cut.
-        stratify: True makes the images of each class equal to ±1 across parts too, and keeps
-            the shares of the classes in a fraction; False cuts a plain permutation (i.i.d.).
-        fraction: share of the target's images that is kept, 0 < fraction <= 1; the number of
-            images is rounded half up.
-        source_classes: None for no source task; a number k for k classes drawn at random; or
-            the class numbers.
-        target_classes: class numbers of the target task; None for all that are not the source's.
-        rng_source: draws the source classes, and after them the share of their images.
-        rng_parts: draws the order of the target's images, and nothing else.
-        source_fraction: share of the source's images that is kept, drawn at random,
-            0 < source_fraction <= 1; those of a smaller one are among those of a larger one.
+        settings: of the study. `stratify` makes the images of each class equal to ±1 across parts
+            too, and keeps the shares of the classes in a fraction; without it a plain permutation
+            is cut (i.i.d.). Fractions are rounded as `core.fractions.images_in` does. `validation`
+            is not looked at.
+        stream: returns a fresh generator for `source`, which draws the source classes and after
+            them the share of their images, or for `parts`, which draws the order of the target's
+            images and nothing else.
 
     Raises:
         DataError: classes out of range, twice or in both tasks, or fewer images than parts.
     """
-    source, target = _choose_classes(classes, source_classes, target_classes, rng_source)
-    indices = np.flatnonzero(np.isin(labels, target))
-    order = rng_parts.permutation(indices)
+    rng_source, fraction, stratify = stream("source"), settings.fraction, settings.stratify
+    source, target = _choose_classes(
+        classes, settings.source_classes, settings.target_classes, rng_source
+    )
+    order = stream("parts").permutation(np.flatnonzero(np.isin(labels, target)))
     if stratify:
         order = order[class_balanced_order(labels[order])]
     order = order[: _kept(fraction, len(order), "fraction")]
@@ -92,7 +86,7 @@ def partition(
         )
     return Partition(
         parts=tuple(_cut_stratified(order, labels, parts) if stratify else _cut(order, parts)),
-        source=_share_of_source(labels, source, source_fraction, rng_source),
+        source=_share_of_source(labels, source, settings.source_fraction, rng_source),
         source_classes=source,
         target_classes=target,
     )
@@ -144,30 +138,68 @@ def read_partition(path: Path | str, replicate: int) -> Partition:
     Raises:
         DataError: the file is absent, damaged, of another kind, or lacks the replicate.
     """
+    mine = replicate_tensors(path, replicate)
+    numbers = sorted(int(name.removeprefix("part_")) for name in mine if name.startswith("part_"))
+    wanted = [f"part_{t:02d}" for t in range(1, len(numbers) + 1)]
+    lacking = [
+        name
+        for name in (*wanted, "part_01", "source", "source_classes", "target_classes")
+        if name not in mine or mine[name].dtype != np.int64 or mine[name].ndim != 1
+    ]
+    if lacking:
+        raise DataError(f"{path}: replicate {replicate} lacks {lacking[0]}, int64 [N]")
+    return Partition(
+        parts=tuple(mine[name] for name in wanted),
+        source=mine["source"],
+        source_classes=tuple(mine["source_classes"].tolist()),
+        target_classes=tuple(mine["target_classes"].tolist()),
+    )
+
+
+def replicate_tensors(path: Path | str, replicate: int) -> dict[str, np.ndarray]:
+    """Return what a file of `write_partitions` holds of a replicate, by name.
+
+    Raises:
+        DataError: the file is absent, damaged, of another kind, or lacks the replicate.
+    """
     prefix = f"r{replicate}/"
-    try:
+
+    def read(path: Path) -> dict[str, np.ndarray]:
         with safe_open(path, framework="numpy") as file:
             found = (file.metadata() or {}).get("format")
             if found != FORMAT:
                 raise DataError(f"{path}: format is {found!r}, expected {FORMAT!r}")
             names = list(file.keys())
-            mine = {
-                name.removeprefix(prefix): file.get_tensor(name)
-                for name in names
-                if name.startswith(prefix)
-            }
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: not a readable partition: {error}") from error
-    if not mine:
-        held = sorted({int(name.split("/")[0][1:]) for name in names})
-        raise DataError(f"{path}: has no replicate {replicate}; it holds {held}")
-    numbers = sorted(int(name.removeprefix("part_")) for name in mine if name.startswith("part_"))
-    return Partition(
-        parts=tuple(mine[f"part_{t:02d}"] for t in numbers),
-        source=mine["source"],
-        source_classes=tuple(mine["source_classes"].tolist()),
-        target_classes=tuple(mine["target_classes"].tolist()),
-    )
+            mine = [name for name in names if name.startswith(prefix)]
+            if not mine:
+                held = sorted({int(name.split("/")[0][1:]) for name in names})
+                raise DataError(f"{path}: has no replicate {replicate}; it holds {held}")
+            return {name.removeprefix(prefix): file.get_tensor(name) for name in mine}
+
+    return readable(Path(path), read, "not a readable partition", DataError)
+
+
+def check_indices(path: Path | str, cut: Partition, images: int, classes: int) -> None:
+    """Check that a partition is one of a training set: each image once, in range, in one task.
+
+    Args:
+        path: of its file, for the message.
+        cut: the partition.
+        images: N, of the training set.
+        classes: K, of the data set.
+
+    Raises:
+        DataError: an index or a class is out of range or given twice.
+    """
+    indices = np.concatenate([*cut.parts, cut.source])
+    numbers = np.array((*cut.source_classes, *cut.target_classes), dtype=np.int64)
+    for what, values, limit in (("image", indices, images), ("class", numbers, classes)):
+        outside = values[(values < 0) | (values >= limit)]
+        if len(outside):
+            raise DataError(f"{path}: {what} {outside[0]}, expected 0 to {limit - 1}")
+        found, counts = np.unique(values, return_counts=True)
+        if (counts > 1).any():
+            raise DataError(f"{path}: {what} {found[counts > 1][0]} is in it twice")
 
 
 def _choose_classes(
@@ -225,7 +257,7 @@ def _draw(
 def _kept(fraction: float, images: int, key: str) -> int:
     if not 0 < fraction <= 1:
         raise DataError(f"{key}: {fraction} must be above 0 and at most 1")
-    kept = math.floor(fraction * images + 0.5)
+    kept = images_in(fraction, images)
     if kept == 0:
         raise DataError(f"{key}: {fraction} of {images} images leaves none")
     return kept

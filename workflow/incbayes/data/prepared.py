@@ -1,29 +1,32 @@
 """Prepared data: the files that a data set becomes once and every later job maps into memory.
 
-Knows the form of `{train,test}.safetensors` and `checksums.json`; nothing of tasks or parts.
+Knows the form of `{train,test}.safetensors` and of their seal, `checksums.json`; nothing of tasks
+or parts.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
-from incbayes.data import DATASETS
+from incbayes.core.errors import UserError
+from incbayes.core.files import atomic_write, remove_stale_partials, sha256_file
+from incbayes.core.seal import Seal, read_seal, write_seal
 from incbayes.data.raw import DataError, RawSplits
-from incbayes.files import atomic_write, remove_stale_partials, sha256_file, write_json
+from incbayes.kinds import DATASETS
 
 if TYPE_CHECKING:
     import torch
 
-CHECKSUM_KEYS = ("train", "test", "classes", "shape", "mean", "std")
+ARTIFACT = "images"
+SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,55 +47,75 @@ class PreparedSplit:
 
 
 def prepare(
-    dataset_kind: str,
     spec: Mapping[str, Any],
     data_root: Path | str,
-    train_path: Path | str,
-    test_path: Path | str,
-    checksums_path: Path | str,
+    folder: Path | str,
+    log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Load a data set, check it and write its files; return what `load_checksums` will.
 
     Each file appears whole or not at all, the checksums last.
 
     Args:
-        dataset_kind: the name under which the files are kept; must be the kind of `spec`.
         spec: `{"kind": name, **options}`.
         data_root: where the raw files are, or are downloaded to.
-        train_path: the safetensors file of the training images.
-        test_path: that of the test images.
-        checksums_path: the JSON file that vouches for both.
+        folder: of `train.safetensors`, `test.safetensors` and `checksums.json`, the seal that
+            vouches for both; the data set is named as it.
+        log: is told what is worth knowing of the images, a line each.
 
     Raises:
         DataError: the data set is absent, damaged or not what its class declares.
     """
-    if spec["kind"] != dataset_kind:
-        raise DataError(f"data set {dataset_kind!r} cannot be prepared from kind {spec['kind']!r}")
     dataset = DATASETS.build(spec)
     raw = dataset.load(Path(data_root))
-    validate(raw, dataset.constraints, dataset_kind)
-    for folder in {Path(path).parent for path in (train_path, test_path, checksums_path)}:
-        remove_stale_partials(folder)
+    validate(raw, dataset.constraints, spec["kind"])
+    for remark in raw.remarks:
+        log(remark)
     mean, std = pixel_statistics(raw.train_images)
-    checksums = {
-        "train": _write_split(train_path, raw.train_images, raw.train_labels),
-        "test": _write_split(test_path, raw.test_images, raw.test_labels),
+    facts = {
+        "images": {"train": len(raw.train_images), "test": len(raw.test_images)},
         "classes": dataset.constraints["classes"],
         "shape": dataset.constraints["shape"],
         "mean": mean,
         "std": std,
+        **decoding_of(dataset),
     }
-    write_json(checksums_path, checksums)
-    return checksums
+    return described(write_images(raw, Path(folder), facts))
 
 
-def validate(raw: RawSplits, constraints: Mapping[str, Any], name: str) -> None:
+def decoding_of(dataset: Any) -> dict[str, Any]:
+    """Return the fact `decoding` of images that come from a user's files; nothing of others."""
+    if not hasattr(dataset, "resize"):
+        return {}
+    options = ("resize", "convert", "background")
+    return {"decoding": {name: getattr(dataset, name) for name in options}}
+
+
+def write_images(raw: RawSplits, folder: Path, facts: Mapping[str, Any]) -> Seal:
+    """Write the prepared files of images that were checked, and their seal, last; return it.
+
+    Args:
+        raw: the images and labels.
+        folder: of the files; what they are of is named as it.
+        facts: what the seal says of them.
+    """
+    remove_stale_partials(folder)
+    files = [folder / f"{split}.safetensors" for split in SPLITS]
+    _write_split(files[0], raw.train_images, raw.train_labels)
+    _write_split(files[1], raw.test_images, raw.test_labels)
+    path = folder / "checksums.json"
+    return write_seal(path, ARTIFACT, {"data": folder.absolute().name}, files, facts=facts)
+
+
+def validate(raw: RawSplits, constraints: Mapping[str, Any], name: str, whole: bool = True) -> None:
     """Check a data set against what its class declares.
 
     Args:
         raw: the images and labels.
-        constraints: `shape` [C, H, W], `classes`, and the numbers of images `train`, `test`.
+        constraints: `shape` [C, H, W], `classes`, and the numbers of images `train`, `test`, which
+            may be left out where they are counted.
         name: the data set, for the message.
+        whole: whether every class must have a training image, which a part of a stream may lack.
 
     Raises:
         DataError: naming the split, what was found and what is declared.
@@ -103,7 +126,7 @@ def validate(raw: RawSplits, constraints: Mapping[str, Any], name: str) -> None:
         "test": (raw.test_images, raw.test_labels),
     }
     for split, (images, labels) in splits.items():
-        expected = (constraints[split], *constraints["shape"])
+        expected = (constraints.get(split, len(images)), *constraints["shape"])
         found = {
             "images": (str(images.dtype), images.shape, "uint8", expected),
             "labels": (str(labels.dtype), labels.shape, "int64", expected[:1]),
@@ -114,13 +137,13 @@ def validate(raw: RawSplits, constraints: Mapping[str, Any], name: str) -> None:
                     f"data set {name}: {split} {what} are {dtype} {list(shape)}, "
                     f"expected {right_dtype} {list(right_shape)}"
                 )
-        if labels.min() < 0 or labels.max() >= classes:
+        if len(labels) and (labels.min() < 0 or labels.max() >= classes):
             raise DataError(
                 f"data set {name}: {split} labels run from {labels.min()} to {labels.max()}, "
                 f"expected 0 to {classes - 1}"
             )
     absent = sorted(set(range(classes)) - set(np.unique(raw.train_labels).tolist()))
-    if absent:
+    if whole and absent:
         raise DataError(f"data set {name}: classes {absent} have no training image")
 
 
@@ -140,7 +163,9 @@ def pixel_statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
         counts = sum(np.bincount(piece.ravel(), minlength=256) for piece in pieces)
         mean = float(counts @ values / counts.sum())
         means.append(mean)
-        deviations.append(float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum())))
+        constant = np.count_nonzero(counts) == 1  # whose mean is rounded
+        variance = 0.0 if constant else counts @ (values - mean) ** 2 / counts.sum()
+        deviations.append(float(np.sqrt(variance)))
     return means, deviations
 
 
@@ -186,30 +211,40 @@ def read_labels(path: Path | str, expected_sha256: str | None = None) -> np.ndar
     return labels
 
 
+def read_images_seal(path: Path | str) -> Seal:
+    """Return the seal of a prepared data set, verified to be that of the folder it lies in.
+
+    Raises:
+        SealError: the file is absent, damaged, edited or of another data set.
+    """
+    return read_seal(path, ARTIFACT, {"data": Path(path).absolute().parent.name})
+
+
 def load_checksums(path: Path | str) -> dict[str, Any]:
-    """Return the checksums of a prepared data set.
+    """Return what the seal of a prepared data set says of it.
 
     `train` and `test`: `{"sha256", "images"}`; `classes`: their names; `shape`: [C, H, W];
     `mean` and `std`: [C], of the training pixels divided by 255.
 
     Raises:
-        DataError: the file is absent, no JSON or lacks a key.
+        SealError: as in `read_images_seal`.
     """
-    try:
-        checksums = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a readable checksums file: {error}") from error
-    lacking = [key for key in CHECKSUM_KEYS if key not in checksums]
-    if lacking:
-        raise DataError(f"{path}: lacks {lacking}; delete it and prepare the data again")
-    return checksums
+    return described(read_images_seal(path))
 
 
-def _write_split(path: Path | str, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def described(seal: Seal) -> dict[str, Any]:
+    """Return what a seal of `read_images_seal` says, as `load_checksums` does."""
+    facts = dict(seal.facts)
+    counts = facts.pop("images")
+    files = {split: seal.files[f"{split}.safetensors"] for split in SPLITS}
+    splits = {split: {"sha256": files[split], "images": counts[split]} for split in SPLITS}
+    return splits | facts
+
+
+def _write_split(path: Path | str, images: np.ndarray, labels: np.ndarray) -> None:
     tensors = {"images": np.ascontiguousarray(images), "labels": np.ascontiguousarray(labels)}
     with atomic_write(path) as partial:
         partial.write_bytes(save(tensors))
-        return {"sha256": sha256_file(partial), "images": len(images)}
 
 
 @contextmanager
@@ -223,8 +258,11 @@ def _opened(path: Path, expected_sha256: str | None, framework: str) -> Iterator
             if names != ["images", "labels"]:
                 raise DataError(f"{path}: holds {names}, expected images and labels")
             yield file
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: not a readable prepared split: {error}") from error
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # whatever a reader raises of a file that is something else
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        raise DataError(f"{path}: not a readable prepared split ({cause})") from error
 
 
 def _verify(path: Path, expected: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from incbayes.errors import UserError
+from incbayes.core.errors import UserError
 
 
 class DataError(UserError, ValueError):
@@ -23,9 +23,11 @@ class RawSplits:
         train_labels: int64 [N], class numbers from 0.
         test_images: uint8 [M, C, H, W].
         test_labels: int64 [M].
+        remarks: what the log of the preparation is to say of them, a line each.
     """
 
     train_images: np.ndarray
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+    remarks: tuple[str, ...] = ()

@@ -4,19 +4,25 @@ Knows labels only, as `incbayes.data.partition` does, of whose files it reads an
 tensor, which a job that fits never sees.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from msgspec import UNSET, structs
 from safetensors.numpy import load, save
 
-from incbayes.data.partition import FORMAT, Partition, partition, write_partitions
+from incbayes.core.files import atomic_write
+from incbayes.core.fractions import images_in
+from incbayes.data.partition import (
+    FORMAT,
+    Partition,
+    partition,
+    replicate_tensors,
+    write_partitions,
+)
 from incbayes.data.raw import DataError
-from incbayes.files import atomic_write
+from incbayes.study.model.partition import PartitionSettings
 
 NO_CLASS = -1
 """Label of an image that no task may have."""
@@ -25,12 +31,9 @@ NO_CLASS = -1
 def partition_with_validation(
     labels: np.ndarray,
     classes: int,
-    *,
     parts: int,
-    fraction: float,
-    validation: float,
+    settings: PartitionSettings,
     stream: Callable[[str], np.random.Generator],
-    **described: Any,
 ) -> tuple[Partition, np.ndarray]:
     """Return the partition of one replicate without its validation images, and those.
 
@@ -41,12 +44,10 @@ def partition_with_validation(
         labels: int64 [N], the class number of every training image.
         classes: K, the number of classes of the data set.
         parts: T.
-        fraction: as in `partition`; the validation images are among those that are kept.
-        validation: share of the kept images that is held out, above 0 and below 1; the number is
-            rounded half up, and at least 1.
-        stream: returns a fresh generator for `source` or `parts`, of streams named by replicate.
-        described: what else `partition` takes; `stratify` also gives the validation images the
-            shares of the classes.
+        settings: as of `partition`; `validation` is the share of the kept images that is held out,
+            above 0 and below 1; the number is rounded half up, and at least 1. `stratify` also
+            gives the validation images the shares of the classes.
+        stream: as of `partition`.
 
     Returns:
         The partition, and int64 [V], ascending: the validation images, which belong to the target
@@ -55,27 +56,17 @@ def partition_with_validation(
     Raises:
         DataError: as in `partition`; fewer images are left than parts.
     """
-    if not 0 < validation < 1:
+    validation = settings.validation
+    if validation is UNSET or not 0 < validation < 1:
         raise DataError(f"validation: {validation} must be above 0 and below 1")
-
-    def cut(labels: np.ndarray, parts: int, fraction: float) -> Partition:
-        return partition(
-            labels,
-            classes,
-            parts=parts,
-            fraction=fraction,
-            **described,
-            rng_source=stream("source"),
-            rng_parts=stream("parts"),
-        )
-
-    whole = cut(labels, 1, fraction)
+    whole = partition(labels, classes, 1, settings, stream)
     (kept,) = whole.parts
-    number = max(1, math.floor(validation * len(kept) + 0.5))
+    number = max(1, images_in(validation, len(kept)))
     held_out, left = kept[:number], kept[number:]
     unused = np.isin(labels, whole.target_classes)
     unused[left] = False
-    rest = cut(np.where(unused, NO_CLASS, labels), parts, 1.0)
+    everything = structs.replace(settings, fraction=1.0)
+    rest = partition(np.where(unused, NO_CLASS, labels), classes, parts, everything, stream)
     return replace(whole, parts=rest.parts), np.sort(held_out)
 
 
@@ -106,11 +97,7 @@ def read_validation(path: Path | str, replicate: int) -> np.ndarray:
     Raises:
         DataError: the file is absent or damaged, or nothing was held out for the replicate.
     """
-    name = f"r{replicate}/validation"
-    try:
-        with safe_open(path, framework="numpy") as file:
-            if name not in file.keys():  # noqa: SIM118  the file is no mapping
-                raise DataError(f"{path}: holds out nothing for replicate {replicate}")
-            return file.get_tensor(name)
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: not a readable partition: {error}") from error
+    held = replicate_tensors(path, replicate)
+    if "validation" not in held:
+        raise DataError(f"{path}: holds out nothing for replicate {replicate}")
+    return held["validation"]

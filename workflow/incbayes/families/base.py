@@ -1,31 +1,39 @@
 """What every posterior family provides; each family is one file beside this one.
 
-A family is a set of pure functions of a layer's `State`, a dict of named tensors. The
-prior of a stage is a state of the same family: yesterday's posterior, or a Gaussian
-that `from_gaussian` writes in the family's own form.
+A family is a set of pure functions of a layer's `State`, a dict of named tensors. It leaves
+alone what it does not know by name, which an inference algorithm may keep there. The prior of a
+stage is a state of the same family: yesterday's posterior, or a Gaussian that `from_gaussian`
+writes in the family's own form.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from incbayes.layers import Layer, State
-from incbayes.noise import Noise
+from incbayes.networks.layers import Layer, State
+from incbayes.networks.noise import Noise
 
 
 class Family(ABC):
     """A form of q(w), factorised over layers.
 
     Attributes:
-        constraints: `bayesian`: whether q has a width, so that it can be sampled and
-            regularised to a prior.
-        scale_parameters: names of the parameters that hold a logarithm of a width; they
+        constraints: facts that planning reads. `bayesian`: whether q has a scale, so that it can
+            be sampled and regularised to a prior. `step_cost`: a training step as a multiple of
+            that of `point`, ample; a family without it is taken for costly. `step_cost_of`: by
+            option and value, what it costs where that differs. `penalty`: the option that weighs a
+            penalty in place of a KL.
+        scale_parameters: names of the parameters that hold a logarithm of a scale; they
             learn at `log_sigma_rate` times the learning rate.
     """
 
-    constraints: ClassVar[dict[str, bool]] = {"bayesian": True}
+    constraints: ClassVar[dict[str, Any]] = {"bayesian": True}
     scale_parameters: ClassVar[frozenset[str]] = frozenset()
+
+    def refusal(self, layer: Layer) -> str | None:
+        """Return why the family cannot hold a layer, for an error; None where it can."""
+        return None
 
     @abstractmethod
     def from_gaussian(self, layer: Layer, mean: State, sigma: State) -> State:

@@ -4,14 +4,16 @@ Entries of one (filter, channel) kernel are correlated, kernels are independent.
 without such kernels (dense, 1x1) and biases are the fully factorised Gaussian's.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from incbayes.core.options import MULTIPLE, option
 from incbayes.families.base import Family
 from incbayes.families.ffg import FullyFactorisedGaussian
 from incbayes.families.gaussian import (
@@ -21,9 +23,8 @@ from incbayes.families.gaussian import (
     gaussian_state,
     log_density,
 )
-from incbayes.layers import Layer, State
-from incbayes.noise import Noise
-from incbayes.options import option
+from incbayes.networks.layers import Layer, State
+from incbayes.networks.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class ChannelFactorisedGaussian(Family):
     """A Gaussian per convolution kernel, q(w) = Π_nc N(w_nc | μ_nc, L_nc L_ncᵀ), eq. (4).
 
     n runs over the O filters, c over the I / groups channels of a filter, and w_nc holds the
-    K = kH·kW entries of a kernel, row by row. The state of a convolution is
+    K = kH·kW entries of a kernel, row by row; kernels of one and three axes are taken alike, and
+    those of transposed convolutions, [I, O / groups, …]. The state of a convolution is
 
     - `weight_mean` [O, I / groups, kH, kW],
     - `weight_log_diagonal` [O, I / groups, K]: log of the diagonal d of L,
@@ -39,9 +41,9 @@ class ChannelFactorisedGaussian(Family):
       L = diag(d)(I + A), row by row,
     - with a bias, `bias_mean`, `bias_log_sigma` [O].
 
-    d has the unit of the weights, A has none: it holds correlations relative to the width of
-    its row. One learning rate therefore serves kernels of every width, where Adam's steps in
-    L itself would be enormous beside a width of 1e-4, and widening d alone, as happens where
+    d has the unit of the weights, A has none: it holds correlations relative to the scale of
+    its row. One learning rate therefore serves kernels of every scale, where Adam's steps in
+    L itself would be enormous beside a scale of 1e-4, and widening d alone, as happens where
     data say nothing, leaves the correlations as they are. With A = 0 this is `ffg`. A
     kernel's KL costs a triangular solve with K + 1 right-hand sides, K³/2 products.
 
@@ -60,13 +62,25 @@ class ChannelFactorisedGaussian(Family):
     )
     initial_sigma: float = option(
         0.1,
-        "Width of q at the start of the first stage, as a multiple of the prior's.",
-        exclusiveMinimum=0,
+        "Scale of q at the start of the first stage, as a multiple of the prior's.",
+        **MULTIPLE,
     )
 
+    constraints: ClassVar[dict[str, Any]] = {
+        "bayesian": True,
+        "step_cost": 5,
+        "step_cost_of": {"estimator": {"local": 30}},
+    }
     scale_parameters: ClassVar[frozenset[str]] = FullyFactorisedGaussian.scale_parameters | {
         "weight_log_diagonal"
     }
+
+    def refusal(self, layer: Layer) -> str | None:
+        """Return why the estimator `local` cannot be had: only of kernels of one or two axes."""
+        flat = len(layer.kernel) < 3 and not layer.is_transposed
+        if self.estimator == "weight" or flat or not _has_kernels(layer):
+            return None
+        return "its estimator local is for convolutions of one or two axes; give estimator: weight"
 
     @property
     def _diagonal(self) -> FullyFactorisedGaussian:
@@ -77,12 +91,12 @@ class ChannelFactorisedGaussian(Family):
         """Return N(mean, sigma²) itself, with d = sigma and A = 0."""
         if not _has_kernels(layer):
             return self._diagonal.from_gaussian(layer, mean, sigma)
-        width = sigma["weight"].flatten(2)
-        entries = width.shape[-1]
+        scale = sigma["weight"].flatten(2)
+        entries = scale.shape[-1]
         state = {
             "weight_mean": mean["weight"].clone(),
-            "weight_log_diagonal": width.log(),
-            "weight_lower": width.new_zeros(*width.shape[:2], entries * (entries - 1) // 2),
+            "weight_log_diagonal": scale.log(),
+            "weight_lower": scale.new_zeros(*scale.shape[:2], entries * (entries - 1) // 2),
         }
         bias = gaussian_state("bias", mean["bias"], sigma["bias"]) if layer.has_bias else {}
         return state | bias
@@ -91,8 +105,8 @@ class ChannelFactorisedGaussian(Family):
         """Return q centred on `weights`, with L of the prior times `initial_sigma`."""
         if not _has_kernels(layer):
             return self._diagonal.start(layer, prior, weights, noise)
-        width = self.initial_sigma * prior["weight_log_diagonal"].exp()
-        sigma = {"weight": width.view_as(weights["weight"])}
+        scale = self.initial_sigma * prior["weight_log_diagonal"].exp()
+        sigma = {"weight": scale.view_as(weights["weight"])}
         if layer.has_bias:
             sigma["bias"] = self.initial_sigma * prior["bias_log_sigma"].exp()
         lower = {"weight_lower": prior["weight_lower"].clone()}
@@ -112,9 +126,9 @@ class ChannelFactorisedGaussian(Family):
             weights = self.sample(layer, q, noise)
             return layer.apply(x, weights["weight"], weights.get("bias"))
         mean = layer.apply(x, q["weight_mean"], q.get("bias_mean"))
-        variance = _patch_variance(layer, q, x)
+        variance = _patch_variance(layer, q, layer.padded(x.to(q["weight_mean"].dtype)))
         if layer.has_bias:
-            variance = variance + (2 * q["bias_log_sigma"]).exp()[:, None, None]
+            variance = variance + layer.over_positions((2 * q["bias_log_sigma"]).exp())
         std = variance.clamp_min(SMALLEST_VARIANCE).sqrt().to(mean.dtype)
         return mean + std * noise.normal(mean.shape, mean)
 
@@ -162,7 +176,7 @@ class ChannelFactorisedGaussian(Family):
 
 def _has_kernels(layer: Layer) -> bool:
     """Return whether the layer's kernels have more than one entry."""
-    return layer.kind == "conv2d" and layer.weight_shape[2:] != (1, 1)
+    return layer.is_convolution and math.prod(layer.kernel) > 1
 
 
 def _full_precision(like: Tensor) -> torch.autocast:
@@ -213,8 +227,13 @@ def _kernel_kl(q: State, p: State) -> Tensor:
     return diagonal_kl(white, _standard(delta), "z") + 0.5 * solved[..., :-1].square().sum()
 
 
-def _patch_variance(layer: Layer, q: State, x: Tensor) -> Tensor:
+def _patch_variance(layer: Layer, q: State, image: Tensor) -> Tensor:
     """Return the variance of a convolution's outputs without bias, [N, O, H', W'].
+
+    Args:
+        layer: with kernels of one or two axes; one is taken for a row of two.
+        q: its state.
+        image: padded inputs [N, I, H, W].
 
     Of filter n at a patch of x it is Σ_c ‖L_ncᵀ x_c‖² = Σ_c Σ_kl Σ_nc[k, l]·x_ck·x_cl, with
     Σ_nc = L_nc·L_ncᵀ. Pairs (k, l) whose entries lie equally far apart, `down` rows and
@@ -229,14 +248,21 @@ def _patch_variance(layer: Layer, q: State, x: Tensor) -> Tensor:
     Computed in the parameters' precision, also under autocast, as covariances of both signs
     cancel. What rounding may then leave below 0 is for the caller to clamp.
     """
-    vertical, horizontal = layer.padding
+    if len(layer.kernel) == 1:
+        rows = dataclasses.replace(
+            layer,
+            kind="conv2d",
+            weight_shape=(*layer.weight_shape[:2], 1, *layer.kernel),
+            stride=(1, *layer.stride),
+            dilation=(1, *layer.dilation),
+        )
+        return _patch_variance(rows, q, image.unsqueeze(2)).squeeze(2)
     with _full_precision(q["weight_mean"]):
         triangle = _triangle(q["weight_lower"])
         identity = torch.eye(triangle.shape[-1], dtype=triangle.dtype, device=triangle.device)
         root = q["weight_log_diagonal"].exp()[..., None] * (identity + triangle)
-        kernel = layer.weight_shape[2:]
+        kernel = layer.kernel
         covariance = (root @ root.mT).unflatten(-1, kernel).unflatten(-3, kernel)
-        image = F.pad(x.to(root.dtype), (horizontal, horizontal, vertical, vertical))
         return sum(_pairs_variance(layer, covariance, image, down) for down in range(kernel[0]))
 
 

@@ -1,10 +1,11 @@
 """The fully factorised Gaussian, Kochurov et al. (2018) eq. (3): every weight on its own."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
+from incbayes.core.options import MULTIPLE, option
 from incbayes.families.base import Family
 from incbayes.families.gaussian import (
     diagonal_kl,
@@ -20,9 +21,8 @@ from incbayes.families.initialisation import (
     Initialisation,
     initial_gaussian,
 )
-from incbayes.layers import Layer, State
-from incbayes.noise import Noise
-from incbayes.options import option
+from incbayes.networks.layers import Layer, State
+from incbayes.networks.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,14 @@ class FullyFactorisedGaussian(Family):
         "(local reparameterisation, Kingma et al. 2015: lower variance, two products), `weight` "
         "draws one set of weights per minibatch (one product).",
     )
-    initial_sigma: float = option(0.1, INITIAL_SIGMA, exclusiveMinimum=0)
+    initial_sigma: float = option(0.1, INITIAL_SIGMA, **MULTIPLE)
     initialisation: Initialisation = option("prior_scaled", INITIALISATION)
 
+    constraints: ClassVar[dict[str, Any]] = {
+        "bayesian": True,
+        "step_cost": 4,
+        "step_cost_of": {"estimator": {"weight": 3}},
+    }
     scale_parameters: ClassVar[frozenset[str]] = frozenset({"weight_log_sigma", "bias_log_sigma"})
 
     def from_gaussian(self, layer: Layer, mean: State, sigma: State) -> State:
@@ -62,14 +67,15 @@ class FullyFactorisedGaussian(Family):
         """Return one stochastic output of the layer for x [N, …].
 
         `local`: given x, the output is Gaussian with mean A(x; μ) and variance
-        A(x²; σ²), where A is the layer; one draw per output entry.
+        A(x²; σ²), where A is the layer; one draw per output entry. An embedding chooses
+        weights, so that its variance is A(x; σ²).
         """
         if self.estimator == "weight":
             weights = self.sample(layer, q, noise)
             return layer.apply(x, weights["weight"], weights.get("bias"))
         mean = layer.apply(x, q["weight_mean"], q.get("bias_mean"))
         bias_variance = (2 * q["bias_log_sigma"]).exp() if layer.has_bias else None
-        variance = layer.apply(x.square(), (2 * q["weight_log_sigma"]).exp(), bias_variance)
+        variance = layer.variance(x, (2 * q["weight_log_sigma"]).exp(), bias_variance)
         return perturbed(mean, variance, noise)
 
     def sample(self, layer: Layer, q: State, noise: Noise) -> State:

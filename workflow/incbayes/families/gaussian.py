@@ -9,9 +9,9 @@ import math
 import torch
 from torch import Tensor
 
-from incbayes.autograd import leading, signed
-from incbayes.layers import State
-from incbayes.noise import Noise
+from incbayes.families.autograd import leading, signed
+from incbayes.networks.layers import State
+from incbayes.networks.noise import Noise
 
 SMALLEST_VARIANCE = 1e-30
 """Floor below the square root: its slope at 0 is infinite, and patches of zeros reach 0."""
@@ -26,8 +26,8 @@ class _Perturbation(torch.autograd.Function):
 
     @staticmethod
     def forward(mean: Tensor, variance: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-        width = variance.clamp_min(SMALLEST_VARIANCE).sqrt_()
-        return torch.addcmul(mean, width, draws), (draws / width).mul_(0.5)
+        scale = variance.clamp_min(SMALLEST_VARIANCE).sqrt_()
+        return torch.addcmul(mean, scale, draws), (draws / scale).mul_(0.5)
 
     @staticmethod
     def setup_context(ctx, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -49,7 +49,7 @@ class _Perturbation(torch.autograd.Function):
 class _DiagonalKL(torch.autograd.Function):
     """KL between diagonal Gaussians and its gradient in q, in fewer passes than plain ops.
 
-    The further outputs are that gradient, in the mean and in the log-width. The sum leaves
+    The further outputs are that gradient, in the mean and in the log-scale. The sum leaves
     the first `kept` axes: those of replicates that are mapped over.
     """
 

@@ -1,7 +1,6 @@
 """Where a diagonal Gaussian over a layer's weights starts in the first stage, by name.
 
-It knows layers, priors and uniform draws; what a family builds on the Gaussian is the
-family's affair.
+It knows layers, priors and uniform draws, and not what a family builds on the Gaussian.
 """
 
 from collections.abc import Callable
@@ -10,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from incbayes.layers import Layer, State
-from incbayes.noise import Noise
+from incbayes.networks.layers import Layer, State
+from incbayes.networks.noise import Noise
 
 Initialisation = Literal["prior_scaled", "wohlert2017", "as_published"]
 
@@ -24,7 +23,7 @@ INITIALISATION = (
 """What a study's schema says of an option `initialisation`."""
 
 INITIAL_SIGMA = (
-    "Width of q at the start of the first stage, as a multiple of the prior's; used by the "
+    "Scale of q at the start of the first stage, as a multiple of the prior's; used by the "
     "initialisation `prior_scaled`."
 )
 """What a study's schema says of the option `initial_sigma` beside it."""
@@ -49,7 +48,7 @@ def initial_gaussian(
         prior: a state that holds `weight_log_sigma` and, with a bias, `bias_log_sigma`.
         weights: freshly initialised plain weights; the drawn initialisations take only
             shape, dtype and device from them.
-        initial_sigma: q's width in widths of the prior, for `prior_scaled`.
+        initial_sigma: q's scale as a multiple of the prior's, for `prior_scaled`.
         noise: for the drawn initialisations.
     """
     if name == "prior_scaled":
@@ -73,8 +72,8 @@ def alpha(layer: Layer) -> float:
 
 def _drawn_sigma(layer: Layer, like: Tensor, noise: Noise) -> Tensor:
     """Return σ with log σ² ~ U(-α-8, α-8), eq. (14b): Σ is a covariance, so Σ_ii is σ²."""
-    width = alpha(layer)
-    log_variance = LOG_VARIANCE + width * (2 * _uniform(like, noise) - 1)
+    scale = alpha(layer)
+    log_variance = LOG_VARIANCE + scale * (2 * _uniform(like, noise) - 1)
     return (0.5 * log_variance).exp()
 
 

@@ -14,18 +14,20 @@ without gradients and differentiated implicitly. Hence the divergence by eq. (4)
 ln q(w) - ln p(w): unbiased, 0 for q = p at every draw, and below 0 at some draws otherwise.
 
 In float32 the inverse leaves 0.2 nats of error at n = 314,000 for maps that move weights by a
-few widths σ_0. Those of `as_published` move them by hundreds, and the weights as rounded have
+few scales σ_0. Those of `as_published` move them by hundreds, and the weights as rounded have
 another z_0: there only the density that is carried along can be relied on.
 """
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from incbayes.core.options import MULTIPLE, option
 from incbayes.families.base import Family
+from incbayes.families.flows.planar import PlanarFlow, cosine_rows, identity_u
 from incbayes.families.gaussian import gaussian_state
 from incbayes.families.initialisation import (
     INITIAL_SIGMA,
@@ -33,10 +35,8 @@ from incbayes.families.initialisation import (
     Initialisation,
     initial_gaussian,
 )
-from incbayes.families.planar_flow import PlanarFlow, cosine_rows, identity_u
-from incbayes.layers import Layer, State
-from incbayes.noise import Noise
-from incbayes.options import option
+from incbayes.networks.layers import Layer, State
+from incbayes.networks.noise import Noise
 
 START_SPREAD = 0.5
 """Standard deviation of the aᵀz that the flow `small` starts at: tanh is bent, not flat."""
@@ -52,8 +52,8 @@ class Planar(Family):
     weights is drawn per minibatch.
     """
 
-    steps: int = option(16, "Number K of planar maps.", minimum=1)
-    initial_sigma: float = option(0.1, INITIAL_SIGMA, exclusiveMinimum=0)
+    steps: int = option(16, "Number K of planar maps.", minimum=1, maximum=1000)
+    initial_sigma: float = option(0.1, INITIAL_SIGMA, **MULTIPLE)
     initialisation: Initialisation = option("prior_scaled", INITIALISATION)
     flow_initialisation: Literal["small", "as_published"] = option(
         "small",
@@ -69,6 +69,7 @@ class Planar(Family):
         "every weight's term before the sum; q is then no density.",
     )
 
+    constraints: ClassVar[dict[str, Any]] = {"bayesian": True, "step_cost": 12}
     scale_parameters: ClassVar[frozenset[str]] = frozenset({"weight_log_sigma", "bias_log_sigma"})
 
     def from_gaussian(self, layer: Layer, mean: State, sigma: State) -> State:

@@ -4,24 +4,26 @@ One panel an experiment, one bar a method and T, with the replicates and the int
 their mean. Draws the last stage's predictive accuracy on the test set.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from incbayes.figures import style
-from incbayes.figures.figure import FigureContext, Frames, StudyFigure
-from incbayes.figures.intervals import mean_interval
+from incbayes.figures import style, texts
+from incbayes.figures.base import StudyFigure
+from incbayes.figures.context import FigureContext
+from incbayes.figures.rows import experiments_in, final_stage, in_order, methods_in, select_metric
 from incbayes.figures.scales import bar_floor, view_limits
-from incbayes.figures.selection import (
-    experiments_in,
-    final_stage,
-    in_order,
-    methods_in,
-    select_metric,
-)
+from incbayes.kinds import METRICS
+from incbayes.results.frames import Frames
+from incbayes.results.intervals import mean_interval
 
 TITLE = "Test accuracy, all at once (T = 1) and in T parts"
+ACCURACY = METRICS["accuracy"]
 BY = ["experiment", "method", "T"]
 BAR = 0.8
 """Thickness of a bar; bars of one method are 1 apart."""
@@ -29,13 +31,20 @@ BAR = 0.8
 GAP = 0.7
 """Extra distance between two methods."""
 
+INCHES = 0.22
+"""Height of 1, the distance of two bars."""
+
+LABEL_WIDTH, TITLE_WIDTH = 1.6, 5.0
+"""Inches, of a method's label beside its bars and of the title above them."""
+
 
 def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
     """Return accuracies in % of the final stages, each beside the summary of its group."""
     chosen = final_stage(select_metric(frames.records, "accuracy"))
-    chosen = in_order(chosen, context, "T", "replicate")
+    # A replicate without a value is none: it has no ring and does not count in n.
+    chosen = in_order(chosen.dropna(subset="value"), context, "T", "replicate")
     data = chosen[[*BY, "replicate"]].assign(
-        metric="accuracy", unit="%", value=100 * chosen["value"]
+        metric="accuracy", unit=ACCURACY.unit, value=ACCURACY.factor * chosen["value"]
     )
     return data.merge(mean_interval(data, BY), on=BY, how="left")
 
@@ -46,49 +55,77 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
         return style.nothing(context, TITLE, "No stage has been evaluated on a test set.")
     experiments = experiments_in(data, context)
     panels = [data[data["experiment"] == experiment] for experiment in experiments]
-    heights = [_extent(panel) * 0.22 + 0.75 for panel in panels]
+    rows = [_slots(panel, context) for panel in panels]
+    titles, more = style.panel_titles((context.titles[e] for e in experiments), TITLE_WIDTH)
+    heights = [(slots[-1].bottom - GAP) * INCHES + 0.75 + more for slots in rows]
     page = style.page(context, TITLE, sum(heights), legend=_legend())
     axes = page.body.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for ax, experiment, panel in zip(axes, experiments, panels, strict=True):
-        _draw_panel(ax, panel, context)
-        ax.set_title(context.experiments[experiment])
+    for ax, title, panel, slots in zip(axes, titles, panels, rows, strict=True):
+        _draw_panel(ax, panel, slots, context)
+        ax.set_title(title)
     return page.figure
 
 
-def _extent(panel: pd.DataFrame) -> float:
-    """Return the height of a panel, in bars."""
-    bars = len(panel.drop_duplicates(BY))
-    return bars + GAP * (panel["method"].nunique() - 1)
+@dataclass(frozen=True)
+class Slot:
+    """The place of a method in a panel; downwards, in distances of two bars.
+
+    Attributes:
+        method: its name.
+        label: beside its bars, on as many lines as it needs.
+        bars: by T, the middle of its bar.
+        bottom: where the next method begins.
+    """
+
+    method: str
+    label: str
+    bars: dict[int, float]
+    bottom: float
+
+    @property
+    def centre(self) -> float:
+        """The middle of the bars."""
+        return sum(self.bars.values()) / len(self.bars)
 
 
-def _draw_panel(ax: Axes, panel: pd.DataFrame, context: FigureContext) -> None:
+def _slots(panel: pd.DataFrame, context: FigureContext) -> list[Slot]:
+    """Return the place of every method: as high as its bars, or as its label is."""
+    slots, top = [], 0.0
+    for method in methods_in(panel, context):
+        counts = sorted(panel.loc[panel["method"] == method, "T"].unique())
+        lines = texts.cut(context.labels[method], LABEL_WIDTH, style.LEGEND_SIZE)
+        needed = texts.height(len(lines), style.LEGEND_SIZE) / INCHES
+        first = top + max(needed - len(counts), 0) / 2
+        bars = {int(count): first + place for place, count in enumerate(counts)}
+        top += max(needed, len(counts)) + GAP
+        slots.append(Slot(method, "\n".join(lines), bars, top))
+    return slots
+
+
+def _draw_panel(
+    ax: Axes, panel: pd.DataFrame, slots: Sequence[Slot], context: FigureContext
+) -> None:
     floor = bar_floor(panel["value"].min(), panel["value"].max())
     low, high = view_limits(panel["value"], panel["low"], panel["high"], bounds=(0.0, 100.0))
     floor = min(floor, bar_floor(max(low, 0.0), panel["value"].max()))
     parts = sorted(panel["T"].unique())
-    y, centres, rows = 0.0, {}, []
-    for method in methods_in(panel, context):
-        top = y
-        for count in parts:
-            bar = panel[(panel["method"] == method) & (panel["T"] == count)]
-            if bar.empty:
-                continue
+    for slot in slots:
+        look = {"color": style.colour(slot.method, context)}
+        look["hatch"] = style.hatch(slot.method, context)
+        for count, y in slot.bars.items():
+            bar = panel[(panel["method"] == slot.method) & (panel["T"] == count)]
             emphasis = (parts.index(count) + 1) / len(parts)
-            _draw_bar(ax, bar, y, floor, style.colour(method, context), emphasis)
-            rows.append((y, f"T = {count}"))
-            y += 1
-        centres[method] = (top + y - 1) / 2
-        y += GAP
+            _draw_bar(ax, bar, y, floor, look, emphasis)
     ax.set_xlim(floor, max(high, floor + 1e-3))
-    ax.set_ylim(y - GAP - 0.35, -0.65)
-    _label_rows(ax, rows, {context.methods[m]: centre for m, centre in centres.items()})
+    ax.set_ylim(slots[-1].bottom - GAP - 0.35, -0.65)
+    _label_rows(ax, slots)
     start = "bars start at 0" if floor == 0 else f"bars start at {floor:g} %, not at 0"
     ax.set_xlabel(f"test accuracy (%) – {start}")
     ax.text(1.012, 1.0, "mean ± 95 %", transform=ax.transAxes, va="bottom", fontsize=8)
 
 
 def _draw_bar(
-    ax: Axes, bar: pd.DataFrame, y: float, floor: float, colour: str, emphasis: float
+    ax: Axes, bar: pd.DataFrame, y: float, floor: float, look: dict[str, str], emphasis: float
 ) -> None:
     """Draw one bar: a pale body, the replicates, the mean with its interval, the numbers."""
     summary = bar.iloc[0]
@@ -97,8 +134,9 @@ def _draw_bar(
         summary["mean"] - floor,
         left=floor,
         height=BAR,
-        color=colour,
-        alpha=0.15 + 0.4 * emphasis,
+        facecolor=to_rgba(look["color"], 0.15 + 0.4 * emphasis),
+        edgecolor=to_rgba(look["color"], 0.35 + 0.4 * emphasis),
+        hatch=look["hatch"],
         linewidth=0,
     )
     n = len(bar)
@@ -140,12 +178,14 @@ def _legend() -> list[Line2D]:
     ]
 
 
-def _label_rows(ax: Axes, rows: list[tuple[float, str]], methods: dict[str, float]) -> None:
+def _label_rows(ax: Axes, slots: Sequence[Slot]) -> None:
     """Write T beside each bar and, left of that, the method beside its bars."""
     ax.yaxis.remove_overlapping_locs = False  # a T beside the middle of its method stays
-    ax.set_yticks(list(methods.values()), [style.wrap_label(label) for label in methods])
-    ax.set_yticks([y for y, _ in rows], [text for _, text in rows], minor=True)
-    ax.tick_params(axis="y", which="major", pad=44, length=0)
+    rows = {y: f"T = {count}" for slot in slots for count, y in slot.bars.items()}
+    ax.set_yticks([slot.centre for slot in slots], [slot.label for slot in slots])
+    ax.set_yticks(list(rows), list(rows.values()), minor=True)
+    widest = max(texts.width(text, 8) for text in rows.values())
+    ax.tick_params(axis="y", which="major", pad=widest * texts.POINTS + 14, length=0)
     ax.tick_params(axis="y", which="minor", labelsize=8, labelcolor=style.GREY, length=0)
     ax.grid(False, axis="y", which="both")
     ax.spines[["top", "right", "left"]].set_visible(False)

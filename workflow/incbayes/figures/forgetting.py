@@ -12,15 +12,22 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from incbayes.figures import style
-from incbayes.figures.figure import FigureContext, Frames, StudyFigure
-from incbayes.figures.intervals import mean_interval
+from incbayes.figures import style, texts
+from incbayes.figures.base import StudyFigure
+from incbayes.figures.context import FigureContext
 from incbayes.figures.lines import fit_axis, stage_axis
-from incbayes.figures.selection import experiments_in, in_order, methods_in, most_parts
+from incbayes.figures.rows import experiments_in, in_order, methods_in, most_parts
+from incbayes.kinds import METRICS
+from incbayes.results.frames import Frames
+from incbayes.results.intervals import mean_interval
 
 TITLE = "Accuracy on each part after each stage"
+ACCURACY = METRICS["accuracy"]
 COLUMNS = 4
 """At most so many methods beside each other."""
+
+LABEL_SIZE = 8.5
+"""Points, of a method's label above its panel."""
 
 
 def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
@@ -36,10 +43,10 @@ def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
         & (records["split"].eq("test") | records["split"].str.startswith("part_"))
     ]
     part = chosen["split"].str.removeprefix("part_").where(chosen["split"] != "test", "0")
-    chosen = chosen.assign(value=100 * chosen["value"], part=part.astype(int))
+    chosen = chosen.assign(value=ACCURACY.factor * chosen["value"], part=part.astype(int))
     chosen = in_order(chosen, context, "part", "t", "replicate")
     data = mean_interval(chosen, ["experiment", "method", "T", "split", "part", "t"])
-    return data.assign(metric="accuracy", unit="%")
+    return data.assign(metric="accuracy", unit=ACCURACY.unit)
 
 
 def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
@@ -49,34 +56,53 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     experiments = experiments_in(data, context)
     methods = data.groupby("experiment")["method"].nunique()
     shapes = [style.even_grid(methods[experiment], COLUMNS) for experiment in experiments]
-    heights = [2.15 * rows + 0.45 for rows, _ in shapes]
+    titles, more = style.panel_titles(
+        (context.titles[experiment] for experiment in experiments), style.WIDTH - 0.3
+    )
+    labels = {
+        experiment: _labels(data[data["experiment"] == experiment], context, columns)
+        for experiment, (_, columns) in zip(experiments, shapes, strict=True)
+    }
+    heights = [
+        (2.0 + texts.height(_most_lines(labels[experiment]), LABEL_SIZE)) * rows + 0.45 + more
+        for experiment, (rows, _) in zip(experiments, shapes, strict=True)
+    ]
     test = Line2D([], [], color=style.INK, linestyle=(0, (3, 2)), label="test set")
     page = style.page(context, TITLE, sum(heights), legend=[test])
     bands = page.body.subfigures(len(experiments), 1, squeeze=False, height_ratios=heights)
-    for band, experiment, shape in zip(bands[:, 0], experiments, shapes, strict=True):
-        _draw_experiment(band, data[data["experiment"] == experiment], context, shape)
-        band.suptitle(
-            context.experiments[experiment], x=0.01, ha="left", fontsize=9.5, fontweight="bold"
-        )
+    drawn = zip(bands[:, 0], experiments, shapes, titles, strict=True)
+    for band, experiment, shape, title in drawn:
+        panel = data[data["experiment"] == experiment]
+        _draw_experiment(band, panel, labels[experiment], shape)
+        style.head_band(band, title)
     return page.figure
 
 
+def _labels(panel: pd.DataFrame, context: FigureContext, columns: int) -> dict[str, str]:
+    """Return the title of each method's panel, in the study's order."""
+    inches = (style.WIDTH - 1.1) / columns - 0.15
+    methods = methods_in(panel, context)
+    return {m: texts.wrap(context.labels[m], inches, LABEL_SIZE) for m in methods}
+
+
+def _most_lines(labels: dict[str, str]) -> int:
+    return 1 + max(label.count("\n") for label in labels.values())
+
+
 def _draw_experiment(
-    band: SubFigure, panel: pd.DataFrame, context: FigureContext, shape: tuple[int, int]
+    band: SubFigure, panel: pd.DataFrame, labels: dict[str, str], shape: tuple[int, int]
 ) -> None:
     parts = int(panel["T"].max())
     colours = _part_colours(parts)
     axes = band.subplots(*shape, squeeze=False)
-    methods = methods_in(panel, context)
-    used = list(axes.flat)[: len(methods)]
-    for ax in list(axes.flat)[len(methods) :]:
+    used = list(axes.flat)[: len(labels)]
+    for ax in list(axes.flat)[len(labels) :]:
         ax.set_axis_off()
     fit_axis(used, panel, (0.0, 100.0), with_bands=False)
-    for place, (ax, method) in enumerate(zip(used, methods, strict=True)):
+    for place, (ax, method) in enumerate(zip(used, labels, strict=True)):
         _draw_method(ax, panel[panel["method"] == method], colours)
         stage_axis(ax, parts)
-        title = style.wrap_label(context.methods[method], 26)
-        ax.set_title(title, fontsize=8.5, fontweight="normal")
+        ax.set_title(labels[method], fontsize=LABEL_SIZE, fontweight="normal")
         ax.set_xlabel("stage t")
         ax.set_ylabel("accuracy (%)" if place % shape[1] == 0 else "")
         ax.tick_params(labelleft=place % shape[1] == 0)

@@ -10,17 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from incbayes.figures import style
-from incbayes.figures.figure import FigureContext, Frames, StudyFigure
-from incbayes.figures.intervals import mean_interval
+from incbayes.figures import style, texts
+from incbayes.figures.base import StudyFigure
+from incbayes.figures.context import FigureContext
 from incbayes.figures.lines import draw_methods, fit_axis, stage_axis
-from incbayes.figures.selection import (
-    experiments_in,
-    in_order,
-    last_epochs,
-    methods_in,
-    most_parts,
-)
+from incbayes.figures.rows import experiments_in, in_order, last_epochs, methods_in, most_parts
+from incbayes.results.frames import Frames
+from incbayes.results.intervals import mean_interval
 
 TITLE = "KL and width of the posterior, per layer"
 QUANTITIES = {"kl": "KL (nats)", "sigma_ratio": "median σ / σ of prior"}
@@ -58,15 +54,17 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
         return style.nothing(context, TITLE, reason)
     experiments = experiments_in(data, context)
     layers = {e: _in_order(data[data["experiment"] == e]["layer"]) for e in experiments}
-    heights = [style.even_grid(len(layers[e]), COLUMNS)[0] * 3.5 + 0.4 for e in experiments]
     legend = [style.method_handle(method, context) for method in methods_in(data, context)]
+    titles, more = style.panel_titles((context.titles[e] for e in experiments), style.WIDTH - 0.3)
+    block = style.taller(3.5, len(legend))
+    heights = [
+        style.even_grid(len(layers[e]), COLUMNS)[0] * block + 0.4 + more for e in experiments
+    ]
     page = style.page(context, TITLE, sum(heights), legend=legend)
     bands = page.body.subfigures(len(experiments), 1, squeeze=False, height_ratios=heights)
-    for band, experiment in zip(bands[:, 0], experiments, strict=True):
+    for band, experiment, title in zip(bands[:, 0], experiments, titles, strict=True):
         _draw_experiment(band, data[data["experiment"] == experiment], layers[experiment], context)
-        band.suptitle(
-            context.experiments[experiment], x=0.01, ha="left", fontsize=9.5, fontweight="bold"
-        )
+        style.head_band(band, title)
     return page.figure
 
 
@@ -98,11 +96,9 @@ def _draw_experiment(
             ax.set_visible(True)
             _draw_panel(ax, rows[rows["layer"] == layer], context, stages)
             if quantity == "kl":
-                ax.set_title(
-                    f"layer {layer}" if layer.isdigit() else layer,
-                    fontsize=8.5,
-                    fontweight="normal",
-                )
+                name = f"layer {layer}" if layer.isdigit() else layer
+                name = texts.wrap(name, (style.WIDTH - 1.0) / columns - 0.1, 8.5)
+                ax.set_title(name, fontsize=8.5, fontweight="normal")
             else:
                 ax.axhline(1, color="#888888", linestyle="--", linewidth=1, zorder=1)
                 ax.set_xlabel("stage t")

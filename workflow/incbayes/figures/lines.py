@@ -10,9 +10,9 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from incbayes.figures import style
-from incbayes.figures.figure import FigureContext
+from incbayes.figures.context import FigureContext
+from incbayes.figures.rows import methods_in
 from incbayes.figures.scales import choose_scale, view_limits
-from incbayes.figures.selection import methods_in
 
 UNBOUNDED = (-np.inf, np.inf)
 
@@ -46,9 +46,10 @@ def label_log_axis(axis: Axis, limits: tuple[float, float]) -> None:
 
 def draw_methods(ax: Axes, summary: pd.DataFrame, context: FigureContext, x: str) -> None:
     """Draw the mean of each method over column `x`, with its band; call `fit_axis` before."""
-    for method in methods_in(summary, context):
+    methods = methods_in(summary, context)
+    for method in methods:
         line = summary[summary["method"] == method]
-        draw_band(ax, line, x, style.colour(method, context))
+        draw_band(ax, line, x, style.colour(method, context), style.paleness(len(methods)))
         ax.plot(
             line[x],
             line["mean"],
@@ -58,7 +59,7 @@ def draw_methods(ax: Axes, summary: pd.DataFrame, context: FigureContext, x: str
         )
 
 
-def draw_band(ax: Axes, line: pd.DataFrame, x: str, colour: str) -> None:
+def draw_band(ax: Axes, line: pd.DataFrame, x: str, colour: str, paleness: float = 1.0) -> None:
     """Shade the interval of `line`, cut at the limits of the axis; NaN leaves a gap."""
     bottom, top = ax.get_ylim()
     if line["low"].isna().all():
@@ -67,10 +68,10 @@ def draw_band(ax: Axes, line: pd.DataFrame, x: str, colour: str) -> None:
     if len(line) == 1:  # a band has no width there
         ax.plot([line[x].iloc[0]] * 2, [low.iloc[0], high.iloc[0]], color=colour, linewidth=1.1)
     else:
-        ax.fill_between(line[x], low, high, color=colour, alpha=0.09, linewidth=0)
+        ax.fill_between(line[x], low, high, color=colour, alpha=0.09 * paleness, linewidth=0)
         # Edges, so that bands on top of each other can still be told apart.
         for end in (low, high):
-            ax.plot(line[x], end, color=colour, alpha=0.55, linewidth=0.6)
+            ax.plot(line[x], end, color=colour, alpha=0.55 * paleness, linewidth=0.6)
 
 
 def stage_axis(ax: Axes, stages: int) -> None:

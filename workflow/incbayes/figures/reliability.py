@@ -10,25 +10,28 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from incbayes.figures import style
-from incbayes.figures.figure import FigureContext, Frames, StudyFigure
-from incbayes.figures.intervals import mean_interval
+from incbayes.figures import style, texts
+from incbayes.figures.base import StudyFigure
+from incbayes.figures.context import FigureContext
+from incbayes.figures.grids import panels_by_parts
 from incbayes.figures.lines import label_log_axis
-from incbayes.figures.selection import (
-    experiments_in,
-    extreme_parts,
-    final_stage,
-    in_order,
-    methods_in,
-)
+from incbayes.figures.rows import experiments_in, extreme_parts, final_stage, in_order, methods_in
+from incbayes.results.frames import Frames
+from incbayes.results.intervals import mean_interval
 
 TITLE = "Reliability of the predictive probabilities"
 GROUP = ["experiment", "method", "T"]
 FEW = 20
 """Below so many images the accuracy in a bin is noise."""
 
-LABEL = 30
-"""Characters of a label on one line of the legend."""
+BESIDES = 0.95
+"""Inches of an experiment's panels that its title, ticks and axis labels take."""
+
+SPACING = 0.4
+"""Between two entries of the legend, in the size of its text."""
+
+LABEL = 2.3
+"""Inches of a label on one line of the legend."""
 
 
 def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
@@ -71,11 +74,13 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
         for height in (3.1, 0.9, _legend_height(data[data["experiment"] == experiment], context))
     ]
     columns = int(data.groupby("experiment")["T"].nunique().max())
+    width = style.WIDTH if columns > 1 else 0.62 * style.WIDTH
+    panels, more = panels_by_parts(data, context, width)
     page = style.page(
         context,
         TITLE,
-        sum(heights) + 0.6 * len(experiments),
-        width=style.WIDTH if columns > 1 else 0.62 * style.WIDTH,
+        sum(heights) + (BESIDES + more) * len(experiments),
+        width=width,
         notes=[
             "Area of a marker: share of the images in the bin. Hollow and not joined: fewer than "
             f"{FEW} images in the bin, over all replicates."
@@ -84,13 +89,10 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     grid = page.body.subplots(3 * len(experiments), columns, squeeze=False, height_ratios=heights)
     for ax in grid.flat:
         ax.set_axis_off()
-    for row, experiment in enumerate(experiments):
-        panel = data[data["experiment"] == experiment]
-        for column, parts in enumerate(sorted(panel["T"].unique())):
-            title = f"{context.experiments[experiment]}, T\u00a0=\u00a0{parts}"
-            axes = grid[3 * row : 3 * row + 3, column]
-            axes[0].set_title(style.wrap_label(title, 46))
-            _draw_panel(axes, panel[panel["T"] == parts], context)
+    for panel in panels:
+        axes = grid[3 * panel.row : 3 * panel.row + 3, panel.column]
+        axes[0].set_title(panel.title)
+        _draw_panel(axes, panel.data, context)
     return page.figure
 
 
@@ -135,15 +137,21 @@ def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -
         loc="upper left",
         borderpad=0,
         borderaxespad=0,
+        labelspacing=SPACING,
     )
     entries.set_in_layout(False)  # its height is reserved, its width must not shrink the axes
 
 
 def _legend_height(panel: pd.DataFrame, context: FigureContext) -> float:
     """Return the inches that a legend of the methods in `panel` takes."""
-    labels = [style.wrap_label(context.methods[m], LABEL) for m in methods_in(panel, context)]
-    lines = sum(label.count("\n") + 1 for label in labels)
-    return (lines + 1) * style.LINE_HEIGHT + 0.2
+    labels = [_label(method, context) for method in methods_in(panel, context)]
+    size = style.LEGEND_SIZE
+    heights = [texts.height(label.count("\n") + 1, size) for label in ("title", *labels)]
+    return sum(heights) + len(heights) * SPACING * size / texts.POINTS + 0.15
+
+
+def _label(method: str, context: FigureContext) -> str:
+    return texts.wrap(context.labels[method], LABEL, style.LEGEND_SIZE)
 
 
 def _counts(panel: pd.DataFrame) -> str:
@@ -179,8 +187,7 @@ def _draw_method(
     first = rows.iloc[0]
     interval = f" ± {100 * first['ece_half_width']:.2f}" if first["replicates"] > 1 else ""
     handle = style.method_handle(method, context)
-    label = style.wrap_label(context.methods[method], LABEL)
-    handle.set_label(f"{label}: {100 * first['ece']:.2f}{interval}")
+    handle.set_label(f"{_label(method, context)}: {100 * first['ece']:.2f}{interval}")
     return handle
 
 
@@ -188,7 +195,8 @@ FIGURE = StudyFigure(
     title=TITLE,
     caption=(
         "Test images after the last stage, binned by the largest probability of the predictive "
-        "mean; bins are pooled over replicates. On the dashed diagonal confidence equals "
+        "mean, each bin from its lower edge up to but without its upper one, the last with 1; bins "
+        "are pooled over replicates. On the dashed diagonal confidence equals "
         "accuracy; below it the method is overconfident. The strip shows the share of images in "
         "each bin: where they are few, accuracy is noise. The legend gives the expected "
         "calibration error from these bins: mean over replicates ± 95 % half-width."

@@ -8,23 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from incbayes.figures import style
-from incbayes.figures.figure import FigureContext, Frames, StudyFigure
-from incbayes.figures.intervals import mean_interval
+from incbayes.figures.base import StudyFigure
+from incbayes.figures.context import FigureContext
 from incbayes.figures.lines import draw_methods, fit_axis, stage_axis
-from incbayes.figures.selection import (
-    experiments_in,
-    in_order,
-    methods_in,
-    most_parts,
-    select_metric,
-)
+from incbayes.figures.rows import experiments_in, in_order, methods_in, most_parts, select_metric
+from incbayes.kinds import METRICS
+from incbayes.metrics.base import Metric
+from incbayes.results.frames import Frames
+from incbayes.results.intervals import mean_interval
 
 TITLE = "Test accuracy and NLL over the stages"
-METRICS = {
-    "accuracy": ("test accuracy (%)", "%", 100.0, (0.0, 100.0)),
-    "nll": ("test NLL (nats per image)", "nats per image", 1.0, (0.0, float("inf"))),
-}
-"""Metric: axis label, unit, factor, and the bounds of the quantity."""
+DRAWN = {name: METRICS[name] for name in ("accuracy", "nll")}
+"""The metrics, from top to bottom."""
 
 COLUMNS = 2
 """Experiments beside each other."""
@@ -33,12 +28,12 @@ COLUMNS = 2
 def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
     """Return means over replicates: one row an experiment, method, T, stage and metric."""
     summaries = []
-    for metric, (_, unit, factor, _) in METRICS.items():
-        chosen = in_order(select_metric(frames.records, metric), context, "T", "t", "replicate")
+    for name, metric in DRAWN.items():
+        chosen = in_order(select_metric(frames.records, name), context, "T", "t", "replicate")
         summary = mean_interval(
-            chosen.assign(value=factor * chosen["value"]), ["experiment", "method", "T", "t"]
+            chosen.assign(value=metric.factor * chosen["value"]), ["experiment", "method", "T", "t"]
         )
-        summaries.append(summary.assign(metric=metric, unit=unit))
+        summaries.append(summary.assign(metric=name, unit=metric.unit))
     return pd.concat(summaries, ignore_index=True)
 
 
@@ -56,32 +51,32 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     columns = min(COLUMNS, len(experiments))
     rows = -(-len(experiments) // columns)
     legend = [style.method_handle(method, context) for method in methods_in(data, context)]
-    page = style.page(context, TITLE, 4.6 * rows, legend=legend)
-    grid = page.body.subplots(len(METRICS) * rows, columns, squeeze=False)
+    titles, more = style.panel_titles(
+        (context.titles[experiment] for experiment in experiments), style.WIDTH / columns - 0.9
+    )
+    height = style.taller(4.6, len(legend)) + more
+    page = style.page(context, TITLE, height * rows, legend=legend)
+    grid = page.body.subplots(len(DRAWN) * rows, columns, squeeze=False)
     for ax in grid.flat:
         ax.set_visible(False)
     for place, experiment in enumerate(experiments):
-        top, column = len(METRICS) * (place // columns), place % columns
+        top, column = len(DRAWN) * (place // columns), place % columns
         panel = data[data["experiment"] == experiment]
-        for row, metric in enumerate(METRICS):
+        for row, (name, metric) in enumerate(DRAWN.items()):
             ax = grid[top + row, column]
             ax.set_visible(True)
-            _draw_panel(ax, panel[panel["metric"] == metric], context, METRICS[metric])
-        grid[top, column].set_title(
-            style.wrap_label(context.experiments[experiment], 44 if columns > 1 else 90)
-        )
+            _draw_panel(ax, panel[panel["metric"] == name], context, metric)
+        grid[top, column].set_title(titles[place])
     return page.figure
 
 
-def _draw_panel(
-    ax: Axes,
-    panel: pd.DataFrame,
-    context: FigureContext,
-    description: tuple[str, str, float, tuple[float, float]],
-) -> None:
-    label, _, _, bounds = description
-    fit_axis([ax], panel, bounds)
-    ax.set_ylabel(label + (" – log scale" if ax.get_yscale() == "log" else ""))
+def _draw_panel(ax: Axes, panel: pd.DataFrame, context: FigureContext, metric: Metric) -> None:
+    low, high = metric.bounds
+    fit_axis([ax], panel, (metric.factor * low, metric.factor * high))
+    ax.set_ylabel(
+        f"test {metric.title} ({metric.unit})"
+        + (" – log scale" if ax.get_yscale() == "log" else "")
+    )
     chain = most_parts(panel)
     stages = int(chain["T"].max())
     draw_methods(ax, chain, context, "t")

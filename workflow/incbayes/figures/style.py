@@ -3,11 +3,11 @@
 Knows matplotlib and the labels of a study; knows nothing of metrics.
 """
 
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -18,8 +18,10 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
-from incbayes.figures.figure import FORMATS, FigureContext
-from incbayes.files import atomic_write
+from incbayes.core.files import atomic_write
+from incbayes.figures import texts
+from incbayes.figures.base import FORMATS
+from incbayes.figures.context import LONGEST_TITLE, FigureContext, shortened
 
 # Chosen so that any two differ by at least 15 (CIE76) also under simulated protanopia,
 # deuteranopia and tritanopia, and each by 2.4:1 from white; the first four differ most.
@@ -38,7 +40,15 @@ PALETTE = (
     "#F561F6",
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "p", "*")
-LINE_STYLES = ("-", "--", ":", "-.")
+LINE_STYLES = ("-", "--", ":", "-.", (0, (6, 1.5)), (0, (1, 2.5)), (0, (5, 1.5, 1, 1.5, 1, 1.5)))
+"""Of lines, each for as many methods as there are colours."""
+
+HATCHES = ("", "////", "....", "xxxx", "----", "oooo", "++++")
+"""Of bars, likewise."""
+
+MANY = 8
+"""Methods from which on bands are paler, as so many lie on top of each other."""
+
 INK = "#222222"
 GREY = "#5A5A5A"
 WARNING = "#8A1C00"
@@ -49,6 +59,9 @@ WIDTH = 8.6
 LINE_HEIGHT = 0.19
 """Height of one line of small text in inches."""
 
+TITLE_SIZE, LEGEND_SIZE = 9.5, 8.5
+"""Points, of the titles of panels and of legends and ticks."""
+
 SETTINGS = {
     "svg.fonttype": "none",  # text stays text: searchable, and small
     "svg.hashsalt": "incbayes",
@@ -58,14 +71,14 @@ SETTINGS = {
     # DejaVu comes with matplotlib, which measures with it; the others are no wider.
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial"],
     "font.size": 9,
-    "axes.titlesize": 9.5,
+    "axes.titlesize": TITLE_SIZE,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titley": 1.0,  # found once, not anew at each drawing
     "axes.labelsize": 9,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "legend.fontsize": 8.5,
+    "xtick.labelsize": LEGEND_SIZE,
+    "ytick.labelsize": LEGEND_SIZE,
+    "legend.fontsize": LEGEND_SIZE,
     "legend.frameon": False,
     "lines.linewidth": 1.4,
     "lines.markersize": 4,
@@ -100,10 +113,29 @@ def marker(method: str, context: FigureContext) -> str:
     return MARKERS[(place + place // len(PALETTE)) % len(MARKERS)]
 
 
-def line_look(method: str, context: FigureContext) -> dict[str, str]:
+def line_look(method: str, context: FigureContext) -> dict[str, Any]:
     """Return colour and style of the method's lines: solid, until the colours begin again."""
-    dashes = LINE_STYLES[_place(method, context) // len(PALETTE) % len(LINE_STYLES)]
-    return {"color": colour(method, context), "linestyle": dashes}
+    return {"color": colour(method, context), "linestyle": LINE_STYLES[_round(method, context)]}
+
+
+def hatch(method: str, context: FigureContext) -> str:
+    """Return the hatch of the method's bars: none, until the colours begin again."""
+    return HATCHES[_round(method, context)]
+
+
+def paleness(methods: int) -> float:
+    """Return the factor of a band's opacity where so many methods are drawn."""
+    return min(1.0, MANY / methods)
+
+
+def taller(inches: float, methods: int) -> float:
+    """Return the height of panels of lines: more, where there are more methods than colours."""
+    return inches * (1 + 0.03 * max(0, methods - len(PALETTE)))
+
+
+def _round(method: str, context: FigureContext) -> int:
+    """Return how often all colours were used for the methods before this one."""
+    return _place(method, context) // len(PALETTE) % len(LINE_STYLES)
 
 
 def _place(method: str, context: FigureContext) -> int:
@@ -117,7 +149,7 @@ def method_handle(method: str, context: FigureContext) -> Line2D:
         [],
         **line_look(method, context),
         marker=marker(method, context),
-        label=context.methods[method],
+        label=context.labels[method],
     )
 
 
@@ -157,9 +189,11 @@ def page(
         notes: sentences to show below the body.
     """
     name = "" if context.title == context.study else f" (study {context.study})"
-    head = _wrap(context.title + name, width, 9)
-    tempering = [context.tempering] if context.tempering else []
-    foot = [line for note in (*notes, *tempering) for line in _wrap(note, width, 8)]
+    whole = shortened({"": context.title}, LONGEST_TITLE)[""] + name
+    head = texts.cut(whole, width - 0.2, 9)
+    short = replace(context, methods=context.labels, experiments=context.titles)
+    sentences = filter(None, (*notes, short.tempering, context.shortening))
+    foot = [line for note in sentences for line in texts.cut(note, width - 0.2, 8)]
     columns, rows = _legend_shape(legend, width)
     heights = [
         0.33 + len(head) * LINE_HEIGHT + context.reduced * 0.3,
@@ -173,7 +207,13 @@ def page(
     bands = figure.subfigures(4, 1, height_ratios=heights, hspace=0)
     _draw_head(bands[0], heights[0], width, context, title, head)
     if rows:
-        bands[1].legend(handles=list(legend), loc="center left", ncols=columns, borderpad=0)
+        bands[1].legend(
+            handles=list(legend),
+            loc="center left",
+            ncols=columns,
+            borderpad=0,
+            labelspacing=LINE_HEIGHT * texts.POINTS / LEGEND_SIZE - 1,
+        )
     _draw_foot(bands[3], heights[3], width, foot)
     return Page(figure, bands[2])
 
@@ -184,14 +224,21 @@ def even_grid(panels: int, most: int) -> tuple[int, int]:
     return rows, -(-panels // rows)
 
 
-def wrap_label(label: str, characters: int = 22) -> str:
-    """Return `label` on as many lines as it needs beside an axis."""
-    return "\n".join(textwrap.wrap(label, characters))
+def panel_titles(titles: Iterable[str], inches: float) -> tuple[list[str], float]:
+    """Return titles of panels so wide, and the height that the longest takes beyond a line."""
+    cut = [texts.cut(title, inches, TITLE_SIZE, bold=True) for title in titles]
+    most = max(map(len, cut), default=1)
+    return ["\n".join(lines) for lines in cut], texts.more(most, TITLE_SIZE)
+
+
+def head_band(band: SubFigure, title: str) -> None:
+    """Write the title of a band of panels above them."""
+    band.suptitle(title, x=0.01, ha="left", fontsize=TITLE_SIZE, fontweight="bold")
 
 
 def nothing(context: FigureContext, title: str, reason: str) -> Figure:
     """Return a page that says why there is nothing to draw."""
-    lines = _wrap(reason, WIDTH, 10)
+    lines = texts.cut(reason, WIDTH - 0.2, 10)
     empty = page(context, title, 0.4 + len(lines) * LINE_HEIGHT)
     empty.body.text(0.5, 0.5, "\n".join(lines), ha="center", va="center", color=GREY, fontsize=10)
     return empty.figure
@@ -214,13 +261,13 @@ def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FORMATS) ->
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     }
     with theme():
-        _fix_layout(figure)
+        fix_layout(figure)
         for extension in formats:
             with atomic_write(stem.with_suffix(f".{extension}")) as partial:
                 figure.savefig(partial, format=extension, metadata=metadata[extension])
 
 
-def _fix_layout(figure: Figure) -> None:
+def fix_layout(figure: Figure) -> None:
     """Lay the figure out, once for all formats, and round what the layout's solver found.
 
     Its last digits differ between runs, and names of clip paths in an svg hold every digit.
@@ -236,19 +283,12 @@ def _fix_layout(figure: Figure) -> None:
         ax.set_position(Bbox(ax.get_position().get_points().round(5)))
 
 
-def _wrap(text: str, width: float, size: float) -> list[str]:
-    """Return the lines of `text` that fit into `width` inches at `size` points."""
-    # The mean advance of DejaVu Sans is about 0.58 em.
-    characters = int((width - 0.2) * 72 / (0.58 * size))
-    return textwrap.wrap(text, characters, break_on_hyphens=False)
-
-
 def _legend_shape(legend: Sequence[Artist], width: float) -> tuple[int, int]:
     """Return columns and rows such that the longest label fits in every column."""
     if not legend:
         return 1, 0
-    longest = max(len(artist.get_label()) for artist in legend)
-    columns = max(1, int((width - 0.1) / (longest * 0.58 * 8.5 / 72 + 0.55)))
+    longest = max(texts.width(artist.get_label(), LEGEND_SIZE) for artist in legend)
+    columns = max(1, int((width - 0.1) / (longest + 0.6)))
     return columns, -(-len(legend) // columns)
 
 

@@ -3,6 +3,8 @@
 Draws the smallest and the largest T of each experiment; computes the bound per image.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,15 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from incbayes.figures import style
-from incbayes.figures.figure import FigureContext, Frames, StudyFigure
+from incbayes.figures.base import StudyFigure
+from incbayes.figures.context import FigureContext
+from incbayes.figures.grids import panels_by_parts
 from incbayes.figures.lines import draw_band, fit_axis
-from incbayes.figures.selection import (
-    experiments_in,
-    extreme_parts,
-    in_order,
-    last_epochs,
-    methods_in,
-)
+from incbayes.figures.rows import experiments_in, extreme_parts, in_order, last_epochs, methods_in
+from incbayes.results.frames import Frames
 
 TITLE = "Training: bound and NLL over the epochs"
 QUANTITIES = {
@@ -66,24 +65,22 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     legend = [style.method_handle(m, context) for m in methods_in(data, context)]
     for handle in legend:
         handle.set_marker("")
-        handle.set_linewidth(3)
+        handle.set_linewidth(2.2)
+    panels, more = panels_by_parts(data, context, style.WIDTH)
     page = style.page(
         context,
         TITLE,
-        4.2 * len(experiments),
+        (style.taller(4.2, len(legend)) + more) * len(experiments),
         legend=legend,
         notes=NOTES if (data["T"] > 1).any() else [],
     )
     grid = page.body.subplots(2 * len(experiments), columns, squeeze=False)
     for ax in grid.flat:
         ax.set_visible(False)
-    for row, experiment in enumerate(experiments):
-        panel = data[data["experiment"] == experiment]
-        for column, parts in enumerate(sorted(panel["T"].unique())):
-            axes = grid[2 * row : 2 * row + 2, column]
-            title = f"{context.experiments[experiment]}, T\u00a0=\u00a0{parts}"
-            axes[0].set_title(style.wrap_label(title, 46))
-            _draw_panel(axes, panel[panel["T"] == parts], context)
+    for panel in panels:
+        axes = grid[2 * panel.row : 2 * panel.row + 2, panel.column]
+        axes[0].set_title(panel.title)
+        _draw_panel(axes, panel.data, context)
     return page.figure
 
 
@@ -115,8 +112,10 @@ def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -
         fit_axis([ax], rows)
         for stage in range(1, parts):
             ax.axvline(stage * length + 0.5, color="#999999", linewidth=0.7, zorder=1)
-        for method in methods_in(rows, context):
-            _draw_curve(ax, rows[rows["method"] == method], style.line_look(method, context))
+        methods = methods_in(rows, context)
+        for method in methods:
+            look, paleness = style.line_look(method, context), style.paleness(len(methods))
+            _draw_curve(ax, rows[rows["method"] == method], look, paleness)
         ax.set_xlim(0, parts * length + 1)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         ax.grid(False, axis="x")
@@ -125,12 +124,12 @@ def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -
     axes[0].tick_params(labelbottom=False)
 
 
-def _draw_curve(ax: Axes, curve: pd.DataFrame, look: dict[str, str]) -> None:
+def _draw_curve(ax: Axes, curve: pd.DataFrame, look: dict[str, Any], paleness: float) -> None:
     """Draw each stage by itself: the jump between two stages is no training."""
     for _, stage in curve.groupby("t"):
         single = len(stage) == 1
         if not single:
-            draw_band(ax, stage, "position", look["color"])
+            draw_band(ax, stage, "position", look["color"], paleness)
         ax.plot(
             stage["position"],
             stage["mean"],
@@ -143,13 +142,13 @@ def _draw_curve(ax: Axes, curve: pd.DataFrame, look: dict[str, str]) -> None:
 FIGURE = StudyFigure(
     title=TITLE,
     caption=(
-        "Negative ELBO of the part, per image (its KL times kl_scale; without a KL for point "
-        "estimates and β = 0) and its data term alone, for the smallest and the largest T. A curve "
-        "that still falls when its stage ends has not reached a plateau: its method is judged "
-        "before it was done. Mean over replicates; "
-        "the band reaches from the smallest to the largest. A replicate that stopped early keeps "
-        "its last value. Long curves are thinned; every epoch is in the training.csv beside each "
-        "posterior."
+        "Negative ELBO of the part, per image (its KL weighed as the epoch's minibatches weighed "
+        "it, by kl_scale, β and the warm-up; without a KL for point estimates and β = 0) and its "
+        "data term alone, for the smallest and the largest T. A curve that still falls when its "
+        "stage ends has not reached a plateau: its method is judged before it was done. Mean over "
+        "replicates; the band reaches from the smallest to the largest. A replicate that stopped "
+        "early keeps its last value. Long curves are thinned; every epoch is in the training.csv "
+        "beside each posterior."
     ),
     alt="Curves of the negative bound per image and of the training NLL over epochs, one line a "
     "method, stage after stage.",

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from incbayes.files import atomic_write
-from incbayes.inference.optimisation import EpochRecord, Snapshot
-from incbayes.tensor_digest import tensor_digest
-from incbayes.variational import NetworkState
+from incbayes.core.files import atomic_write
+from incbayes.core.seal import SealError, readable
+from incbayes.core.tensor_digest import tensor_digest
+from incbayes.inference.base import EpochRecord, Snapshot
+from incbayes.posterior.network import NetworkState
 
 
 class Checkpoint:
@@ -96,23 +97,28 @@ class Checkpoint:
 
     def _read(self) -> None:
         """Read the file; one that is damaged or of another stage counts as absent."""
-        if not self.path.exists():
-            return
         try:
-            with safe_open(self.path, framework="pt") as file:
-                progress = json.loads((file.metadata() or {})["checkpoint"])
-                # Memory of its own for each, as it had: some CPUs round by how a tensor lies in it.
-                tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
-            whole = progress.pop("content_sha256") == tensor_digest(tensors, progress)
-        except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, OSError):
+            content = readable(self.path, self._content, "not a checkpoint")
+        except SealError:
             return
+        if content is not None:
+            self.tensors, self.histories, self._running = content
+
+    def _content(
+        self, path: Path
+    ) -> tuple[dict[str, Tensor], dict[str, list[EpochRecord]], dict[int, Snapshot]] | None:
+        """Return what is done, its histories, and what runs; None of another stage's file."""
+        with safe_open(path, framework="pt") as file:
+            progress = json.loads((file.metadata() or {})["checkpoint"])
+            # Memory of its own for each, as it had: some CPUs round by how a tensor lies in it.
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+        whole = progress.pop("content_sha256") == tensor_digest(tensors, progress)
         if not whole or progress["identity"] != self.identity:
-            return
-        self.tensors = {k: v for k, v in tensors.items() if k.startswith("done/")}
-        self.histories = progress["histories"]
+            return None
+        running = {}
         for replicate, reached in progress["running"].items():
             prefix = f"running/{replicate}/"
-            running = {
-                k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)
-            }
-            self._running[int(replicate)] = Snapshot(running, reached)
+            of_it = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            running[int(replicate)] = Snapshot(of_it, reached)
+        done = {k: v for k, v in tensors.items() if k.startswith("done/")}
+        return done, dict(progress["histories"]), running

@@ -1,7 +1,7 @@
-"""Fits one stage for the replicates of a block: where it starts, what pulls it, what it returns.
+"""Fits one stage for the replicates of a block: where it starts, to what, and what comes out.
 
-It knows families, priors and the parent posterior; how a part is optimised is
-`optimisation`'s affair, and which files these come from is the caller's.
+It knows an algorithm's runs by their common interface, and neither how they take their steps nor
+which files their part and their start come from.
 """
 
 import signal
@@ -9,51 +9,57 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
 
 import torch
 
-from incbayes.errors import TERMINATED
-from incbayes.families import FAMILIES
+from incbayes.core.errors import STOP_SIGNALS, stopped_by
+from incbayes.core.streams import stream_seed, torch_stream
+from incbayes.data.part import Part
 from incbayes.families.base import Family
-from incbayes.inference.checkpoint import Checkpoint
-from incbayes.inference.optimisation import (
+from incbayes.families.mixed import Mixed, mixed
+from incbayes.inference.base import (
+    Algorithm,
     EpochRecord,
-    Optimisation,
-    Part,
+    FirstStage,
+    OnStep,
+    Problem,
+    Run,
     Stream,
     divergence_of,
 )
-from incbayes.inference.together import AfterStep, obstacle, train_together
+from incbayes.inference.checkpoint import Checkpoint
+from incbayes.inference.listener import Listener
+from incbayes.inference.objective import Objective
+from incbayes.inference.settings import StageSettings
 from incbayes.inference.training import Training
-from incbayes.layers import layers_of, plain_weights
-from incbayes.networks import fresh_network, variational
-from incbayes.noise import GeneratorNoise
-from incbayes.objective import Objective
-from incbayes.priors import PRIORS
+from incbayes.kinds import ALGORITHMS, FAMILIES, LIKELIHOODS, PRIORS
+from incbayes.networks.layers import Layer, NetworkError, layers_of, plain_weights
+from incbayes.networks.noise import GeneratorNoise
+from incbayes.posterior.build import Architecture, fresh_network, variational
+from incbayes.posterior.network import NetworkState, check_held
 from incbayes.priors.base import Prior, Source, Start
-from incbayes.streams import stream_seed, torch_stream
-from incbayes.variational import NetworkState
 
 
 @dataclass(frozen=True)
-class Names:
-    """What the streams of a replicate are named by, beside the purpose.
+class StreamKeys:
+    """What the random streams of a replicate are derived from, beside their purpose.
 
-    Initial weights hang on experiment and replicate alone, order and noise also on T and t,
-    and nothing hangs on the method: methods are paired on a replicate.
+    Initial weights depend on experiment and replicate alone, order and noise also on T and t.
+    None depends on the method, so that methods are paired on a replicate. A stream of parts has no
+    T: what its stages draw does not depend on how many parts come after.
     """
 
     seed: int
     experiment: str
-    parts: int
+    parts: int | None
     t: int
 
     def stream(self, replicate: int) -> Stream:
         """Return the source of the replicate's generators for this stage."""
 
         def named(*names: str | int, device: torch.device | str = "cpu") -> torch.Generator:
-            path = (self.experiment, f"T{self.parts}", f"t{self.t}", replicate, *names)
+            chain = "stream" if self.parts is None else f"T{self.parts}"
+            path = (self.experiment, chain, f"t{self.t}", replicate, *names)
             return torch_stream(self.seed, *path, device=str(device))
 
         return named
@@ -64,35 +70,69 @@ class Names:
 
 
 @dataclass(frozen=True)
-class StageSettings:
-    """The settings of a method in an experiment, resolved; every value is a plain JSON value."""
+class BlockStage:
+    """What the replicates of a block have in common in one stage.
 
-    family: Mapping[str, Any]
-    prior: Mapping[str, Any]
-    training: Mapping[str, Any]
-    objective: Mapping[str, Any]
-    model: Mapping[str, Any]
+    Attributes:
+        settings: of the method.
+        shape: of one input, [C, H, W] of an image.
+        keys: of the random streams.
+    """
+
+    settings: StageSettings
+    shape: tuple[int, ...]
+    keys: StreamKeys
+
+    def architecture(self, outputs: int) -> Architecture:
+        """Return the network of a replicate whose task asks for so many outputs."""
+        return Architecture(self.settings.model, self.shape, outputs)
 
 
-def first_start(
-    settings: StageSettings,
-    shape: tuple[int, int, int],
-    classes: int,
-    source: Source,
-    names: Names,
-    replicate: int,
-) -> Start:
-    """Return the start of stage 1: the method's prior, and q around its starting weights."""
-    family: Family = FAMILIES.build(settings.family)
-    network = fresh_network(settings.model, shape, classes, names.initial_seed(replicate))
-    noise = GeneratorNoise(names.stream(replicate)("start"))
+def first_start(stage: BlockStage, replicate: int, outputs: int, source: Source) -> Start:
+    """Return the start of stage 1: the method's prior, and q around its starting weights.
+
+    Args:
+        stage: the first.
+        replicate: which.
+        outputs: of its network.
+        source: what the source task left.
+    """
+    settings, keys = stage.settings, stage.keys
+    family = family_of(settings)
+    network = fresh_network(stage.architecture(outputs), keys.initial_seed(replicate))
+    layers = layers_of(network)
+    check_family(family, layers, settings.model.kind)
+    noise = GeneratorNoise(keys.stream(replicate)("start"))
     prior: Prior = PRIORS.build(settings.prior)
-    return prior.start(family, layers_of(network), plain_weights(network), source, noise)
+    algorithm: Algorithm = ALGORITHMS.build(settings.inference)
+    first = FirstStage(family, layers, plain_weights(network), source, noise)
+    return algorithm.first_start(prior, first)
 
 
-def later_start(parent: NetworkState) -> Start:
-    """Return the start of stage t > 1: at, and regularised to, the posterior of t-1."""
-    return Start(state=parent, prior=parent)
+def family_of(settings: StageSettings) -> Family:
+    """Return the family of the posterior, over the layers that are Bayesian."""
+    return mixed(FAMILIES.build(settings.family), settings.bayesian, settings.normalisation)
+
+
+def check_family(family: Family, layers: Sequence[Layer], model: str) -> None:
+    """Check that a family can be over a network's layers, and that they are named as they are.
+
+    Raises:
+        NetworkError: naming the model, and the layer or the pattern.
+    """
+    try:
+        if isinstance(family, Mixed):
+            family.check(layers)
+        for layer in layers:
+            check_held(family, layer)
+    except NetworkError as error:
+        raise NetworkError(f"model {model}, {error}") from None
+
+
+def later_start(settings: StageSettings, parent: NetworkState) -> Start:
+    """Return the start of stage t > 1 from the posterior of t-1."""
+    algorithm: Algorithm = ALGORITHMS.build(settings.inference)
+    return algorithm.later_start(parent)
 
 
 @dataclass(frozen=True)
@@ -101,126 +141,146 @@ class ReplicateTask:
 
     part: Part
     start: Start
-    classes: int
+    outputs: int
+
+
+FittedReplicate = tuple[NetworkState, list[EpochRecord]]
+"""The tensors of a posterior, on the CPU, and the epochs' records."""
 
 
 def fit_block(
-    settings: StageSettings,
+    stage: BlockStage,
     tasks: Mapping[int, Callable[[], ReplicateTask]],
-    shape: tuple[int, int, int],
-    names: Names,
     checkpoint: Checkpoint,
-    narrate: Callable[[int, Optimisation], None],
-    together: bool = False,
-    say: Callable[[str], None] = lambda line: None,
-) -> dict[int, tuple[NetworkState, list[EpochRecord]]]:
+    listener: Listener,
+    stacked: bool = False,
+) -> dict[int, FittedReplicate]:
     """Fit every replicate of a block, going on from the checkpoint where there is one.
 
     Args:
-        settings: of the method.
+        stage: what they have in common.
         tasks: by replicate, a function that loads its data and start.
-        shape: [C, H, W] of an image.
-        names: of the random streams.
         checkpoint: what is done already, and where progress is kept.
-        narrate: called after every step with the replicate and its optimisation.
-        together: take the steps of all replicates at once, where nothing forbids it.
-        say: is told what forbids it.
+        listener: hears of every step, and why replicates are not stacked where that is asked.
+        stacked: take the steps of all replicates at once, where the algorithm can.
 
     Returns:
-        By replicate, the variational parameters (on the CPU) and the epochs' records.
+        By replicate, the tensors of its posterior and the epochs' records.
 
     Raises:
         DivergenceError: naming replicate, epoch, step and tensor.
-        SystemExit: 143 after SIGTERM, once the checkpoint is written.
+        SystemExit: 143 after SIGTERM, 130 after SIGINT, once the checkpoint is written.
     """
+    algorithm: Algorithm = ALGORITHMS.build(stage.settings.inference)
 
-    def prepared(replicate: int) -> Optimisation:
-        stream = names.stream(replicate)
-        optimisation = _optimisation(settings, tasks[replicate](), shape, stream)
+    def prepared(replicate: int) -> Run:
+        stream = stage.keys.stream(replicate)
+        run = algorithm.begin(_problem(stage, algorithm, tasks[replicate](), stream))
         snapshot = checkpoint.running(replicate)
         if snapshot is not None:
-            optimisation.restore(snapshot)
-        return optimisation
+            run.restore(snapshot)
+        return run
 
-    waiting = [replicate for replicate in tasks if checkpoint.finished(replicate) is None]
+    found = {replicate: checkpoint.finished(replicate) for replicate in tasks}
+    waiting = [replicate for replicate, fitted in found.items() if fitted is None]
     with _Interruption() as interruption:
-        for group in _groups(waiting, prepared, together, say):
+        for group in _groups(algorithm, waiting, prepared, listener.log if stacked else None):
 
-            def after_step(stepped: Mapping[int, Optimisation], group=group) -> None:
-                for replicate, optimisation in stepped.items():
-                    narrate(replicate, optimisation)
-                if checkpoint.due or interruption.requested:
+            def on_step(stepped: Mapping[int, Run], group: dict[int, Run] = group) -> None:
+                for replicate, run in stepped.items():
+                    listener.on_step(replicate, run)
+                stop = interruption.signal
+                if checkpoint.due or stop:
                     checkpoint.write({r: current.snapshot() for r, current in group.items()})
-                if interruption.requested:
-                    sys.exit(TERMINATED)
+                if stop:
+                    sys.exit(stopped_by(stop))
 
-            _train(group, after_step)
-            for replicate, optimisation in group.items():
+            _take_steps(algorithm, group, on_step)
+            for replicate, run in group.items():
+                with divergence_of(replicate):
+                    run.end_stage()
                 state = {
-                    layer: {key: value.cpu() for key, value in parameters.items()}
-                    for layer, parameters in optimisation.network.state().items()
+                    layer: {key: value.cpu() for key, value in tensors.items()}
+                    for layer, tensors in run.state().items()
                 }
-                checkpoint.finish(replicate, state, optimisation.history)
-    return {replicate: checkpoint.finished(replicate) for replicate in tasks}
+                checkpoint.finish(replicate, state, run.history)
+                found[replicate] = state, run.history
+    return {replicate: fitted for replicate, fitted in found.items() if fitted is not None}
 
 
 def _groups(
+    algorithm: Algorithm,
     waiting: Sequence[int],
-    prepared: Callable[[int], Optimisation],
-    together: bool,
-    say: Callable[[str], None],
-) -> Iterator[dict[int, Optimisation]]:
-    """Yield the replicates that are trained at once: all, or one after the other."""
-    if not together or len(waiting) < 2:
+    prepared: Callable[[int], Run],
+    log: Callable[[str], None] | None,
+) -> Iterator[dict[int, Run]]:
+    """Yield the replicates that are fitted at once: all, or one after the other.
+
+    `log` is told why all cannot be; None where they are not to be.
+    """
+    if log is None or len(waiting) < 2:
         for replicate in waiting:
             yield {replicate: prepared(replicate)}
         return
     block = {replicate: prepared(replicate) for replicate in waiting}
-    reason = obstacle(list(block.values()))
+    reason = algorithm.incompatibility(list(block.values()))
     if reason is None:
         yield block
         return
-    say(f"replicates are fitted in turn: {reason}")
-    for replicate, optimisation in block.items():
-        yield {replicate: optimisation}
+    log(f"replicates are fitted in turn: {reason}")
+    for replicate, run in block.items():
+        yield {replicate: run}
 
 
-def _train(group: Mapping[int, Optimisation], after_step: AfterStep) -> None:
-    """Train a group until it is finished; a replicate alone by the plain loop."""
+def _take_steps(algorithm: Algorithm, group: Mapping[int, Run], on_step: OnStep) -> None:
+    """Take the steps of a group until none is left; those of one replicate by its own loop."""
     if len(group) > 1:
-        train_together(group, after_step)
+        algorithm.run_stacked(group, on_step)
         return
-    ((replicate, optimisation),) = group.items()
+    ((replicate, run),) = group.items()
     with divergence_of(replicate):
-        optimisation.run(lambda current: after_step({replicate: current}))
+        run.run(lambda current: on_step({replicate: current}))
 
 
-def _optimisation(
-    settings: StageSettings, task: ReplicateTask, shape: tuple[int, int, int], stream: Stream
-) -> Optimisation:
-    family: Family = FAMILIES.build(settings.family)
-    device = task.part.images.device
-    network = variational(settings.model, shape, task.classes, family, task.start.state)
+def _problem(
+    stage: BlockStage, algorithm: Algorithm, task: ReplicateTask, stream: Stream
+) -> Problem:
+    settings = stage.settings
+    family = family_of(settings)
+    device, start = task.part.images.device, task.start
+    network = variational(stage.architecture(task.outputs), family, start.state, algorithm.trained)
     prior = {
-        layer: {key: value.to(device) for key, value in parameters.items()}
-        for layer, parameters in task.start.prior.items()
+        layer: {key: value.to(device) for key, value in tensors.items()}
+        for layer, tensors in start.prior.items()
     }
-    training, objective = Training.of(settings.training), Objective(**settings.objective)
-    return Optimisation(network.to(device), prior, task.part, training, objective, stream)
+    return Problem(
+        network.to(device),
+        prior,
+        task.part,
+        Training.of(settings.training),
+        Objective.of(settings.objective),
+        LIKELIHOODS.build(settings.likelihood),
+        stream,
+    )
 
 
 class _Interruption:
-    """Notes SIGTERM, which schedulers send before they kill, instead of dying of it."""
+    """Notes the signals that tell a job to stop, instead of dying of them.
 
-    def __init__(self):
-        self.requested = False
+    Attributes:
+        signal: the number of the first that came, or None.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
 
     def __enter__(self) -> "_Interruption":
-        self._previous = signal.signal(signal.SIGTERM, self._note)
+        self._previous = {number: signal.signal(number, self._note) for number in STOP_SIGNALS}
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
+        self.signal = self.signal or number
 
     def __exit__(self, *exception: object) -> None:
-        signal.signal(signal.SIGTERM, self._previous)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)

@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec.structs import asdict
+
+from incbayes.study.model.fitting import TrainingSettings
+
 
 @dataclass(frozen=True)
 class Plateau:
@@ -47,10 +51,12 @@ class Training:
     precision: Literal["fp32", "bf16"]
 
     @classmethod
-    def of(cls, settings: dict) -> "Training":
+    def of(cls, settings: TrainingSettings) -> "Training":
         """Return the settings from the resolved `training` section of a study."""
-        plateau = settings["plateau"]
-        return cls(**{**settings, "plateau": Plateau(**plateau) if plateau else None})
+        stated = asdict(settings)
+        if settings.plateau is not None:
+            stated["plateau"] = Plateau(**asdict(settings.plateau))
+        return cls(**stated)
 
     def batches(self, images: int) -> int:
         """Return the number of minibatches that an epoch over `images` images is cut into."""

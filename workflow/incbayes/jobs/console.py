@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
 
-from incbayes.errors import TERMINATED, UserError
+from incbayes.core.errors import STOP_SIGNALS, CodeFault, UserError, last_word, stopped_by
 
 if TYPE_CHECKING:  # a job that fits nothing need not pay for torch
-    from incbayes.inference.optimisation import Optimisation
+    from incbayes.inference.base import Run
 
 
-STOPPED = "stopped by SIGTERM"
+STOPPED = {stopped_by(number): f"stopped by {number.name}" for number in STOP_SIGNALS}
+"""How the log of a job ends that was told to stop, by its exit status."""
 
 
 class Console:
-    """The voice of one job.
+    """The log of one job, and its bars on a terminal.
 
     Attributes:
         title: what the job does, e.g. `digits ffg T5 r0-2 stage 3`.
@@ -34,57 +35,56 @@ class Console:
         """Write lines to `log`, and bars to standard error where that is a terminal."""
         self.title, self._log = title, log
         self._bars: dict[int, tqdm] = {}
-        self._heard: set[int] = set()
+        self._known: set[int] = set()
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Write one line, with the time, to the log; a full disk takes none and ends no job."""
         with suppress(OSError):
             self._log.write(f"{datetime.now():%H:%M:%S} {line}\n")
             self._log.flush()
 
-    def narrate(self, replicate: int, optimisation: "Optimisation") -> None:
+    def on_step(self, replicate: int, run: "Run") -> None:
         """Report a step: a line per epoch to the log, the step to the replicate's bar."""
-        done = optimisation.epoch * optimisation.batches + optimisation.step
-        if replicate not in self._heard:
-            self._heard.add(replicate)
+        done = run.epoch * run.batches + run.step
+        if replicate not in self._known:
+            self._known.add(replicate)
             if done > 1:
-                self.say(
+                self.log(
                     f"replicate {replicate} goes on from its checkpoint, after {done - 1} steps"
                 )
         if sys.stderr.isatty():
-            self._move_bar(replicate, optimisation, done)
-        if optimisation.step == 0 and optimisation.history:
-            record = optimisation.history[-1]
+            self._move_bar(replicate, run, done)
+        if run.step == 0 and run.history:
+            record = run.history[-1]
             numbers = [f"{key} {record[key]:.4g}" for key in ("elbo", "nll", "kl") if key in record]
-            epochs = f"epoch {optimisation.epoch}/{optimisation.training.epochs}"
-            self.say(f"replicate {replicate} {epochs} {' '.join(numbers)}")
+            epochs = f"epoch {run.epoch}/{run.epochs}"
+            self.log(f"replicate {replicate} {epochs} {' '.join(numbers)}")
 
     def close(self) -> None:
         """Remove the bars."""
         while self._bars:
             self._bars.popitem()[1].close()
 
-    def _move_bar(self, replicate: int, optimisation: "Optimisation", done: int) -> None:
+    def _move_bar(self, replicate: int, run: "Run", done: int) -> None:
         """Set the replicate's bar to the steps done; it goes when the replicate is finished."""
         if replicate not in self._bars:
-            total = optimisation.training.epochs * optimisation.batches
+            total = run.epochs * run.batches
             title = f"{self.title} replicate {replicate}"
             self._bars[replicate] = tqdm(
                 total=total, desc=title, unit="step", leave=False, mininterval=0.5
             )
         bar = self._bars[replicate]
         bar.update(done - bar.n)
-        if optimisation.finished:
+        if run.finished:
             self._bars.pop(replicate).close()
 
 
 @contextmanager
 def job(title: str, log: str | Path, command: str | None = None) -> Iterator[Console]:
-    """Run a job's body with its console; turn an error, or SIGTERM, into a readable end.
+    """Run a job's body with its console; turn an error, SIGTERM or SIGINT into a readable end.
 
-    An error that a user can act on ends the process with one line on standard error and in
-    the log; any other leaves its traceback in both. What the system refuses, such as a file that
-    cannot be read, leaves the line on standard error and the traceback in the log.
+    Any error ends the process with one line on standard error and in the log. The log also has
+    its traceback, unless it is one that a user can act on.
 
     Args:
         title: what the job does.
@@ -92,54 +92,52 @@ def job(title: str, log: str | Path, command: str | None = None) -> Iterator[Con
         command: what runs this job alone, for the log.
 
     Raises:
-        SystemExit: 1 after such an error, 143 after SIGTERM.
+        SystemExit: 1 after an error, 143 after SIGTERM, 130 after SIGINT.
     """
-    with _opened(log) as file:
+    with _opened(log) as file, _stopped_by_signals():
         console = Console(title, file)
-        console.say(f"{title}: started")
-        console.say(f"on {_place()}")
+        console.log(f"{title}: started")
+        console.log(f"on {_place()}")
         if command is not None:
-            console.say(f"to run this job alone: {command}")
+            console.log(f"to run this job alone: {command}")
         try:
-            with _stopped_by_sigterm():
-                yield console
-            console.say(f"{title}: done")
-        except UserError as error:
-            console.say(f"error: {error}")
-            print(f"{title}: {error}", file=sys.stderr)
-            sys.exit(1)
+            yield console
+            console.log(f"{title}: done")
         except SystemExit as end:
-            if end.code == TERMINATED:
-                console.say(f"{STOPPED}; run again, it goes on from its checkpoint, if it has one")
+            if end.code in STOPPED:
+                advice = "run again, it goes on from its checkpoint, if it has one"
+                console.log(f"{STOPPED[end.code]}; {advice}")
             raise
         except Exception as error:
-            with suppress(OSError):
-                file.write(traceback.format_exc())
-            if not isinstance(error, OSError):
-                raise
-            console.say(f"error: {error}")
-            print(f"{title}: {error}", file=sys.stderr)
+            if isinstance(error, CodeFault) or not isinstance(error, UserError):
+                with suppress(OSError):
+                    file.write(traceback.format_exc())
+            line = str(error) if isinstance(error, UserError | OSError) else last_word(error)
+            console.log(f"error: {line}")
+            print(f"{title}: {line}", file=sys.stderr)
             sys.exit(1)
         finally:
             console.close()
 
 
 @contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """End a block on SIGTERM as an error would, so that it takes its temporary files with it.
+def _stopped_by_signals() -> Iterator[None]:
+    """End a block on SIGTERM or SIGINT as an error would: it takes its temporary files with it.
 
-    A block within may handle the signal itself, as one that trains does.
+    A block within may handle the signals itself, as one that trains does.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one is not to interrupt the end
-        sys.exit(TERMINATED)
+        for other in STOP_SIGNALS:  # a second one is not to interrupt the end
+            signal.signal(other, signal.SIG_IGN)
+        sys.exit(stopped_by(number))
 
-    previous = signal.signal(signal.SIGTERM, stop)
+    previous = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -1,120 +1,226 @@
 """What every job of a block is asked for: names, settings, files, and where to run."""
 
 import hashlib
-import json
 import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from incbayes.data.partition import Partition, read_partition
-from incbayes.data.raw import DataError
-from incbayes.device import prepare_device
-from incbayes.files import sha256_file
-from incbayes.images import ImageSource
-from incbayes.inference.stage import Names, StageSettings
-from incbayes.posterior import read_posterior
-from incbayes.priors import PRIORS
+from incbayes.core.device import prepare_device
+from incbayes.core.files import sha256_file
+from incbayes.core.json_digest import digest
+from incbayes.core.seal import Seal, read_seal, seal_path
+from incbayes.data.images import ImageSource
+from incbayes.data.partition import Partition
+from incbayes.inference.listener import Listener, Silent
+from incbayes.inference.settings import StageSettings
+from incbayes.inference.stage import BlockStage, StreamKeys
+from incbayes.jobs.partition import Parts, PartsRequest, read_parts
+from incbayes.kinds import PRIORS
+from incbayes.posterior.file import Posterior, PosteriorError, read_posterior
 from incbayes.priors.base import Source
+from incbayes.study.model.base import KindSpec
+from incbayes.study.model.partition import PartitionSettings
+
+POSTERIOR, FISHER, VARIANCE, RUN = "posterior", "fisher", "variance", "run"
+"""What seals of jobs that fit are of."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a job runs; nothing of it may enter an artifact.
+    """Where a job runs, and who hears of it; nothing of it may enter an artifact.
 
     Attributes:
         device: `auto`, `cpu` or `cuda`.
         threads: of a CPU job.
         checkpoint_seconds: time between two mid-stage checkpoints.
         replicates: how those of a block are fitted: `together`, `in_turn`, or `auto`.
+        listener: takes the lines of the job's log and hears of every step.
     """
 
     device: str
     threads: int
     checkpoint_seconds: float
     replicates: str = "auto"
+    listener: Listener = field(default_factory=Silent)
 
     def prepare(self) -> torch.device:
         """Return the torch device, made deterministic."""
         return prepare_device(self.device, self.threads)
 
-    def together(self, device: torch.device) -> bool:
-        """Return whether the replicates of a block take their steps together on `device`."""
+    def stacked(self, device: torch.device) -> bool:
+        """Return whether the replicates of a block take their steps at once on `device`."""
         return self.replicates == "together" or (
             self.replicates == "auto" and device.type == "cuda"
         )
 
 
-@dataclass(frozen=True)
-class BlockRequest:
-    """One method of an experiment over the replicates of a block.
+@dataclass(frozen=True, kw_only=True)
+class ChainRequest:
+    """One method of an experiment over the replicates of a block, whatever its parts.
 
     Attributes:
         study: id of the study, the folder under results.
         experiment, method: names in the study.
-        parts: T.
         replicates: absolute numbers.
         seed: of the study.
         budget: name of the budget.
         settings: of the method.
-        pixels: the scaling, `{"kind": …, options}`.
+        pixels: the scaling.
         code: digest of the library code that the job runs.
-        data: folder of the prepared data set.
-        partition: file of the parts.
+        pretrained: whether the experiment trains on a source task, whose images are then the
+            first that any chain of it sees.
     """
 
     study: str
     experiment: str
     method: str
-    parts: int
     replicates: Sequence[int]
     seed: int
     budget: str
     settings: StageSettings
-    pixels: Mapping[str, Any]
+    pixels: KindSpec
     code: str
+    pretrained: bool = False
+
+    def count(self, t: int) -> int | None:
+        """Return T of a stage's random streams; None where the chain has no end."""
+        raise NotImplementedError
+
+    def stream_keys(self, t: int) -> StreamKeys:
+        """Return what the random streams of stage t are derived from."""
+        return StreamKeys(self.seed, self.experiment, self.count(t), t)
+
+    def stage(self, t: int, shape: tuple[int, ...]) -> BlockStage:
+        """Return what the block's replicates have in common in stage t, for inputs of `shape`."""
+        return BlockStage(self.settings, shape, self.stream_keys(t))
+
+    def identity(self, t: int) -> dict[str, Any]:
+        """Return the metadata that every artifact of this method's chain shares, and t."""
+        count = self.count(t)
+        return {
+            "study": self.study,
+            "experiment": self.experiment,
+            "method": self.method,
+            "family": self.settings.family.kind,
+            "model": self.settings.model.kind,
+            "T": t if count is None else count,
+            "t": t,
+            "replicates": list(self.replicates),
+            "seed": self.seed,
+            "budget": self.budget,
+            "config": self.settings.config(self.pixels, self.seed),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockRequest(ChainRequest):
+    """A chain over a data set that is cut into T parts.
+
+    Attributes:
+        parts: T.
+        data: folder of the prepared data set.
+        partition: how the parts are cut, from the study.
+        parts_file: file of the parts.
+    """
+
+    parts: int
     data: Path
-    partition: Path
+    partition: PartitionSettings
+    parts_file: Path
 
-    def names(self, t: int) -> Names:
-        """Return the names of the random streams of stage t."""
-        return Names(self.seed, self.experiment, self.parts, t)
+    def count(self, t: int) -> int:
+        """Return T."""
+        return self.parts
 
-    def cut(self, replicate: int) -> Partition:
-        """Return the replicate's partition."""
-        return read_partition(self.partition, replicate)
+    def open(self, device: torch.device, whatever_parts: bool = False) -> "BlockData":
+        """Open the training images and the parts, verified to be those that are meant.
+
+        Args:
+            device: where the images go.
+            whatever_parts: for a job of the source task, which is the same for every T.
+
+        Raises:
+            SealError: a file is damaged, edited, or was made from other images or settings.
+        """
+        train = self.images("train", device)
+        asked = PartsRequest(
+            self.study, self.experiment, self.replicates, self.seed, self.partition
+        )
+        parts = None if whatever_parts else self.parts
+        return BlockData(train, read_parts(self.parts_file, asked, train.seal, parts))
 
     def images(self, split: str, device: torch.device) -> ImageSource:
         """Open `train` or `test` of the data set."""
         return ImageSource.open(self.data, split, self.pixels, device)
 
-    def identity(self, t: int) -> dict[str, Any]:
-        """Return the metadata that every artifact of this method's chain shares, and t."""
-        configured = {"settings": vars(self.settings), "pixels": self.pixels, "seed": self.seed}
-        return {
-            "study": self.study,
-            "experiment": self.experiment,
-            "method": self.method,
-            "family": self.settings.family["kind"],
-            "model": self.settings.model["kind"],
-            "T": self.parts,
-            "t": t,
-            "replicates": list(self.replicates),
-            "seed": self.seed,
-            "budget": self.budget,
-            "config": digest(configured),
-        }
+
+@dataclass(frozen=True)
+class BlockData:
+    """The training images of a block and their parts.
+
+    Attributes:
+        train: the images.
+        parts: which of them belong to what.
+    """
+
+    train: ImageSource
+    parts: Parts
+
+    def cut(self, replicate: int) -> Partition:
+        """Return the replicate's partition."""
+        return self.parts.cuts[replicate]
+
+    def seals(self) -> dict[str, Seal]:
+        """Return the seals of images and parts, as parents of what is made from them."""
+        return {"images": self.train.seal, "parts": self.parts.seal}
+
+    def read_stage(self, path: Path, identity: Mapping[str, Any]) -> tuple[Posterior, Seal]:
+        """Return the posterior of a stage of these parts, with its seal.
+
+        Raises:
+            SealError: it is damaged, edited, of another run or setting, or of other parts.
+            PosteriorError: its content is not what its metadata say.
+        """
+        return read_sealed_posterior(path, POSTERIOR, identity, self.seals())
+
+    def check_data(self, path: Path, posterior: Posterior, indices: Mapping[int, Any]) -> None:
+        """Check that a posterior was fitted to these images of the training set.
+
+        Raises:
+            PosteriorError: naming the file, if it was fitted to other ones.
+        """
+        found, meant = posterior.metadata.get("data"), data_digest(self.train, indices)
+        if found != meant:
+            raise PosteriorError(
+                f"{path}: was fitted to other images ({found}) than the parts are of ({meant}); "
+                "delete it, and the same command makes it again"
+            )
 
 
-def digest(value: Any) -> str:
-    """Return the SHA-256 of a JSON value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+def read_sealed_posterior(
+    path: Path, artifact: str, identity: Mapping[str, Any], parents: Mapping[str, Seal]
+) -> tuple[Posterior, Seal]:
+    """Return the content of a file of `write_posterior`, verified by its seal, and the seal.
+
+    Args:
+        path: of the file.
+        artifact: `posterior` or `fisher`.
+        identity: what it must say of itself.
+        parents: what it must have been made from.
+
+    Raises:
+        SealError: the file is not the sealed one, or its seal is another one.
+        PosteriorError: its content is not what its metadata say.
+    """
+    seal = read_seal(seal_path(path), artifact, identity, parents)
+    return read_posterior(seal.verified(path), {**identity, "artifact": artifact}), seal
 
 
 def data_digest(images: ImageSource, indices: Mapping[int, Sequence[int]]) -> str:
@@ -149,45 +255,66 @@ class SourceFiles:
         """Return a digest over the content of the files."""
         return digest({k: sha256_file(v) for k, v in vars(self).items() if v is not None})
 
-    def read(self, prior: Mapping[str, Any], replicates: Sequence[int]) -> dict[int, Source]:
-        """Return every replicate's source, verified to be what `prior` asks for.
+    def read(self, request: BlockRequest, data: BlockData) -> "ReadSources":
+        """Return every replicate's source, verified to be what the prior asks for.
+
+        Args:
+            request: of the block whose prior is made from the source task.
+            data: its images and parts.
 
         Raises:
-            PosteriorError: a file is damaged or of another run.
+            SealError: a file is damaged, edited, or of another run.
+            PosteriorError: the source task was fitted to other images.
         """
         if self.weights is None:
-            return {replicate: Source() for replicate in replicates}
-        block = {"replicates": list(replicates)}
-        weights = read_posterior(self.weights, block | {"artifact": "posterior"})
-        fisher = variances = None
+            return ReadSources({replicate: Source() for replicate in request.replicates}, {})
+        block = {
+            "study": request.study,
+            "experiment": request.experiment,
+            "replicates": list(request.replicates),
+        }
+        images = {"images": data.train.seal}
+        weights, sealed = read_sealed_posterior(self.weights, POSTERIOR, block, images)
+        indices = {replicate: data.cut(replicate).source for replicate in request.replicates}
+        data.check_data(self.weights, weights, indices)
+        seals, made_from = {"weights": sealed}, images | {"weights": sealed}
+        fisher, variances = None, {}
         if self.fisher is not None:
-            kind = PRIORS.build(prior).fisher
-            described = block | {"artifact": "fisher", "kind": kind, "parent": weights.sha256}
-            fisher = read_posterior(self.fisher, described)
+            described = block | {"kind": PRIORS.build(request.settings.prior).fisher}
+            fisher, seals["fisher"] = read_sealed_posterior(
+                self.fisher, FISHER, described, made_from
+            )
         if self.selection is not None:
-            variances = _read_variances(self.selection, replicates)
-        return {
+            made_from |= {"parts": data.parts.seal}
+            seals["variance"] = read_seal(self.selection, VARIANCE, request.identity(0), made_from)
+            variances = seals["variance"].facts["variances"]
+        sources = {
             replicate: Source(
                 state=weights.states[replicate],
                 fisher=fisher.states[replicate] if fisher else {},
                 images=weights.metadata["images"][str(replicate)],
                 variance=variances[str(replicate)]["variance"] if variances else None,
             )
-            for replicate in replicates
+            for replicate in request.replicates
         }
+        return ReadSources(sources, seals)
 
 
-def _read_variances(path: Path, replicates: Sequence[int]) -> dict[str, Any]:
-    """Return by replicate (as text) the choice among a grid's variances."""
-    try:
-        variances = json.loads(Path(path).read_text(encoding="utf-8"))["variances"]
-        return {str(replicate): variances[str(replicate)] for replicate in replicates}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not a readable choice of variances ({error!r})") from None
+@dataclass(frozen=True)
+class ReadSources:
+    """What the source task left, and the seals of it.
+
+    Attributes:
+        of: each replicate's.
+        seals: by role.
+    """
+
+    of: Mapping[int, Source]
+    seals: Mapping[str, Seal]
 
 
 class RunRecord:
-    """What was volatile about a job: time, host, device. Goes to `run.json`, no artifact."""
+    """What was volatile about a job: time, host, device. Goes to `run.json`, and nowhere else."""
 
     def __init__(self, machine: Machine, device: torch.device):
         """Start the clock."""

@@ -1,8 +1,8 @@
 """Calibration: confidence against accuracy, in bins of equal width.
 
-The binning is NumPy's histogram. torchmetrics gives the same error (a test compares them)
-but takes longer to import than a small stage takes to evaluate, and keeps the bins, which
-the reliability diagram needs, to itself.
+The binning is NumPy's histogram: a confidence on an edge belongs to the bin above it, and 1 to the
+last. torchmetrics gives the same error (a test compares them) but takes longer to import than a
+small stage takes to evaluate, and keeps the bins, which the reliability diagram needs, to itself.
 """
 
 from dataclasses import dataclass
@@ -10,12 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+DECIMALS = 12
+"""Decimals by which confidence and edges are compared: e^ln(p) misses p by its last bits."""
+
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Images whose confidence lies in (lower, upper].
+    """Images whose confidence lies in [lower, upper), or in [lower, upper] in the last bin.
 
     Attributes:
+        lower: smallest confidence of the bin, b/B of bin b = 0 … B - 1.
+        upper: confidence from which on images are in the next bin, (b + 1)/B.
         count: number of images.
         confidence: their mean confidence, NaN without images.
         accuracy: fraction of them that is right, NaN without images.
@@ -28,21 +33,24 @@ class CalibrationBin:
     accuracy: float
 
 
-def calibration_bins(probabilities: Tensor, labels: Tensor, bins: int) -> list[CalibrationBin]:
+def calibration_bins(log_probabilities: Tensor, labels: Tensor, bins: int) -> list[CalibrationBin]:
     """Return `bins` bins of equal width over the confidence, the largest probability.
 
+    Half-open, [lower, upper), and the last is closed, so that every confidence is in one bin.
+
     Args:
-        probabilities: [N, K], rows sum to 1.
+        log_probabilities: float64 [N, K], ln p(y | x).
         labels: int64 [N].
         bins: number of bins.
     """
-    confidence, prediction = probabilities.max(-1)
-    confidence = confidence.clamp(max=1.0).double().cpu().numpy()
+    log_confidence, prediction = log_probabilities.max(-1)
+    confidence = log_confidence.exp().clamp(max=1.0).cpu().numpy()  # rounding can pass 1
     correct = (prediction == labels).cpu().numpy().astype(float)
     edges = np.linspace(0, 1, bins + 1)
-    counts, _ = np.histogram(confidence, edges)
-    confidences, _ = np.histogram(confidence, edges, weights=confidence)
-    rights, _ = np.histogram(confidence, edges, weights=correct)
+    compared = confidence.round(DECIMALS), edges.round(DECIMALS)
+    counts, _ = np.histogram(*compared)
+    confidences, _ = np.histogram(*compared, weights=confidence)
+    rights, _ = np.histogram(*compared, weights=correct)
     with np.errstate(invalid="ignore"):
         means, accuracies = confidences / counts, rights / counts
     return [
@@ -51,9 +59,3 @@ def calibration_bins(probabilities: Tensor, labels: Tensor, bins: int) -> list[C
             edges, edges[1:], counts, means, accuracies, strict=False
         )
     ]
-
-
-def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int) -> float:
-    """Return Σ (n_b/N)·|accuracy_b - confidence_b| over the bins (Naeini et al. 2015)."""
-    filled = [b for b in calibration_bins(probabilities, labels, bins) if b.count]
-    return sum(b.count * abs(b.accuracy - b.confidence) for b in filled) / len(labels)

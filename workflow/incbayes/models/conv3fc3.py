@@ -1,7 +1,7 @@
 """3Conv3FC as in Table 2 of Kochurov et al. (2018)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -15,7 +15,11 @@ class Conv3FC3:
     padding 2, which is what is built. ReLU follows the pooling, which commutes with it.
     """
 
-    constraints: ClassVar[dict[str, int]] = {"min_side": 15}
+    constraints: ClassVar[dict[str, Any]] = {
+        "min_side": 15,
+        "convolutions": True,
+        "weights": 2_500_000,
+    }
 
     def build(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
         """Return the network for images [C, H, W] with `classes` outputs."""

@@ -1,7 +1,7 @@
 """A small convolutional network for images of about 8x8 pixels."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -10,7 +10,11 @@ from torch import nn
 class DigitsNet:
     """Two 3x3 convolutions and two dense layers, for images of about 8x8 pixels."""
 
-    constraints: ClassVar[dict[str, int]] = {"min_side": 4}
+    constraints: ClassVar[dict[str, Any]] = {
+        "min_side": 4,
+        "convolutions": True,
+        "weights": 210_000,
+    }
 
     def build(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
         """Return the network for images [C, H, W] with `classes` outputs."""

@@ -1,7 +1,7 @@
 """LeNet-5-Caffe as in Table 1 of Kochurov et al. (2018)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -14,7 +14,11 @@ class LeNet5:
     of stride 2, which is what is built. ReLU follows the pooling, which commutes with it.
     """
 
-    constraints: ClassVar[dict[str, int]] = {"min_side": 16}
+    constraints: ClassVar[dict[str, Any]] = {
+        "min_side": 16,
+        "convolutions": True,
+        "weights": 700_000,
+    }
 
     def build(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
         """Return the network for images [C, H, W] with `classes` outputs."""

@@ -2,20 +2,26 @@
 
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
-from incbayes.options import option
+from incbayes.core.options import option
 
 
 @dataclass(frozen=True)
 class MLP:
     """Fully connected layers with ReLU between them."""
 
-    widths: list[int] = option([400, 400], "Units of each hidden layer.", minimum=1)
+    widths: list[int] = option(
+        [400, 400], "Units of each hidden layer.", minimum=1, maximum=100_000
+    )
 
-    constraints: ClassVar[dict[str, int]] = {"min_side": 1}
+    constraints: ClassVar[dict[str, Any]] = {
+        "min_side": 1,
+        "convolutions": False,
+        "hidden_units": "widths",
+    }
 
     def build(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
         """Return the network for images [C, H, W] with `classes` outputs."""

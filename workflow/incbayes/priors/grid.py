@@ -5,13 +5,13 @@ from typing import Any, ClassVar
 
 import torch
 
-from incbayes.layers import Layer, State
-from incbayes.options import option
-from incbayes.priors.base import LayerGaussian, Prior, Source
+from incbayes.core.options import PRECISION, option
+from incbayes.networks.layers import Layer, State
+from incbayes.priors.base import FromSource, LayerGaussian, Source, plain
 
 
 @dataclass(frozen=True)
-class Grid(Prior):
+class Grid(FromSource):
     """N(w*, σ²) around the source task's weights, σ² from a grid (Kochurov et al. 2018, §2).
 
     σ² is chosen per replicate by the validation NLL of a first stage fitted to the first
@@ -19,7 +19,7 @@ class Grid(Prior):
     """
 
     variances: list[float] = option(
-        [1e-4, 1e-3, 1e-2, 1e-1], "The variances σ² to choose from.", exclusiveMinimum=0, minItems=1
+        [1e-4, 1e-3, 1e-2, 1e-1], "The variances σ² to choose from.", **PRECISION, minItems=1
     )
     validation_fraction: float = option(
         0.2,
@@ -28,9 +28,13 @@ class Grid(Prior):
         exclusiveMaximum=1,
     )
 
-    constraints: ClassVar[dict[str, Any]] = {"needs_source": True, "source": "weights"}
+    constraints: ClassVar[dict[str, Any]] = {
+        "needs_source": True,
+        "source": "weights",
+        "variances": "variances",
+    }
 
-    def hidden(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
+    def carried_over(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
         """Return N(w*, σ²) with the chosen σ².
 
         Raises:
@@ -38,7 +42,7 @@ class Grid(Prior):
         """
         if source.variance is None:
             raise ValueError("prior grid: no variance was chosen for this replicate")
-        weights = source.state[layer.name]
-        width = source.variance**0.5
-        sigma = {key: torch.full_like(value, width) for key, value in weights.items()}
+        weights = plain(layer, source.state[layer.name])
+        scale = source.variance**0.5
+        sigma = {key: torch.full_like(value, scale) for key, value in weights.items()}
         return LayerGaussian(mean=dict(weights), sigma=sigma, start=dict(weights))

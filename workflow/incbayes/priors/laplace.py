@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from incbayes.layers import Layer, State
-from incbayes.options import option
-from incbayes.priors.base import LayerGaussian, Prior, Source, default_sigma
+from incbayes.core.options import PRECISION, option
+from incbayes.networks.layers import Layer, State
+from incbayes.priors.base import FromSource, LayerGaussian, Source, default_sigma, plain
 
 
 @dataclass(frozen=True)
-class Laplace(Prior):
+class Laplace(FromSource):
     """The source task's diagonal Laplace approximation (Kochurov et al. 2018, §2, Pretraining).
 
     σ² = 1 / (N·F + prior precision), with F the diagonal Fisher information per image of
@@ -26,14 +26,18 @@ class Laplace(Prior):
         None,
         "Precision of the source task's own prior; null: fan_in / 2 of the layer, that of "
         "the default prior.",
-        exclusiveMinimum=0,
+        **PRECISION,
     )
 
-    constraints: ClassVar[dict[str, Any]] = {"needs_source": True, "source": "weights"}
+    constraints: ClassVar[dict[str, Any]] = {
+        "needs_source": True,
+        "source": "weights",
+        "fisher": "fisher",
+    }
 
-    def hidden(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
+    def carried_over(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
         """Return N(w*, 1 / (N·F + prior precision))."""
-        weights, fisher = source.state[layer.name], source.fisher[layer.name]
+        weights, fisher = plain(layer, source.state[layer.name]), source.fisher[layer.name]
         precision = self.prior_precision or default_sigma(layer) ** -2
         sigma = {key: (source.images * fisher[key] + precision) ** -0.5 for key in weights}
         return LayerGaussian(mean=dict(weights), sigma=sigma, start=dict(weights))

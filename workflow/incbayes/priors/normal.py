@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from incbayes.layers import Layer, State
-from incbayes.options import option
+from incbayes.core.options import SCALE, option
+from incbayes.networks.layers import Layer, State
 from incbayes.priors.base import LayerGaussian, Prior, Source, default_gaussian
 
 
@@ -14,13 +14,11 @@ class Normal(Prior):
     sigma: float | None = option(
         None,
         "Standard deviation σ of every weight; null: sqrt(2 / fan_in) of its layer.",
-        exclusiveMinimum=0,
+        **SCALE,
     )
 
-    def hidden(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
+    def gaussian(
+        self, layer: Layer, layers: list[Layer], fresh: State, source: Source
+    ) -> LayerGaussian:
         """Return N(0, σ²), started at fresh weights."""
         return default_gaussian(layer, fresh, self.sigma)
-
-    def output(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
-        """Return the same for the output layer."""
-        return self.hidden(layer, fresh, source)

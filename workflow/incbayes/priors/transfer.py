@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from incbayes.errors import UserError
+from incbayes.core.errors import UserError
+from incbayes.core.options import SCALE, option
 from incbayes.families.base import Family
-from incbayes.layers import Layer, State
-from incbayes.noise import Noise
-from incbayes.options import option
-from incbayes.priors.base import LayerGaussian, Prior, Source, Start, default_gaussian
+from incbayes.networks.layers import Layer, State
+from incbayes.networks.noise import Noise
+from incbayes.priors.base import FromSource, LayerGaussian, Source, Start, default_gaussian
 
 
 class TransferError(UserError, ValueError):
@@ -17,23 +17,25 @@ class TransferError(UserError, ValueError):
 
 
 @dataclass(frozen=True)
-class Transfer(Prior):
+class Transfer(FromSource):
     """p(w) = q_A(w̃)·p(w̄), Wohlert et al. (2017) eq. (13): all layers but the last from task A.
 
     The method itself is fitted to the source task A first, with the prior N(0, sigma²).
     Whatever its family, the posterior q_A is then the prior of every layer but the last; the
-    output layer, w̄, gets N(0, sigma²) and fresh weights.
+    output layer, w̄, gets N(0, sigma²). q starts as it does without transfer, section 3, eq. (14).
     """
 
     sigma: float = option(
         1.0,
         "Standard deviation of the source task's own prior and of the output layer's.",
-        exclusiveMinimum=0,
+        **SCALE,
     )
-    restart: Literal["posterior", "random"] = option(
-        "posterior",
-        "Where q starts on the target task: at q_A, as stage t starts at the posterior of t-1, "
-        "or, as in the published code, drawn anew, with q_A as prior only.",
+    restart: Literal["random", "posterior"] = option(
+        "random",
+        "Where q starts on the target task. `random`: drawn anew, with q_A as prior only, as the "
+        "paper has it (section 3, eq. 14: “regardless of considering transfer learning or not”). "
+        "`posterior`: at q_A, as stage t starts at the posterior of t-1 (Kochurov et al. 2018, "
+        "Algorithm 1); a fresh output layer is drawn anew all the same.",
     )
     output_layer: Literal["fresh", "transferred"] = option(
         "fresh",
@@ -43,11 +45,17 @@ class Transfer(Prior):
 
     constraints: ClassVar[dict[str, Any]] = {"needs_source": True, "source": "posterior"}
 
-    def hidden(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
-        """Return N(0, sigma²), which `start` replaces where q_A is transferred."""
-        return default_gaussian(layer, fresh, self.sigma)
+    def carried(self, layers: list[Layer]) -> list[Layer]:
+        """Return the layers that `transfer` names, and the output layer where that is."""
+        if self.output_layer == "transferred":
+            return [*super().carried(layers), *(layer for layer in layers if layer.is_output)]
+        return super().carried(layers)
 
-    def output(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
+    def carried_over(self, layer: Layer, fresh: State, source: Source) -> LayerGaussian:
+        """Return N(0, sigma²), which `start` replaces by q_A."""
+        return self.afresh(layer, fresh)
+
+    def afresh(self, layer: Layer, fresh: State) -> LayerGaussian:
         """Return N(0, sigma²)."""
         return default_gaussian(layer, fresh, self.sigma)
 
@@ -65,7 +73,7 @@ class Transfer(Prior):
             TransferError: a layer of q_A has other shapes than the target's.
         """
         own = super().start(family, layers, fresh, source, noise)
-        for layer in layers if self.output_layer == "transferred" else layers[:-1]:
+        for layer in self.carried(layers):
             transferred = source.state[layer.name]
             for key, value in own.prior[layer.name].items():
                 if transferred[key].shape != value.shape:

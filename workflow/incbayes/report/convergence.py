@@ -3,17 +3,16 @@
 Knows the rows of training.csv and the settings of a study; judges nothing.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from incbayes.collect import CollectError
-from incbayes.figures.figure import FigureContext
-from incbayes.figures.selection import in_order, last_epochs
+from incbayes.figures.context import FigureContext
+from incbayes.figures.rows import in_order, last_epochs
 from incbayes.report.tables import Table, number
-from incbayes.study import method_settings
+from incbayes.results.collect import CollectError
+from incbayes.study.model import Study
+from incbayes.study.settings import method_settings
 
 STAGE = ["experiment", "method", "T", "t"]
 ENDS = ["epochs", "allowed", "stopped_early", "elbo", "gain", "nll", "kl", "sigma_ratio"]
@@ -36,7 +35,7 @@ CAPTION = (
 )
 
 
-def stage_ends(training: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame:
+def stage_ends(training: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Return how each replicate of each stage ended.
 
     Args:
@@ -46,7 +45,8 @@ def stage_ends(training: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame
     Returns:
         One row per experiment, method, T, t and replicate: `epochs`, `allowed` (their cap),
         `stopped_early` (by a plateau, below the cap), `elbo`, `nll` and `kl` in nats per image,
-        `gain` (of the ELBO per image in the last epoch; NaN after one epoch) and `sigma_ratio`
+        `gain` (of the ELBO per image in the last epoch; NaN after one epoch, and while the KL's
+        weight still rises the difference of two bounds) and `sigma_ratio`
         (median of σ over that of the prior; NaN for a family without width).
     """
     by = [*STAGE, "replicate"]
@@ -59,12 +59,12 @@ def stage_ends(training: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame
     ends = ends.assign(kl=ends["kl"] / ends["images"])
     chains = ends[["experiment", "method"]].drop_duplicates().itertuples(index=False)
     settings = {
-        (experiment, method): method_settings(study, experiment, method)["training"]
+        (experiment, method): method_settings(study, experiment, method).training
         for experiment, method in chains
     }
     keys = list(zip(ends["experiment"], ends["method"], strict=True))
-    ends = ends.assign(allowed=[settings[key]["epochs"] for key in keys])
-    with_plateau = pd.Series([settings[key]["plateau"] is not None for key in keys], ends.index)
+    ends = ends.assign(allowed=[settings[key].epochs for key in keys])
+    with_plateau = pd.Series([settings[key].plateau is not None for key in keys], ends.index)
     stopped = (ends["epochs"] < ends["allowed"]).astype("boolean").where(with_plateau)
     ends = ends.assign(stopped_early=stopped)
     return ends[[*by, *ENDS]].reset_index(drop=True)

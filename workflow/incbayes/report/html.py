@@ -7,8 +7,10 @@ beyond what `tables` and `provenance` return.
 import base64
 import csv
 import io
+import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,63 +19,110 @@ import pandas as pd
 import yaml
 from markupsafe import Markup
 
-from incbayes.figures.figure import FigureContext, FigureFile, context_of
-from incbayes.files import atomic_write
+from incbayes.core.durations import duration
+from incbayes.core.files import atomic_write
+from incbayes.core.seal import Seal, read_seal, seal_path, write_seal
+from incbayes.figures.base import FigureFile
+from incbayes.figures.context import FigureContext, context_of
+from incbayes.kinds import METRICS
 from incbayes.report import tables
+from incbayes.report.arrivals import arrival_table
+from incbayes.report.claims_table import Ledger, ledger_row, verdict_counts
 from incbayes.report.convergence import convergence_table
-from incbayes.report.ledger import Ledger, ledger_row, verdict_counts
 from incbayes.report.methods import describe_experiment, describe_method, overrides, replicates
 from incbayes.report.provenance import rule_costs, sources, stage_costs, stage_seconds
-from incbayes.report.tables import Table, duration
+from incbayes.report.tables import Table
 from incbayes.report.templates import FOLDER, environment
 from incbayes.report.tuning import search_tables, unsearched
-from incbayes.study import chosen_experiments
+from incbayes.study.chains import chosen_experiments
+from incbayes.study.datasets import TAKEN_BACK
+from incbayes.study.model import Study, shown_study
+
+ARTIFACT = "report"
 
 
-def write_report(
-    out: Path,
-    study: Mapping[str, Any],
-    records: pd.DataFrame,
-    ends: pd.DataFrame,
-    figures: Sequence[FigureFile],
-    timings: pd.DataFrame,
-    provenance: Mapping[str, Any],
-    ledger: Ledger | None = None,
-) -> None:
-    """Write the report of a study as one self-contained HTML page.
+@dataclass(frozen=True)
+class Numbers:
+    """What a report shows of a study.
 
-    Args:
-        out: the page; links to the figures' files are relative to its folder.
-        study: in its resolved form.
+    Attributes:
         records: every record of the study.
         ends: how training ended, as `convergence.stage_ends` returns it.
         figures: in the order of the page; the first stands above the tables.
         timings: as `provenance.collect_timings` returns them, of the last of the sources.
         provenance: as `provenance.collect_provenance` returns it.
         ledger: of the study's claims, which the page opens with; None for a study without claims.
+        unfinished: `name` and `cause` of each chain that the page lacks, as it is a partial one.
+        arrivals: as `arrivals.collect_arrivals` returns them; None for a study without streams.
     """
+
+    records: pd.DataFrame
+    ends: pd.DataFrame
+    figures: Sequence[FigureFile]
+    timings: pd.DataFrame
+    provenance: Mapping[str, Any]
+    ledger: Ledger | None = None
+    unfinished: Sequence[Mapping[str, str]] = ()
+    arrivals: pd.DataFrame | None = None
+
+
+def write_report(out: Path, study: Study, shown: Numbers) -> None:
+    """Write the report of a study as one self-contained HTML page.
+
+    Args:
+        out: the page; links to the figures' files are relative to its folder.
+        study: in its resolved form.
+        shown: the numbers.
+    """
+    figures, ledger, provenance = shown.figures, shown.ledger, shown.provenance
     context = context_of(study)
     template = environment(autoescape=True).get_template("report.html.j2")
     page = template.render(
         study=study,
+        unfinished=shown.unfinished,
         replicates=replicates(study),
         style=Markup((FOLDER / "report.css").read_text("utf-8")),
         ledger=_ledger(ledger, figures, context) if ledger else None,
         figures=[_figure(figure, out.parent) for figure in figures],
-        results=_results(records, context),
-        convergence=_convergence(ends, context),
-        budgets=_budgets(records, context),
+        results=_results(shown.records, context),
+        convergence=_convergence(shown.ends, context),
+        arrivals=_arrivals(shown.arrivals, context),
+        taken_back=_taken_back(study),
+        budgets=_budgets(shown.records, context),
         overrides=overrides(study),
         tempering=context.tempering,
-        search=_search(study, context) if study["tuned"] else None,
+        search=_search(study, context) if study.tuned else None,
         experiments=_experiments(study, context),
-        config=yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True, width=90),
+        config=yaml.safe_dump(shown_study(study), sort_keys=False, allow_unicode=True, width=90),
         sources=sources(provenance, study),
-        costs=_costs(timings, provenance, context),
+        costs=_costs(shown.timings, provenance, context),
         runs=_runs(provenance),
     )
     with atomic_write(out) as partial:
         partial.write_text(page, encoding="utf-8")
+
+
+def seal_report(path: Path, study: str, files: Sequence[Path], parents: Mapping[str, Seal]) -> Seal:
+    """Seal the report of a study and its provenance.
+
+    Args:
+        path: of the seal.
+        study: its id.
+        files: what is sealed.
+        parents: the seals of records, figures and claims that the report shows.
+    """
+    return write_seal(path, ARTIFACT, {"study": study}, files, parents)
+
+
+def sealed_provenance(path: Path, study: str, records: Seal) -> dict[str, Any]:
+    """Return the provenance that a report shows, verified to be that of a study's records.
+
+    Raises:
+        SealError: it is damaged or edited, or of other records.
+    """
+    report = path.with_name(f"{ARTIFACT}.html")
+    seal = read_seal(seal_path(report), ARTIFACT, {"study": study}, {"records": records})
+    return seal.read(path, lambda path: json.loads(path.read_text(encoding="utf-8")))
 
 
 def _figure(figure: FigureFile, folder: Path) -> dict[str, Any]:
@@ -136,11 +185,32 @@ def _convergence(ends: pd.DataFrame, context: FigureContext) -> list[dict[str, A
     return [_download(table) | {"title": title} for title, table in found.items() if table]
 
 
-def _search(study: Mapping[str, Any], context: FigureContext) -> dict[str, Any]:
+def _arrivals(arrivals: pd.DataFrame | None, context: FigureContext) -> list[dict[str, Any]]:
+    """Return the table of what the parts of each stream said."""
+    if arrivals is None:
+        return []
+    found = {
+        title: arrival_table(arrivals, experiment, context)
+        for experiment, title in context.experiments.items()
+    }
+    return [_download(table) | {"title": title} for title, table in found.items() if table]
+
+
+def _taken_back(study: Study) -> dict[str, list[str]]:
+    """Return the parts of streams that were taken back, by the title of their experiment."""
+    return {
+        experiment.title: list(experiment.dataset.options[TAKEN_BACK])
+        for experiment in study.experiments.values()
+        if experiment.dataset.options.get(TAKEN_BACK)
+    }
+
+
+def _search(study: Study, context: FigureContext) -> dict[str, Any]:
     """Return the search whose outcome the study uses, for the template."""
     return {
         "tables": [_download(table) for table in search_tables(study, context)],
         "unsearched": unsearched(study, context),
+        "decided_by": METRICS[study.tuned.metric].superlative,
     }
 
 
@@ -168,13 +238,13 @@ def _budgets(records: pd.DataFrame, context: FigureContext) -> list[dict[str, An
     ]
 
 
-def _experiments(study: Mapping[str, Any], context: FigureContext) -> list[dict[str, Any]]:
+def _experiments(study: Study, context: FigureContext) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
             "title": context.experiments[name],
             "facts": describe_experiment(study, name),
-            "methods": [describe_method(study, name, method) for method in experiment["methods"]],
+            "methods": [describe_method(study, name, method) for method in experiment.methods],
         }
         for name, experiment in chosen_experiments(study).items()
     ]

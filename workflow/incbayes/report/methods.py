@@ -6,83 +6,107 @@ Knows the resolved form of a study; knows nothing of results.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from incbayes.study import (
-    chains_left_out,
-    chosen_experiments,
-    evaluation_settings,
-    method_settings,
-    scored_share,
-)
-from incbayes.study_schema import kind_constraints
+from incbayes.core.outside import is_outside
+from incbayes.kinds import PIXELS
+from incbayes.study.chains import chains_left_out, chosen_experiments
+from incbayes.study.model import KindSpec, MethodSettings, Study, to_plain
+from incbayes.study.schema import kind_constraints
+from incbayes.study.settings import evaluation_settings, method_settings, penalty_of, scored_share
 
-MACHINE_SETTINGS = ("checkpoint_seconds",)
-"""Settings of training that no number depends on."""
+USUAL_INFERENCE, USUAL_LIKELIHOOD = "vi", "categorical"
+"""What a report does not say of a method and of an experiment."""
 
 
-def replicates(study: Mapping[str, Any]) -> str:
+def replicates(study: Study) -> str:
     """Return how many replicates what is run has, e.g. `3 or 5 replicates`."""
-    counts = sorted({e["replicates"] for e in chosen_experiments(study).values()})
+    counts = sorted({e.replicates for e in chosen_experiments(study).values()})
     return " or ".join(map(str, counts)) + (" replicate" if counts == [1] else " replicates")
 
 
-def describe_experiment(study: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
+def describe_experiment(study: Study, name: str) -> list[tuple[str, str]]:
     """Return pairs of key and text: data, pixels, model, parts, replicates, partition, pretraining.
 
-    Where the experiment has settings for single methods, or methods that are not run, those too.
+    Where the experiment has another likelihood than usual, settings for single methods, or methods
+    that are not run, those too.
     """
-    experiment = study["experiments"][name]
-    pretrain = experiment["pretrain"]
+    experiment = study.experiments[name]
+    pretrain, likelihood = experiment.pretrain, options(experiment.likelihood)
+    pretrained = "none" if pretrain is None else settings(to_plain(pretrain)) or "as the study"
     left_out = chains_left_out(study).get(name)
     own = [
-        f"{study['methods'][method]['label']}: {settings(changes)}"
-        for method, changes in experiment["settings"].items()
+        f"{study.methods[method].label}: {settings(to_plain(changes))}"
+        for method, changes in experiment.settings.items()
     ]
     return [
-        ("Data set", options(experiment["dataset"])),
-        ("Pixels", options(experiment["pixels"])),
-        ("Model", options(experiment["model"])),
-        ("Numbers of parts T", ", ".join(map(str, experiment["parts"]))),
-        ("Replicates", str(experiment["replicates"])),
-        ("Partition", settings(experiment["partition"])),
-        ("Pretraining", "none" if pretrain is None else settings(pretrain) or "as the study"),
+        ("Data set", options(experiment.dataset)),
+        ("Pixels", PIXELS.build(experiment.pixels).words(experiment.trains_source)),
+        ("Model", options(experiment.model)),
+        *([("Likelihood", likelihood)] if likelihood != USUAL_LIKELIHOOD else []),
+        ("Numbers of parts T", ", ".join(map(str, experiment.parts))),
+        ("Replicates", str(experiment.replicates)),
+        ("Partition", settings(to_plain(experiment.partition))),
+        ("Pretraining", pretrained),
         *([("Settings for single methods", "; ".join(own))] if own else []),
         *([("Not run", "; ".join(left_out))] if left_out else []),
     ]
 
 
-def describe_method(study: Mapping[str, Any], experiment: str, method: str) -> list[str]:
+def describe_method(study: Study, experiment: str, method: str) -> list[str]:
     """Return label, family, prior, training, objective and scoring as an experiment uses them."""
     chosen = method_settings(study, experiment, method)
-    training = {k: v for k, v in chosen["training"].items() if k not in MACHINE_SETTINGS}
     return [
-        study["methods"][method]["label"],
-        options(chosen["family"]),
-        options(chosen["prior"]),
-        settings(training),
+        study.methods[method].label,
+        _posterior(chosen, is_outside(study.experiments[experiment].model.kind)),
+        options(chosen.prior),
+        settings(to_plain(chosen.training)),
         _objective(chosen),
         settings(_scoring(study, experiment, method)),
     ]
 
 
-def _scoring(study: Mapping[str, Any], experiment: str, method: str) -> dict[str, Any]:
+def _posterior(chosen: MethodSettings, of_own_network: bool) -> str:
+    """Return the family, what it is over, and how it was fitted, where that is not the usual way.
+
+    Args:
+        chosen: settings of the method.
+        of_own_network: whether the network may have normalisation; those of the library have none.
+    """
+    family, inference = options(chosen.family), options(chosen.inference)
+    said = [family]
+    if chosen.bayesian == "last_layer":
+        said.append("over the last layer, all others points without a penalty")
+    elif isinstance(chosen.bayesian, tuple):
+        layers = ", ".join(chosen.bayesian)
+        said.append(f"over the layers {layers}, all others points without a penalty")
+    if chosen.normalisation == "variational":
+        said.append("scales and shifts of normalisation Gaussian")
+    elif of_own_network and kind_constraints("family", chosen.family.kind).get("bayesian", True):
+        said.append("scales and shifts of normalisation, if any, points without a penalty")
+    if inference != USUAL_INFERENCE:
+        said.append(f"fitted by {inference}")
+    return ", ".join(said)
+
+
+def _scoring(study: Study, experiment: str, method: str) -> dict[str, Any]:
     scored = scored_share(study, experiment, method)
     whole_or_part = "all" if scored == 1 else share(scored)
-    return evaluation_settings(study, method) | {"test_images": whole_or_part}
+    scoring: dict[str, Any] = to_plain(evaluation_settings(study, method))
+    return scoring | {"test_images": whole_or_part}
 
 
-def _objective(chosen: Mapping[str, Any]) -> str:
-    family, scale = chosen["family"], chosen["objective"]["kl_scale"]
-    if kind_constraints("family", family["kind"])["bayesian"]:
+def _objective(chosen: MethodSettings) -> str:
+    family, scale = chosen.family, chosen.objective.kl_scale
+    if kind_constraints("family", family.kind)["bayesian"]:
         tempered = " (tempered: no variational bound)" if scale != 1 else ""
-        return settings(chosen["objective"]) + tempered
-    if family.get("l2"):
-        return f"NLL and kl_scale {scale:g} × the pull of l2; no KL"
+        return settings(to_plain(chosen.objective)) + tempered
+    if penalty_of(family):
+        return f"NLL and kl_scale {scale:g} × the penalty of {penalty_of(family)}; no KL"
     return "NLL alone: no KL"
 
 
-def overrides(study: Mapping[str, Any]) -> list[tuple[str, str]]:
+def overrides(study: Study) -> list[tuple[str, str]]:
     """Return the keys that the study's budget overrides, as dotted paths with their values."""
-    changes = study.get("budgets", {}).get(study["budget"], {})
+    changes = study.budgets.get(study.budget, {})
     return [(key, value(content)) for key, content in dotted(changes)]
 
 
@@ -91,10 +115,10 @@ def share(fraction: float) -> str:
     return f"{100 * fraction:.4g} %"
 
 
-def options(spec: Mapping[str, Any]) -> str:
+def options(spec: KindSpec) -> str:
     """Return `kind (option value, …)`."""
-    rest = settings({key: content for key, content in spec.items() if key != "kind"})
-    return f"{spec['kind']} ({rest})" if rest else spec["kind"]
+    rest = settings(spec.options)
+    return f"{spec.kind} ({rest})" if rest else spec.kind
 
 
 def settings(mapping: Mapping[str, Any]) -> str:

@@ -4,7 +4,6 @@ Reads run.json and posteriors' bytes, Snakemake's benchmark files and this machi
 nothing of metrics, and does not import torch to ask for its version.
 """
 
-import json
 import os
 import platform
 import subprocess
@@ -15,11 +14,14 @@ from typing import Any
 
 import pandas as pd
 
-from incbayes.chains import Chain, all_chains, chain_name, fewest_names
-from incbayes.collect import CollectError, stage_of
+from incbayes.core.seal import Seal, SealError, read_seal, seal_path
 from incbayes.data.prepared import load_checksums
-from incbayes.files import sha256_file
-from incbayes.study import block_replicates
+from incbayes.results.collect import POSTERIOR, CollectError
+from incbayes.results.records import block_name, stage_name
+from incbayes.results.verification import check_place
+from incbayes.study.chains import Chain, all_chains, chain_name, fewest_names
+from incbayes.study.model import Study
+from incbayes.study.resolve import block_replicates
 
 PACKAGES = (
     "incbayes",
@@ -36,7 +38,6 @@ PACKAGES = (
     "snakemake",
 )
 TIMING_COLUMNS = ["rule", "job", "seconds", "cpu_seconds", "max_rss_mb"]
-RUN_KEYS = ("seconds", "device", "host", "torch", "threads", "replicates")
 
 
 def collect_provenance(
@@ -45,6 +46,8 @@ def collect_provenance(
     posteriors: Iterable[Path],
     checksums: Mapping[str, Path],
     repository: Path,
+    records: Seal,
+    verified: Mapping[str, int],
 ) -> dict[str, Any]:
     """Return what `write_report` says of the origin of its numbers.
 
@@ -57,12 +60,13 @@ def collect_provenance(
         posteriors: every posterior of the study, with its run.json beside it.
         checksums: of the images of each experiment, a file that preparing them wrote.
         repository: folder whose git commit is named, where it is a clone.
+        records: the seal of the study's records, which must be of these posteriors.
+        verified: numbers of files, as `Verification.summary` returns them.
 
     Raises:
-        CollectError: a run.json is missing or malformed.
-        DataError: a file of checksums is.
+        SealError: a file is missing, damaged or edited, or not of the posterior that is there.
     """
-    runs = in_order_of_stages(run_of(Path(path)) for path in posteriors)
+    runs = _counted([run_of(Path(path), records) for path in posteriors])
     source = {
         "command": command,
         "code_digest": code_digest,
@@ -70,12 +74,13 @@ def collect_provenance(
         "versions": versions(),
         "hardware": hardware(),
         "images": {name: images_of(path) for name, path in checksums.items()},
+        "verified": dict(verified),
         "chains": list(dict.fromkeys(chain_name(chain_of(run)) for run in runs)),
     }
     return {"sources": [source], "runs": runs}
 
 
-def sources(provenance: Mapping[str, Any], study: Mapping[str, Any]) -> list[dict[str, Any]]:
+def sources(provenance: Mapping[str, Any], study: Study) -> list[dict[str, Any]]:
     """Return the sources with the fewest names of their chains, of a study in its resolved form.
 
     The names of a lone source are None.
@@ -115,21 +120,38 @@ def in_order_of_stages(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     )
 
 
-def run_of(posterior: Path) -> dict[str, Any]:
-    """Return stage, digest and run record of a posterior.
+def run_of(posterior: Path, records: Seal) -> dict[str, Any]:
+    """Return stage, run record and digests of a posterior: of its file, and of its records.
 
     Raises:
-        CollectError: naming the run.json that is missing or malformed.
+        SealError: a file of the stage is missing, damaged or edited, or its records are of another
+            posterior.
     """
-    path = posterior.with_name("run.json")
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CollectError(f"{path}: cannot be read as JSON: {error}") from error
-    missing = [key for key in RUN_KEYS if key not in run]
-    if missing:
-        raise CollectError(f"{path}: missing keys {missing}; delete the stage and run it again")
-    return {**stage_of(posterior), **run, "sha256": sha256_file(posterior)}
+    seal = read_seal(seal_path(posterior), POSTERIOR)
+    check_place(seal)
+    if posterior.exists():  # that of an early stage of a stream may be deleted
+        seal.verified(posterior)
+    run = read_seal(posterior.with_name("run.json"), "run", seal.identity, {POSTERIOR: seal})
+    identity, name = seal.identity, stage_name(seal.identity)
+    if records.facts["posteriors"].get(name) != seal.digest:
+        raise SealError(
+            f"{records.path}: its records of {name} are not of the posterior that is there; run "
+            "the same command again"
+        )
+    stage = {key: identity[key] for key in ("study", "experiment", "method", "T", "t")}
+    digests = {"sha256": seal.files[posterior.name], "records": records.facts["records"][name]}
+    stage |= {"part": identity["part"]} if "part" in identity else {}
+    return stage | {"block": block_name(identity["replicates"])} | dict(run.facts) | digests
+
+
+def _counted(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return run records in order, those of a stream with the T of now, as their records have."""
+    last: dict[str, int] = {}
+    for run in runs:
+        last[run["experiment"]] = max(run["t"], last.get(run["experiment"], 0))
+    return in_order_of_stages(
+        run | ({"T": last[run["experiment"]]} if "part" in run else {}) for run in runs
+    )
 
 
 def collect_timings(benchmarks: Path) -> pd.DataFrame:

@@ -3,40 +3,21 @@
 Knows the tidy records; the same frames are shown on the page and offered as CSV.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from incbayes.figures.figure import FigureContext
-from incbayes.figures.intervals import mean_interval
-from incbayes.figures.selection import final_stage, in_order
+from incbayes.figures.context import FigureContext
+from incbayes.figures.rows import final_stage, in_order
+from incbayes.kinds import METRICS
+from incbayes.metrics.base import Metric, unregistered
 from incbayes.report.methods import share
+from incbayes.results.intervals import mean_interval
 
 MINUS = "\u2212"
 
 
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is written.
-
-    Attributes:
-        heading: of its column.
-        factor: from the record's unit to the written one.
-        decimals: of the written number.
-    """
-
-    heading: str
-    factor: float
-    decimals: int
-
-
-METRICS: Mapping[str, Metric] = {
-    "accuracy": Metric("Accuracy (%)", 100.0, 2),
-    "nll": Metric("NLL (nats)", 1.0, 4),
-    "brier": Metric("Brier score", 1.0, 4),
-    "ece": Metric("ECE (%)", 100.0, 2),
-}
 GROUP = ["experiment", "method", "T", "predictor"]
 
 
@@ -141,21 +122,16 @@ def parts_table(comparison: pd.DataFrame, experiment: str, context: FigureContex
     return _table(chosen, caption, f"parts_{experiment}", context, signed=True)
 
 
+def metric_of(name: str) -> Metric:
+    """Return the metric of that name; one that records have and this release does not, as it is."""
+    return METRICS[name] if name in METRICS else unregistered(name)
+
+
 def number(value: float, decimals: int, signed: bool = False) -> str:
     """Return a number as text with a true minus sign, and without one where it rounds to 0."""
     rounded = round(value, decimals) + 0.0
     text = f"{rounded:{'+' if signed else ''}.{decimals}f}"
     return text.replace("-", MINUS)
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as text: `12.3 s`, `4 min 05 s`, `2 h 03 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _final(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
@@ -166,8 +142,8 @@ def _final(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
 def _metrics_in(frame: pd.DataFrame) -> dict[str, Metric]:
     """Return how to write the metrics of `frame`; one that is new here as it is."""
     present = sorted(set(frame["metric"]))
-    known = {metric: METRICS[metric] for metric in METRICS if metric in present}
-    return known | {name: Metric(name, 1.0, 4) for name in present if name not in known}
+    known = [name for name in METRICS if name in present]
+    return {name: metric_of(name) for name in dict.fromkeys([*known, *present])}
 
 
 def _paired(
@@ -184,7 +160,8 @@ def _table(
 ) -> Table | None:
     """Return rows of method and T, with a column a metric and the scale of the KL.
 
-    Where a method is scored on a share of the test set, a column says on which.
+    Where a method is scored on a share of the test set, a column says on which. `n` is that of
+    the metric that the most replicates have; where one has fewer, its cell says how many.
     """
     if chosen.empty:
         return None
@@ -203,7 +180,10 @@ def _table(
                 "–" if scale is None else f"{scale:g}" + (" (tempered)" if scale != 1 else ""),
                 *([share(context.scored_shares[experiment, method])] if partly else []),
                 str(int(cells["n"].max())),
-                *(_cell(cells.loc[name], metric, signed) for name, metric in metrics.items()),
+                *(
+                    _cell(cells.loc[name], metric, signed, int(cells["n"].max()))
+                    for name, metric in metrics.items()
+                ),
             ]
         )
     scored_on = ["Test set"] if partly else []
@@ -215,8 +195,11 @@ def _chains(frame: pd.DataFrame) -> set[tuple[str, str]]:
     return set(zip(frame["experiment"], frame["method"], strict=True))
 
 
-def _cell(summary: pd.Series, metric: Metric, signed: bool) -> str:
-    mean = number(metric.factor * summary["mean"], metric.decimals, signed)
-    if pd.isna(summary["half_width"]):
-        return mean
-    return f"{mean} ± {number(metric.factor * summary['half_width'], metric.decimals)}"
+def _cell(summary: pd.Series, metric: Metric, signed: bool, n: int) -> str:
+    """Return mean and half-width as text, with its own n where it is not that of the row."""
+    if summary["n"] == 0:
+        return "–"
+    text = number(metric.factor * summary["mean"], metric.decimals, signed)
+    if pd.notna(summary["half_width"]):
+        text += f" ± {number(metric.factor * summary['half_width'], metric.decimals)}"
+    return text if summary["n"] == n else f"{text} (n = {int(summary['n'])})"

@@ -1,0 +1,107 @@
+"""Comparing groups of records from the command line, against scipy and pandas."""
+
+import io
+
+import pandas as pd
+import pytest
+from made_studies import Shape, made_frames
+from scipy import stats
+
+from incbayes.claims.compare import ComparisonError, compare, group_named
+from incbayes.cli.main import main
+from incbayes.results.collect import write_records
+from incbayes.study.model import Group
+
+RECORDS = made_frames(Shape(methods=3, experiments=2, parts=(1, 3), replicates=4, layers=1)).records
+
+
+def values(metric="accuracy", experiment="e0", predictor="predictive", split="test", **keys):
+    """Return the metric of a stage by replicate."""
+    wanted = {"metric": metric, "experiment": experiment, "predictor": predictor, "split": split}
+    found = RECORDS
+    for column, value in (wanted | keys).items():
+        found = found[found[column] == value]
+    return found.set_index("replicate")["value"].sort_index()
+
+
+def test_differences_are_those_of_a_paired_t_test():
+    table = compare(RECORDS, ["e0.m0.T3", "e0.m1.T3", "e0.m2.T1"], "nll")
+    assert list(table["beside"]) == ["e0.m1.T3", "e0.m2.T1"]
+    first = values("nll", method="m0", T=3, t=3)
+    for row, other in zip(table.itertuples(), [("m1", 3), ("m2", 1)], strict=True):
+        second = values("nll", method=other[0], T=other[1], t=other[1])
+        test = stats.ttest_rel(first, second)
+        low, high = test.confidence_interval(0.95)
+        assert (row.mean, row.mean_beside) == pytest.approx((first.mean(), second.mean()))
+        assert row.difference == pytest.approx((first - second).mean())
+        assert (row.low, row.high, row.n) == (pytest.approx(low), pytest.approx(high), 4)
+
+
+def test_only_shared_replicates_count_also_in_the_means():
+    lacking = (RECORDS["method"] == "m1") & (RECORDS["replicate"] == 0)
+    (row,) = compare(RECORDS[~lacking], ["e0.m0.T3", "e0.m1.T3"], "accuracy").itertuples()
+    assert row.n == 3
+    assert row.mean == pytest.approx(values(method="m0", T=3, t=3)[1:].mean())
+
+
+@pytest.mark.parametrize(
+    "name, keys",
+    [
+        ("e0.m0.T3", {"t": 3}),
+        ("e0.m0.T3.t02", {"t": 2}),
+        ("e0.m0.T3.mean", {"t": 3, "predictor": "mean"}),
+        ("e0.m0.T3.part_01.t2", {"t": 2, "split": "part_01"}),
+    ],
+)
+def test_a_name_may_go_on_to_stage_split_and_predictor(name, keys):
+    usual = {"experiment": "e0", "method": "m0", "T": 3, "split": "test", "predictor": "predictive"}
+    assert group_named(name) == Group(**(usual | keys))
+
+
+@pytest.mark.parametrize("name", ["", "e0", "e0.m0", "e0.m0.3", "e0..T3", "e0.m0.Tx"])
+def test_a_misnamed_group_is_refused_by_its_name(name):
+    with pytest.raises(ComparisonError, match="expected EXPERIMENT.METHOD.T10"):
+        group_named(name)
+
+
+@pytest.fixture
+def file(tmp_path):
+    write_records(RECORDS, tmp_path / "metrics.csv")
+    return str(tmp_path / "metrics.csv")
+
+
+def test_a_line_a_comparison_and_metric_or_a_csv_of_all_digits(file, capsys):
+    assert main(["compare", file, "e0.m0.T3", "e0.m1.T3", "e0.m2.T3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["accuracy"] * 2 + ["nll"] * 2
+    mean = values(method="m0", T=3, t=3).mean()
+    assert lines[0].startswith(f"accuracy: e0.m0.T3 {mean:.4f} minus e0.m1.T3 ")
+    assert " ± " in lines[0] and lines[0].endswith(", n = 4")
+    assert main(["compare", file, "e0.m0.T3", "e0.m1.T3", "--metric", "nll", "--csv"]) == 0
+    printed = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    pd.testing.assert_frame_equal(printed, compare(RECORDS, ["e0.m0.T3", "e0.m1.T3"], "nll"))
+
+
+def test_equal_differences_have_no_interval(file, capsys):
+    assert main(["compare", file, "e0.m0.T3", "e0.m0.T3", "--metric", "nll"]) == 0
+    assert capsys.readouterr().out.endswith("= +0.0000 in each replicate, n = 4\n")
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["e0.m0.T3", "e0.m9.T3"], "no accuracy of e0 m9 T=3 t=3 among the records"),
+        (["e0.m0.T3", "e9.m0.T3"], "no records of e9"),
+        (["e0.m0", "e0.m1.T3"], "e0.m0: expected EXPERIMENT.METHOD.T10"),
+    ],
+)
+def test_what_cannot_be_compared_ends_in_one_line(arguments, message, file, capsys):
+    assert main(["compare", file, *arguments]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    main(["compare", file, *arguments])
+    assert message in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_ends_in_one_line(tmp_path, capsys):
+    assert main(["compare", str(tmp_path / "metrics.csv"), "e0.m0.T3", "e0.m1.T3"]) == 1
+    assert "metrics.csv" in capsys.readouterr().err

@@ -1,0 +1,523 @@
+"""Figures: their numbers, marks and bytes, and that nothing in them covers anything."""
+
+import html
+import itertools
+import re
+import subprocess
+import sys
+import textwrap
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from made_studies import EPOCHS, Shape, made_context, made_frames, made_study
+from matplotlib.axes import Axes
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+from scipy import stats
+
+from incbayes.figures import kl_and_width, style, texts
+from incbayes.figures.context import context_of, shortened
+from incbayes.figures.scales import bar_floor, choose_scale, view_limits
+from incbayes.figures.write import describe_figure, figure_numbers, write_figure
+from incbayes.kinds import FIGURES
+from incbayes.orchestration import code_digest
+from incbayes.orchestration.captions import caption_of, write_captions
+from incbayes.orchestration.code_digest import CodeError
+from incbayes.results.collect import collect_calibration, collect_records, collect_training
+from incbayes.results.frames import Frames
+from incbayes.results.intervals import mean_interval
+
+SHAPES = {
+    "usual": Shape(methods=3, experiments=2, parts=(1, 3), replicates=4, layers=2),
+    "small": Shape(methods=2, experiments=1, parts=(1, 2), replicates=2, layers=1, reduced=True),
+    "least": Shape(1, 1, (1,), 1, reduced=True, points_only=True),
+    "many": Shape(methods=10, experiments=1, parts=(1, 2, 7), replicates=2, reduced=True),
+    "crowd": Shape(methods=26, experiments=1, parts=(1, 2), replicates=2),
+    "six": Shape(methods=2, experiments=6, parts=(1, 2), replicates=2, layers=1),
+    "long names": Shape(5, 2, (1, 2), 2, layers=1, reduced=True, name_length=160),
+    "a long crowd": Shape(26, 1, (1, 2), 2, layers=1, name_length=160),
+}
+EMPTY = Frames(collect_records([]).frame, collect_training([]).frame, collect_calibration([]).frame)
+CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
+
+
+@cache
+def frames_of(shape: str) -> Frames:
+    """Return the made frames of a shape."""
+    return made_frames(SHAPES[shape])
+
+
+@cache
+def draw(name: str, shape: str):
+    """Return the picture, laid out, and its numbers."""
+    with style.theme():
+        data = figure_numbers(name, frames_of(shape), made_context(SHAPES[shape]))
+        figure = FIGURES[name].draw(data, made_context(SHAPES[shape]))
+        style.fix_layout(figure)
+        figure.draw_without_rendering()
+    return figure, data
+
+
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "small"])
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_covers_anything(name, shape):
+    figure, _ = draw(name, shape)
+    with style.theme():  # else ticks are found anew, for other sizes of text
+        texts_in = {text: text.get_window_extent() for text in _shown(figure)}
+        axes = [ax for ax in figure.findobj(Axes) if ax.get_visible()]
+        ticks = [_tick_boxes(ax, axis, side) for ax in axes for axis, side in _sides(ax)]
+    canvas = figure.bbox
+    for text, box in texts_in.items():
+        inside = (box.x0, canvas.x1 - box.x1, box.y0, canvas.y1 - box.y1)
+        assert min(inside) > -2, f"{text.get_text()!r} leaves the figure"
+    for (one, first), (other, second) in itertools.combinations(texts_in.items(), 2):
+        covered = _overlap(first, second)
+        assert not covered, f"{one.get_text()!r} and {other.get_text()!r} overlap"
+    plots = [ax.get_window_extent() for ax in axes if ax.axison]
+    for first, second in itertools.combinations(plots, 2):
+        assert not _overlap(first, second)
+    for (text, box), plot in itertools.product(texts_in.items(), plots):
+        assert not _overlap(box, plot), f"{text.get_text()!r} lies on the data"
+    for legend, plot in itertools.product(figure.findobj(Legend), plots):
+        assert not _overlap(legend.get_window_extent(), plot)
+    for boxes in ticks:
+        for first, second in itertools.pairwise(boxes):
+            assert not _overlap(first, second), "tick labels overlap"
+
+
+def _sides(ax):
+    """Return the axes of a plot, each with its name."""
+    return (ax.xaxis, "x"), (ax.yaxis, "y")
+
+
+def _tick_boxes(ax, axis, side: str) -> list:
+    """Return the boxes of the tick labels that are seen."""
+    shown = [label for label in axis.get_ticklabels() if label.get_text()]
+    return [label.get_window_extent() for label in shown if _within(label, ax, side)]
+
+
+def _shown(figure) -> list[Text]:
+    """Return the texts that are drawn: none of hidden axes, none of ticks beyond the limits."""
+    hidden = set()
+    for ax in figure.findobj(Axes):
+        if not ax.get_visible():
+            hidden |= set(ax.findobj(Text))
+        for axis, side in _sides(ax):
+            hidden |= set(axis.findobj(Text))
+            if ax.axison:
+                labels = axis.get_ticklabels(which="both")
+                hidden -= {axis.label, *(label for label in labels if _within(label, ax, side))}
+    return [
+        text
+        for text in figure.findobj(Text)
+        if text not in hidden and text.get_visible() and text.get_text().strip()
+    ]
+
+
+def _within(label: Text, ax, side: str) -> bool:
+    place = label.get_position()[side == "y"]
+    low, high = sorted(ax.get_xlim() if side == "x" else ax.get_ylim())
+    return low <= place <= high
+
+
+def _overlap(first, second) -> bool:
+    """Return whether two boxes share more than half a pixel in both directions."""
+    width = min(first.x1, second.x1) - max(first.x0, second.x0)
+    height = min(first.y1, second.y1) - max(first.y0, second.y0)
+    return width > 0.5 and height > 0.5
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_files_their_marks_and_their_bytes(name, tmp_path):
+    context = made_context(SHAPES["small"])
+    before = dict(matplotlib.rcParams)
+    numbers = figure_numbers(name, frames_of("small"), context)
+    file = write_figure(name, numbers, context, tmp_path)
+    assert dict(matplotlib.rcParams) == before
+    assert file == describe_figure(name, tmp_path)
+    assert file.png.read_bytes().startswith(b"\x89PNG")
+    assert file.pdf.read_bytes().startswith(b"%PDF")
+    text = " ".join(ElementTree.parse(file.svg).getroot().itertext())
+    assert FIGURES[name].title in text and context.title in text
+    assert "reduced budget: quick" in text
+    assert "KL × 0.1 in every method that has a KL term" in text
+    columns = pd.read_csv(file.csv).columns
+    assert {"experiment", "method", "label"} <= set(columns)
+    again = write_figure(name, numbers, context, tmp_path / "again")
+    for kind in ("svg", "png", "pdf", "csv"):
+        assert getattr(file, kind).read_bytes() == getattr(again, kind).read_bytes(), kind
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_full_budget_carries_no_mark(name):
+    assert all("reduced" not in text.get_text() for text in _shown(draw(name, "usual")[0]))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_without_results_a_figure_says_so(name):
+    with style.theme():
+        data = figure_numbers(name, EMPTY, made_context(SHAPES["usual"]))
+        figure = FIGURES[name].draw(data, made_context(SHAPES["usual"]))
+    assert data.empty and {"experiment", "method"} <= set(data.columns)
+    assert re.search("No |no ", " ".join(text.get_text() for text in figure.findobj(Text)))
+
+
+@pytest.mark.parametrize("name", ["stages", "accuracy_by_parts", "training"])
+def test_results_of_another_study_are_refused(name):
+    with pytest.raises(ValueError, match="'e1' has results but study"):
+        figure_numbers(name, frames_of("usual"), made_context(SHAPES["least"]))
+
+
+def by_hand(values) -> tuple[float, float]:
+    """Return mean and half-width of the 95 % t-interval, by scipy's own interval."""
+    values = np.asarray(values)
+    low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
+    return values.mean(), (high - low) / 2
+
+
+def test_accuracy_by_parts_holds_replicates_and_intervals():
+    records = frames_of("usual").records
+    _, data = draw("accuracy_by_parts", "usual")
+    assert len(data) == 2 * 3 * 2 * 4
+    for key, group in data.groupby(["experiment", "method", "T"]):
+        experiment, method, parts = key  # noqa: F841
+        values = 100 * records.query(
+            "experiment == @experiment and method == @method and T == @parts and t == @parts "
+            "and split == 'test' and predictor == 'predictive' and metric == 'accuracy'"
+        ).set_index("replicate")["value"].sort_index()  # fmt: skip
+        assert group.set_index("replicate")["value"].tolist() == values.tolist()
+        mean, half_width = by_hand(values)
+        np.testing.assert_allclose(group["mean"], mean)
+        np.testing.assert_allclose(group["half_width"], half_width)
+
+
+def test_stages_hold_the_largest_chain_and_the_reference():
+    _, data = draw("stages", "many")
+    assert set(zip(data["T"], data["t"], strict=True)) == {(1, 1), *((7, t) for t in range(1, 8))}
+    row = data.query("method == 'm4' and T == 7 and t == 3 and metric == 'nll'").iloc[0]
+    values = frames_of("many").records.query(
+        "method == 'm4' and T == 7 and t == 3 and metric == 'nll' and split == 'test' "
+        "and predictor == 'predictive'"
+    )["value"]
+    np.testing.assert_allclose((row["mean"], row["half_width"]), by_hand(values))
+
+
+def test_reliability_pools_bins_and_averages_ece():
+    _, data = draw("reliability", "usual")
+    bins = frames_of("usual").calibration.query("method == 'm1' and experiment == 'e0' and T == 3")
+    bins = bins[bins["t"] == 3].fillna(0.0)
+    bins = bins.assign(weighted=bins["count"] * bins["accuracy"])
+    drawn = data.query("method == 'm1' and experiment == 'e0' and T == 3").set_index("bin")
+    pooled = bins.groupby("bin")[["count", "weighted"]].sum()
+    np.testing.assert_array_equal(drawn["count"], pooled["count"])
+    accuracy = (pooled["weighted"] / pooled["count"]).to_numpy()
+    np.testing.assert_allclose(drawn["accuracy"], accuracy)
+    assert drawn["share"].sum() == pytest.approx(1)
+    errors = [
+        (b["count"] * (b["accuracy"] - b["confidence"]).abs()).sum() / b["count"].sum()
+        for _, b in bins.groupby("replicate")
+    ]
+    row = drawn.iloc[-1]
+    np.testing.assert_allclose((row["ece"], row["ece_half_width"]), by_hand(errors))
+
+
+def test_forgetting_holds_every_part_since_it_arrived():
+    _, data = draw("forgetting", "usual")
+    line = data.query("method == 'm2' and experiment == 'e1' and part == 2")
+    assert line["t"].tolist() == [2, 3]
+    values = frames_of("usual").records.query(
+        "method == 'm2' and experiment == 'e1' and T == 3 and t == 3 and split == 'part_02' "
+        "and metric == 'accuracy' and predictor == 'predictive'"
+    )["value"]
+    np.testing.assert_allclose(line[["mean", "half_width"]].iloc[-1], by_hand(100 * values))
+
+
+def test_kl_and_width_take_the_last_epoch():
+    _, data = draw("kl_and_width", "usual")
+    assert set(data["method"]) == {"m1", "m2"}  # a point has no width
+    assert list(dict.fromkeys(data["layer"])) == ["whole network", "conv1", "conv2"]
+    training = frames_of("usual").training.query(
+        "method == 'm1' and experiment == 'e0' and T == 3 and t == 2"
+    )
+    last = [rows.sort_values("epoch").iloc[-1] for _, rows in training.groupby("replicate")]
+    chosen = "method == 'm1' and experiment == 'e0' and t == 2 and "
+    for quantity in ("kl", "sigma_ratio"):
+        row = data.query(chosen + "quantity == @quantity and layer == 'conv2'").iloc[0]
+        expected = by_hand([entry[f"{quantity}/conv2"] for entry in last])
+        np.testing.assert_allclose((row["mean"], row["half_width"]), expected)
+
+
+def test_training_divides_by_the_part_and_holds_early_stops():
+    _, data = draw("training", "usual")
+    training = frames_of("usual").training.query(
+        "method == 'm1' and experiment == 'e0' and T == 3 and t == 2"
+    )
+    curve = data.query(
+        "method == 'm1' and experiment == 'e0' and T == 3 and t == 2 "
+        "and quantity == 'negative_elbo'"
+    ).set_index("epoch")
+    images = 1000 // 3
+    first = -training.query("epoch == 1")["elbo"] / images
+    columns = ["mean", "low", "high"]
+    expected = [first.mean(), first.min(), first.max()]
+    np.testing.assert_allclose(curve.loc[1, columns].astype(float), expected)
+    last = training.sort_values("epoch").groupby("replicate").last()
+    assert last["epoch"].min() < EPOCHS  # a replicate that stopped early is among them
+    np.testing.assert_allclose(curve.loc[EPOCHS, "mean"], (-last["elbo"] / images).mean())
+    assert (curve["n"] == 4).all()
+    assert curve.loc[EPOCHS, "position"] == 2 * EPOCHS
+
+
+def test_an_unrecorded_pull_does_not_change_the_size_of_a_part():
+    frames = frames_of("small")
+    training = frames.training.copy()
+    training.loc[training["method"] == "m0", "elbo"] -= 50.0
+    shape = SHAPES["small"]
+    data = FIGURES["training"].numbers(Frames(None, training, None), made_context(shape))
+    last = training.query("method == 'm0' and T == 2 and t == 1").groupby("replicate").last()
+    row = data.query("method == 'm0' and T == 2 and t == 1 and quantity == 'negative_elbo'")
+    np.testing.assert_allclose(row["mean"].iloc[-1], (-last["elbo"] / 500).mean())
+
+
+def test_a_replicate_without_a_value_is_in_no_interval():
+    frames, context = frames_of("usual"), made_context(SHAPES["usual"])
+    records = frames.records
+    lacking = (records["method"] == "m1") & (records["replicate"] == 2)
+    changed = Frames(
+        records.assign(value=records["value"].mask(lacking)), frames.training, frames.calibration
+    )
+    gone = Frames(records[~lacking], frames.training, frames.calibration)
+    for name in ("accuracy_by_parts", "stages", "forgetting"):
+        one, other = (
+            FIGURES[name].numbers(f, context).reset_index(drop=True) for f in (changed, gone)
+        )
+        pd.testing.assert_frame_equal(one, other)
+        assert set(one.loc[one["method"] == "m1", "n"]) == {3}
+
+
+def test_interval_of_one_replicate_is_unknown_and_of_equal_ones_is_zero():
+    frame = pd.DataFrame({"group": ["b", "a", "a"], "value": [3.0, 2.0, 2.0]})
+    summary = mean_interval(frame, ["group"])
+    assert summary["group"].tolist() == ["b", "a"]
+    assert np.isnan(summary["half_width"].iloc[0]) and summary["half_width"].iloc[1] == 0
+
+
+def test_axes_hold_values_and_are_not_ruled_by_wide_intervals():
+    low, high = view_limits([98.0, 98.5], [60.0, np.nan], [130.0, np.nan], bounds=(0, 100))
+    assert 97 < low < 98 and 98.5 < high < 100
+    low, high = view_limits([99.9, 100.0], bounds=(0, 100))
+    assert low < 99.9 and 100 < high < 100.01
+    low, high = view_limits([1e-3, 10], [np.nan, -1], [np.nan, 20], scale="log")
+    assert 0 < low < 1e-3 and high > 20
+    assert choose_scale([1, 30]) == "log" and choose_scale([-1, 30]) == "linear"
+
+
+def test_bars_start_at_zero_unless_that_hides_the_differences():
+    assert bar_floor(10, 95) == 0
+    assert bar_floor(30, 70) == 0
+    assert 90 <= bar_floor(97.6, 98.9) < 97.6
+    assert bar_floor(98.0, 98.0) < 98.0
+
+
+def test_the_context_of_a_study():
+    shape = SHAPES["usual"]
+    assert context_of(made_study(shape)) == made_context(shape)
+
+
+def test_tempering_names_what_differs():
+    context = made_context(Shape(methods=3, experiments=2, kl_scale=1.0))
+    assert context.tempering == ""
+    one = {**context.kl_scales, ("e0", "m1"): 0.05}
+    for scales, end in (
+        (one, "KL × 0.05 for FFG (Digits 0 in parts)."),
+        (one | {("e1", "m1"): 0.05}, "KL × 0.05 for FFG."),
+    ):
+        mixed = type(context)(**{**vars(context), "kl_scales": scales})
+        assert mixed.tempering.endswith(end)
+
+
+MACHADO = {
+    "none": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+"""Machado et al. (2009), severity 1, on linear sRGB."""
+
+
+def linear(colour: str) -> np.ndarray:
+    """Return linear RGB of a hexadecimal colour."""
+    rgb = np.array(matplotlib.colors.to_rgb(colour))
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    """Return CIE L*a*b* (D65) of linear RGB."""
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = np.array(to_xyz) @ np.clip(rgb, 0, 1) / [0.9505, 1, 1.089]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("sight", MACHADO)
+def test_colours_differ_to_every_eye(sight):
+    seen = [lab(np.array(MACHADO[sight]) @ linear(colour)) for colour in style.PALETTE]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 15
+
+
+def test_colours_stand_out_from_white():
+    for colour in style.PALETTE:
+        luminance = linear(colour) @ [0.2126, 0.7152, 0.0722]
+        assert 1.05 / (luminance + 0.05) > 2.4
+
+
+@pytest.mark.parametrize("name", ["stages", "reliability", "kl_and_width", "training"])
+def test_lines_of_more_methods_than_colours_differ(name):
+    figure, data = draw(name, "crowd")
+    assert data["method"].nunique() > len(style.PALETTE)
+    drawn = {
+        (line.get_color(), line.get_linestyle())
+        for ax in figure.findobj(Axes)
+        for line in ax.lines
+        if line.get_color() in style.PALETTE and line.get_alpha() is None  # not a band's edge
+    }
+    assert len(drawn) == data["method"].nunique()
+
+
+def test_bars_of_more_methods_than_colours_differ():
+    figure, data = draw("accuracy_by_parts", "crowd")
+    bars = [patch for ax in figure.findobj(Axes) for patch in ax.patches]
+    assert len(bars) == len(data.drop_duplicates(["method", "T"]))
+    looks = {(bar.get_facecolor(), bar.get_hatch()) for bar in bars}
+    assert len(looks) == len(bars)
+    without_shade = {(colour[:3], hatch) for colour, hatch in looks}
+    assert len(without_shade) == data["method"].nunique()
+
+
+def test_looks_repeat_only_after_every_colour_with_every_dash_and_hatch():
+    names = {f"m{place}": f"M {place}" for place in range(84)}
+    context = replace(made_context(SHAPES["usual"]), methods=names)
+    lines = [str(style.line_look(name, context)) for name in names]
+    bars = [(style.colour(name, context), style.hatch(name, context)) for name in names]
+    marks = [(style.colour(name, context), style.marker(name, context)) for name in names]
+    assert [len(set(looks)) for looks in (lines, bars, marks)] == [84, 84, 84]
+
+
+@pytest.mark.parametrize("name", ["stages", "training", "kl_and_width"])
+def test_a_figure_of_many_methods_is_taller(name):
+    heights = {
+        shape: max(ax.get_window_extent().height for ax in draw(name, shape)[0].findobj(Axes))
+        for shape in ("usual", "crowd")
+    }
+    assert heights["crowd"] > 1.2 * heights["usual"]
+
+
+def test_long_names_are_shortened_apart_and_the_figure_says_so():
+    long = "/a/path/that/has/no/blanks/and/never/ends/" * 3
+    names = {"a": f"{long}1", "b": f"{long}2", "c": "short", "d": "word " * 40, "e": "x" * 99}
+    names |= {"f": "x" * 99}
+    short = shortened(names, 54)
+    assert all(len(name) <= 54 for name in short.values()) and short["c"] == "short"
+    assert len(set(short.values())) == len(names)
+    assert short["a"].endswith("1") and "[e]" in short["e"]
+    assert shortened({"c": "short"}, 54) == {"c": "short"}
+    said = {
+        shape: [text.get_text() for text in _shown(draw("stages", shape)[0])]
+        for shape in ("usual", "long names")
+    }
+    sentence = made_context(SHAPES["long names"]).shortening
+    assert sentence in said["long names"] and sentence not in said["usual"]
+
+
+def test_text_is_cut_where_it_is_too_wide():
+    lines = texts.cut("a few words and averyveryverylongwordthatisnone", 1.0, 9)
+    assert "".join(lines).replace(" ", "") == "afewwordsandaveryveryverylongwordthatisnone"
+    assert all(0 < texts.width(line, 9) <= 1.0 for line in lines)
+    assert "T\u00a0=\u00a02" in texts.cut("digits in parts, T\u00a0=\u00a02", 0.7, 9)
+    assert texts.cut("", 1.0, 9) == [""] and texts.cut("数", 0.001, 9) == ["数"]
+    assert texts.width("word", 9, bold=True) > texts.width("word", 9) > texts.width("wor", 9)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_caption_of_snakemakes_report_is_the_figures(name):
+    assert caption_of(name) == FIGURES[name].caption
+
+
+def test_a_figure_without_a_caption_in_words_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "figures" / "stages.py"
+    path.parent.mkdir()
+    path.write_text("FIGURE = StudyFigure(title='T', caption=words())\n")
+    monkeypatch.setattr(code_digest, "ROOT", tmp_path)
+    with pytest.raises(CodeError, match=rf"^{re.escape(str(path))}: FIGURE has no caption="):
+        caption_of("stages")
+
+
+OTHER_CAPTIONS = sorted({path.stem for path in CAPTIONS.glob("*.rst")} - {"figure"})
+
+
+@pytest.fixture(scope="module")
+def figure_captions(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("captions")
+    written = write_captions(CAPTIONS / "figure.rst", folder)
+    before = {name: path.stat().st_mtime_ns for name, path in written.items()}
+    again = write_captions(CAPTIONS / "figure.rst", folder)
+    assert before == {name: path.stat().st_mtime_ns for name, path in again.items()}
+    return written
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*FIGURES, *sorted(path.stem for path in CAPTIONS.glob("*.rst") if path.stem != "figure")],
+)
+@pytest.mark.parametrize("reduced", [False, True])
+def test_captions_are_valid(name, reduced, figure_captions):
+    path = figure_captions.get(name, CAPTIONS / f"{name}.rst")
+    docutils = pytest.importorskip("docutils.core", reason="docutils comes with Snakemake")
+    jinja2 = pytest.importorskip("jinja2")
+    template = jinja2.Template(path.read_text(encoding="utf-8"), undefined=jinja2.StrictUndefined)
+    config = {"reduced": reduced, "caption": {"title": "Made", "budget": "quick"}}
+    text = template.render(snakemake=type("Snakemake", (), {"config": config}))
+    settings = {"halt_level": 2, "report_level": 2}
+    page = docutils.publish_string(text, writer="html5", settings_overrides=settings)
+    if name in FIGURES:
+        shown = " ".join(re.sub("<[^>]*>", "", page.decode()).split())
+        assert FIGURES[name].caption in html.unescape(shown)
+    if name in (*FIGURES, "workflow"):
+        assert ("Reduced budget" in text) == reduced
+
+
+def test_figures_need_no_torch_and_their_names_nothing():
+    code = """
+        import sys
+        from incbayes.kinds import FIGURES
+        from incbayes.figures.context import (context_of,)
+        assert not {"pandas", "matplotlib", "torch"} & set(sys.modules)
+        [FIGURES[name] for name in FIGURES]
+        import incbayes.results.collect, incbayes.report.html
+        assert "torch" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_layers_stand_in_the_order_of_their_numbers():
+    names = ["3", "10", "1", kl_and_width.WHOLE, "body.2", "body.10"]
+    ordered = [kl_and_width.WHOLE, "1", "3", "10", "body.2", "body.10"]
+    assert kl_and_width._in_order(names + names) == ordered

@@ -1,0 +1,103 @@
+"""The page of a published study, and its ledger in the project's README."""
+
+import re
+
+import pytest
+from made_studies import (
+    Shape,
+    made_claims,
+    made_context,
+    made_frames,
+    made_ledger,
+    made_provenance,
+    made_study,
+)
+
+from incbayes.claims.ledger import VERDICTS
+from incbayes.figures.write import describe_figure
+from incbayes.kinds import FIGURES
+from incbayes.publication.page import BEGIN, END, published_page, with_ledgers
+
+FULL = Shape(methods=3, experiments=2, parts=(1, 3), replicates=4, layers=1)
+REDUCED = Shape(methods=1, experiments=1, parts=(1,), replicates=1, reduced=True, points_only=True)
+
+
+def page_of(shape, folder, **changes):
+    """Return the page of a made study, whose ledger is written in `folder`."""
+    study = made_study(shape, **changes)
+    figures = [describe_figure(name, folder / "figures") for name in FIGURES]
+    ledger = made_ledger(shape, folder)
+    return published_page(
+        study, made_frames(shape).records, figures, made_provenance(shape), ledger
+    )
+
+
+def tables_of(page):
+    """Return the cells of every table of a page in Markdown, its ruler left out."""
+    blocks = re.findall(r"(?:^\|.*\|\n)+", page, flags=re.MULTILINE)
+    split = re.compile(r"(?<!\\)\|")
+    rows = [[split.split(line)[1:-1] for line in block.splitlines()] for block in blocks]
+    return [[[cell.strip() for cell in row] for row in table[:1] + table[2:]] for table in rows]
+
+
+@pytest.mark.parametrize("shape", [FULL, REDUCED], ids=["full", "reduced"])
+def test_tables_are_whole_and_every_claim_has_its_row(shape, tmp_path):
+    found = tables_of(page_of(shape, tmp_path))
+    for table in found:
+        assert len({len(row) for row in table}) == 1, table
+    ledger = found[0]
+    assert ledger[0] == ["claim", "verdict", "effect, 95 % interval", "paper", "shown in"]
+    claims = made_claims(shape)
+    assert [row[0] for row in ledger[1:]] == [claim["sentence"] for claim in claims.values()]
+    results = [table for table in found[1:] if table[0][0] == "Method"]
+    assert len(results) == shape.experiments * (2 if len(shape.parts) > 1 else 1)
+
+
+def test_every_verdict_is_shown_with_its_effect_and_the_value_of_the_paper(tmp_path):
+    _, *rows = tables_of(page_of(FULL, tmp_path))[0]
+    shown = {re.match(r"\*\*(.+?)\*\*", row[1]).group(1) for row in rows}
+    assert shown == set(VERDICTS)
+    behind = next(row for row in rows if "falls behind" in row[0])
+    *effects, claimed = behind[2].split("<br>")
+    assert len(effects) == 2, "one line a comparison"
+    effect = r"[+−]\d+\.\d\d \[.+, .+\] points: Fine-tuning.*minus [FC]FG.*; n = 4"
+    assert all(re.fullmatch(effect, found.strip()) for found in effects)
+    assert claimed.strip() == "claimed: below 0"
+    assert behind[3].startswith("98.50 FFG")
+    assert behind[4] == "[figure](figures/accuracy_by_parts.svg)"
+
+
+def test_a_reduced_budget_is_said_first_and_in_the_ledger(tmp_path):
+    page = page_of(REDUCED, tmp_path)
+    assert page.index("**Reduced budget: quick.**") < page.index(BEGIN)
+    assert "reduced budget `quick`" in page.partition(BEGIN)[2].partition(END)[0]
+    assert "educed" not in page_of(FULL, tmp_path)
+
+
+def test_what_did_not_run_is_named(tmp_path):
+    titles = made_context(FULL).experiments
+    assert f"not run: {titles['e1']}" in page_of(FULL, tmp_path, only=["e0"])
+    in_part = page_of(FULL, tmp_path, only=["e0", "e1.m0"])
+    assert re.search(rf"not run: {re.escape(titles['e1'])} \(.+\)\.", in_part)
+    assert "not run:" not in page_of(FULL, tmp_path).partition(BEGIN)[0]
+
+
+def test_the_readme_takes_every_ledger_with_links_from_where_it_lies(tmp_path):
+    for name, shape in (("a", FULL), ("b", REDUCED)):
+        folder = tmp_path / "results" / "published" / name
+        folder.mkdir(parents=True)
+        (folder / "README.md").write_text(page_of(shape, folder), encoding="utf-8")
+    readme = with_ledgers(f"before\n{BEGIN}\nold\n{END}\nafter\n", tmp_path)
+    assert readme.startswith("before\n") and readme.endswith("after\n") and "old" not in readme
+    assert with_ledgers(readme, tmp_path) == readme
+    assert [len(table) for table in tables_of(readme)] == [
+        1 + len(made_claims(shape)) for shape in (FULL, REDUCED)
+    ]
+    for name in "ab":
+        assert f"](results/published/{name}/README.md)" in readme
+        assert f"[figure](results/published/{name}/figures/accuracy_by_parts.svg)" in readme
+    assert "](figures/" not in readme
+
+
+def test_a_readme_without_marks_stays_as_it_is(tmp_path):
+    assert with_ledgers("no marks\n", tmp_path) == "no marks\n"

@@ -1,0 +1,112 @@
+"""Classes of a user's own, by file and by package, through the real workflow to a report."""
+
+import copy
+import re
+import shlex
+import shutil
+
+import pytest
+from documented import commands
+from running import ROOT, TINY, planned, run, typed
+
+from incbayes.posterior.file import read_metadata
+
+pytestmark = pytest.mark.slow
+
+PAGE = ROOT / "docs" / "your-network.md"
+
+NETS = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, shape, outputs, width=4):
+        super().__init__()
+        self.hidden = nn.Linear(shape[1] * shape[2], width)
+        self.out = nn.Linear(width, outputs)
+
+    def forward(self, images):
+        return self.out(self.hidden(images.flatten(1)).relu())
+"""
+FAMILY = """
+from dataclasses import dataclass
+
+from incbayes.core.options import MULTIPLE, option
+from incbayes.families.ffg import FullyFactorisedGaussian
+from .scale import SIGMA
+
+
+@dataclass(frozen=True)
+class Narrow(FullyFactorisedGaussian):
+    initial_sigma: float = option(SIGMA, "As a multiple of the prior's.", **MULTIPLE)
+"""
+FAMILY_NAME = "mine.families:Narrow"
+
+STUDY = copy.deepcopy(TINY) | {
+    "study": "own",
+    "replicates": 1,
+    "claims": {},
+    "training": {"epochs": 1, "batch_size": 256},
+    "methods": {"ffg": {"family": "ffg"}, "narrow": {"family": FAMILY_NAME}},
+}
+USUAL = STUDY["experiments"].pop("digits") | {"parts": [1]}
+STUDY["experiments"] |= {
+    "own": USUAL | {"model": "file:nets.py:Net", "methods": ["ffg"]},
+    "usual": USUAL | {"methods": ["ffg", "narrow"]},
+}
+
+
+def test_the_example_of_the_page_runs_as_it_stands_to_its_report(tmp_path):
+    text = PAGE.read_text(encoding="utf-8")
+    for name, language in (("nets.py", "python"), ("study.yaml", "yaml")):
+        (code,) = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        (tmp_path / name).write_text(code)
+    (command,) = [found for found in commands(PAGE) if found.words[0] == "snakemake"]
+    words = shlex.join(command.words[1:]).replace("CHECKOUT", str(ROOT)).replace("all", "2")
+    done = typed(tmp_path, *shlex.split(words))
+    assert done.returncode == 0, done.stdout
+    page = (tmp_path / "results/own_network/report.html").read_text("utf-8")
+    assert "file:nets.py:Net (width 16)" in page
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which the study has been run."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "nets.py").write_text(NETS)
+    (folder / "mine").mkdir()
+    for name, code in (("__init__", ""), ("scale", "SIGMA = 0.01\n"), ("families", FAMILY)):
+        (folder / "mine" / f"{name}.py").write_text(code)
+    done = run(folder, STUDY)
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def test_a_posterior_says_of_which_classes_it_is(finished):
+    chain = "T1/r0-0/t01/posterior.safetensors"
+    metadata = read_metadata(finished / "results/own/usual/narrow" / chain)
+    assert metadata["family"] == FAMILY_NAME
+    assert read_metadata(finished / "results/own/own/ffg" / chain)["model"] == "file:nets.py:Net"
+
+
+OF_NETS, OF_FAMILY = {"own ffg"}, {"usual narrow"}
+EDITS = {
+    "code of a file": ("nets.py", "self.out(", "1 * self.out(", OF_NETS),
+    "a comment of a file": ("nets.py", "class", "# a comment\nclass", set()),
+    "another class of a file": ("nets.py", "class", "class Other:\n    pass\n\nclass", OF_NETS),
+    "a default": ("mine/scale.py", "0.01", "0.02", OF_FAMILY),
+    "what a module imports": ("mine/scale.py", "SIGMA", "OTHER = 1\nSIGMA", OF_FAMILY),
+    "a package": ("mine/__init__.py", "", "OTHER = 1\n", OF_FAMILY),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_change_fits_anew_exactly_what_uses_the_class(edit, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "elsewhere")
+    name, old, new, expected = EDITS[edit]
+    text = (folder / name).read_text()
+    (folder / name).write_text(text.replace(old, new, 1))
+    jobs = planned(folder, STUDY)
+    fits = [re.findall(r"(?:experiment|method)=(\w+)", job) for job in jobs if job[:4] == "fit "]
+    assert {" ".join(found) for found in fits} == expected
+    if not expected:
+        assert jobs <= {"all", "report"}, "the command may differ"

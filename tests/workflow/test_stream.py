@@ -1,0 +1,293 @@
+"""Parts that arrive, through the real workflow: what is done on the day, and what may be gone."""
+
+import copy
+import json
+import shutil
+from collections import Counter
+
+import pandas as pd
+import pytest
+from fault_table import survived
+from running import planned, run
+from stream_images import CLASSES, STATED, arrive, forget, images, picture, put, stream
+
+STUDY = {
+    "study": "arriving",
+    "replicates": 2,
+    "replicates_per_block": 1,
+    "data_root": ".",
+    "training": {"epochs": 2, "batch_size": 8, "learning_rate": 0.01},
+    "evaluation": {"samples": 3},
+    "experiments": {"photos": {"dataset": STATED, "model": {"kind": "mlp", "widths": [4]}}},
+    "methods": {"ffg": {"family": "ffg"}},
+}
+A_DAY = {"prepare_part": 1, "fit_part": 2, "evaluate_part": 2}
+AFTER = {"all", "collect", "figures", "report"}
+
+
+def study(**dataset):
+    changed = copy.deepcopy(STUDY)
+    changed["experiments"]["photos"]["dataset"] |= dataset
+    return changed
+
+
+def counted(jobs):
+    """Return how many jobs there are of a rule, of those that are there once a part or a stage."""
+    return Counter(job.split()[0] for job in jobs if job.split()[0] not in AFTER)
+
+
+def done(folder, asked=STUDY, *options):
+    found = run(folder, asked, *options)
+    assert found.returncode == 0, found.stdout
+    return found.stdout
+
+
+def refused(folder, asked=STUDY, *options):
+    found = run(folder, asked, *options)
+    assert found.returncode != 0
+    return found.stdout
+
+
+def digests(folder):
+    """Return the bits of all posteriors and scores that are there, by path."""
+    results = folder / "results" / "arriving"
+    names = ("posterior.safetensors", "metrics.json", "drift.json", "training.csv")
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for name in (*names, "metrics.csv")
+        for path in results.rglob(name)
+    }
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """A chain that was fitted to three parts."""
+    folder = tmp_path_factory.mktemp("three")
+    stream(folder)
+    done(folder)
+    return folder
+
+
+@pytest.fixture
+def chain(three, tmp_path):
+    return shutil.copytree(three, tmp_path / "chain", symlinks=True)
+
+
+@pytest.fixture(scope="module")
+def four(three, tmp_path_factory):
+    """The same chain with a fourth part, undisturbed."""
+    folder = shutil.copytree(three, tmp_path_factory.mktemp("four") / "chain")
+    arrive(folder, 4)
+    done(folder)
+    return digests(folder)
+
+
+def test_a_new_part_costs_its_own_stage_and_touches_nothing_else(chain, four):
+    before = digests(chain)
+    assert not counted(planned(chain, STUDY))
+    arrive(chain, 4)
+    assert counted(planned(chain, STUDY)) == A_DAY
+    done(chain)
+    after = digests(chain)
+    stages = [path for path in before if "/t0" in path]
+    assert stages and all(after[path] == before[path] for path in stages)
+    assert after == four
+    assert not planned(chain, STUDY)
+    records = pd.read_csv(chain / "results" / "arriving" / "metrics.csv")
+    assert set(records["T"]) == {4} and sorted(set(records["t"])) == [1, 2, 3, 4]
+    page = (chain / "results" / "arriving" / "report.html").read_text("utf-8")
+    assert "Parts as they arrived" in page and "p4" in page
+
+
+def test_with_all_but_the_last_posterior_and_the_records_gone_the_bits_are_the_same(chain, four):
+    for number in (1, 2, 3):
+        forget(chain, number)
+    shutil.rmtree(chain / "photos" / "test")  # what was prepared of it is there
+    for path in (chain / "results" / "arriving").rglob("t0[12]/posterior.safetensors"):
+        path.unlink()
+    assert not counted(planned(chain, STUDY))
+    arrive(chain, 4)
+    assert counted(planned(chain, STUDY)) == A_DAY
+    done(chain)
+    after = digests(chain)
+    gone = [f"t0{t}/posterior.safetensors" for t in (1, 2)]
+    kept = {path: bits for path, bits in four.items() if not path.endswith(tuple(gone))}
+    assert after == kept
+    survived(
+        "all parts of a stream deleted, and all posteriors but the last; then a part arrives",
+        1,
+        "one stage a chain; the same bits as undisturbed, and the records of all stages",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"training": {"epochs": 3}}, "its settings, or a part before it, are not those"),
+        ({"seed": 5}, "its settings, or a part before it, are not those"),
+        ({"methods": {"ffg": {"family": "ffg"}, "ft": {"family": "point"}}}, "it was never fitted"),
+    ],
+)
+def test_what_would_need_a_part_that_is_gone_is_refused_by_name(chain, change, why):
+    forget(chain, 1)
+    before = digests(chain)
+    said = refused(chain, STUDY | change, "--dry-run")
+    assert "stage 1 of f" in said and why in said and "the part 'p1' is gone" in said
+    assert digests(chain) == before
+
+
+def test_a_last_posterior_that_is_gone_is_made_again_or_refused_where_its_part_is_gone(chain, four):
+    arrive(chain, 4)
+    done(chain)
+    (last,) = (chain / "results" / "arriving").rglob("r0-0/t04/posterior.safetensors")
+    bits = last.read_bytes()
+    last.unlink()
+    arrive(chain, 5)
+    done(chain)
+    assert last.read_bytes() == bits
+    (later,) = (chain / "results" / "arriving").rglob("r0-0/t05/posterior.safetensors")
+    later.unlink()
+    last.unlink()
+    forget(chain, 4)
+    assert "its posterior and every later one are gone" in refused(chain, STUDY, "--dry-run")
+
+
+def test_scores_that_are_gone_with_their_part_are_refused_by_name(chain):
+    forget(chain, 2)
+    (scores,) = (chain / "results" / "arriving").rglob("r1-1/t02/metrics.json")
+    scores.unlink()
+    assert "its metrics.json is gone" in refused(chain, STUDY, "--dry-run")
+
+
+def test_a_part_is_taken_back(chain, four):
+    arrive(chain, 4)
+    done(chain)
+    back = study(without=["p3"])
+    assert counted(planned(chain, back)) == {"fit_part": 2, "evaluate_part": 2}
+    done(chain, back)
+    results = chain / "results" / "arriving"
+    assert "Taken back in photos: p3" in (results / "report.html").read_text("utf-8")
+    seal = json.loads(next(results.rglob("r0-0/t03/posterior.seal.json")).read_text())
+    assert (seal["identity"]["part"], seal["identity"]["t"]) == ("p4", 3)
+    assert set(pd.read_csv(results / "metrics.csv")["T"]) == {3}
+    late = "the part 'p3' has a name before 'p4', which was fitted already"
+    assert late in refused(chain, STUDY, "--dry-run")
+    (chain / "photos" / "parts.yaml").write_text("parts: [p1, p2, p3, p4]")
+    done(chain)  # as it was before
+    assert digests(chain) == four
+
+
+def twice(folder):
+    put(folder / "photos" / "parts" / "p4", images(1))
+
+
+def unknown_class(folder):
+    put(folder / "photos" / "parts" / "p4", {"cat/1.png": picture(1, 0)})
+
+
+def empty(folder):
+    (folder / "photos" / "parts" / "p4" / CLASSES[0]).mkdir(parents=True)
+
+
+def wrong_shape(folder):
+    arrive(folder, 4)
+    put(folder / "photos" / "parts" / "p4", {"dark/odd.png": _odd()})
+
+
+def no_image(folder):
+    arrive(folder, 4)
+    put(folder / "photos" / "parts" / "p4", {"dark/odd.png": b"text"})
+
+
+def both_classes(folder):
+    arrive(folder, 4)
+    put(folder / "photos" / "parts" / "p4", {"light/same.png": images(4)["dark/000.png"]})
+
+
+def no_archive(folder):
+    (folder / "photos" / "parts" / "p4.txt").write_text("x")
+
+
+def before_the_others(folder):
+    arrive(folder, 4, "a1")
+
+
+def named_twice(folder):
+    arrive(folder, 3, "p2")
+
+
+def braces(folder):
+    arrive(folder, 4, "p{4}")
+
+
+def lost_in_the_manifest(folder):
+    (folder / "photos" / "parts.yaml").write_text("parts: [p1, p2, p3, p9]")
+
+
+def _odd():
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("L", (5, 4)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+BAD = {
+    twice: "the part 'p4' holds the same images as the part 'p1'",
+    unknown_class: "holds the classes 'cat', which the key classes does not name",
+    empty: "holds no image",
+    wrong_shape: "'dark/odd.png' has 5x4 pixels, L; expected 4x4 pixels",
+    no_image: "'dark/odd.png' is no image",
+    both_classes: "one image is in two classes",
+    no_archive: "is neither a folder nor an archive",
+    before_the_others: "the part 'a1' has a name before 'p3', which was fitted already",
+    named_twice: "holds the part 'p2' twice",
+    braces: "a name that Snakemake cannot take",
+    lost_in_the_manifest: "names the part 'p9', which has not arrived",
+}
+
+
+@pytest.mark.parametrize("fault", BAD, ids=lambda fault: fault.__name__)
+def test_a_bad_part_ends_in_one_line_and_the_chain_stays_as_it_was(chain, fault):
+    before = digests(chain)
+    fault(chain)
+    said = refused(chain)
+    assert any(BAD[fault] in line for line in said.splitlines()), said
+    assert {path: digests(chain).get(path) for path in before} == before
+    survived("a part of a stream that cannot be one", len(BAD), "one line; the chain as it was")
+
+
+def test_a_part_with_the_images_of_one_that_is_gone_is_refused(chain):
+    forget(chain, 1)
+    put(chain / "photos" / "parts" / "p4", images(1))
+    assert "holds the images of 'p1', which stage 1 was fitted to" in refused(chain)
+
+
+def test_parts_of_one_class_and_of_one_image_and_in_the_order_of_a_manifest(tmp_path):
+    photos = put(tmp_path / "photos" / "parts" / "von März", images(1)).parent.parent
+    put(photos / "parts" / "april 1", {"dark/1.png": picture(7, 0), "dark/2.png": picture(8, 0)})
+    put(photos / "parts" / "Last", {"light/1.png": picture(9, 1)})
+    put(photos / "test", images(99))
+    (photos / "parts.yaml").write_text("parts: [von März, april 1, Last]", encoding="utf-8")
+    done(tmp_path)
+    found = pd.read_csv(tmp_path / "results" / "arriving" / "metrics.csv")
+    assert sorted(set(found["t"])) == [1, 2, 3]
+
+
+def test_with_a_share_of_each_part_held_out_no_test_set_is_needed(tmp_path):
+    stream(tmp_path, parts=2, test=False)
+    assert "add it, or state a share of every part" in refused(tmp_path, STUDY, "--dry-run")
+    done(tmp_path, study(held_out=0.2))
+    results = tmp_path / "results" / "arriving"
+    drift = json.loads(next(results.rglob("r0-0/t02/drift.json")).read_text())
+    assert {row["images"] for row in drift} == {4}
+    records = pd.read_csv(results / "metrics.csv")
+    chosen = records[(records["t"] == 2) & (records["metric"] == "nll")]
+    by = chosen.pivot_table(index=["replicate", "predictor"], columns="split", values="value")
+    pd.testing.assert_series_equal(by["test"], by["arrived_after"], check_names=False)
+
+
+def test_a_stream_is_not_published(chain):
+    assert "a stream goes on, and what is published is to stay" in refused(chain, STUDY, "publish")

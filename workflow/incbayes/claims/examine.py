@@ -1,0 +1,136 @@
+"""One claim beside the records of a study: what its groups measured, and what that says.
+
+It knows the columns of the tidy records; it knows nothing of other claims.
+"""
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from incbayes.claims.base import ClaimTest, Evidence
+from incbayes.kinds import CLAIM_TESTS
+from incbayes.study.model.claims import Claim, Group
+
+LEAST = 2
+"""Replicates without which nothing is said of a claim."""
+
+GROUP_KEYS = ("experiment", "method", "T", "t", "split", "predictor")
+
+Values: TypeAlias = pd.Series | float
+"""Of a group: its metric by replicate, or the constant that it is."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two groups of a claim, by their positions, and what the replicates say of them."""
+
+    first: int
+    second: int
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A claim and what the records say of it.
+
+    Attributes:
+        test: of its relation.
+        values: of each group.
+        comparisons: of its groups; none where it was not run.
+        lack: why it was not run, or an empty text.
+        budgets: names of the budgets that its records were made at.
+    """
+
+    test: ClaimTest
+    values: Sequence[Values]
+    comparisons: Sequence[Comparison]
+    lack: str
+    budgets: Sequence[str]
+
+    @property
+    def p_support(self) -> float:
+        """The p-value of its weakest comparison, as all of them are to hold (Berger 1982)."""
+        return max((c.evidence.p_support for c in self.comparisons), default=1.0)
+
+    @property
+    def p_contradiction(self) -> float:
+        """The p-value of the comparison that speaks most against it, times their number."""
+        least = min((c.evidence.p_contradiction for c in self.comparisons), default=1.0)
+        return min(1.0, max(1, len(self.comparisons)) * least)
+
+
+def examine(claim: Claim, records: pd.DataFrame) -> Examined:
+    """Return what the records of a study say of a claim.
+
+    Args:
+        claim: as `study.claims_of` returns it.
+        records: of every experiment and method of the study.
+    """
+    test: ClaimTest = CLAIM_TESTS.build(claim.relation)
+    rows = [_records(group, claim.metric, records) for group in claim.groups]
+    budgets = sorted({budget for found in rows for budget in found["budget"]})
+    values = [
+        # A replicate without a value is none: it counts neither in a mean nor in its n.
+        found.set_index("replicate")["value"].dropna() if isinstance(group, Group) else group
+        for group, found in zip(claim.groups, rows, strict=True)
+    ]
+    pairs = test.pairs(len(values))
+    differences = [_differences(values[first], values[second]) for first, second in pairs]
+    ran = set(records["experiment"])
+    lack = _lack(claim, ran, values, pairs, differences)
+    comparisons = [
+        Comparison(*pair, test.evidence(of_pair))
+        for pair, of_pair in zip(pairs, differences, strict=True)
+        if not lack
+    ]
+    return Examined(test, values, comparisons, lack, budgets)
+
+
+def group_name(group: Group | float) -> str:
+    """Return e.g. `mnist ffg T=10 t=10`, with split and predictor where they are not the usual."""
+    if not isinstance(group, Group):
+        return f"{group:g}"
+    words = [group.experiment, group.method, f"T={group.T}", f"t={group.stage}"]
+    words += [group.split] if group.split != "test" else []
+    words += [group.predictor] if group.predictor != "predictive" else []
+    return " ".join(words)
+
+
+def _records(group: Group | float, metric: str, records: pd.DataFrame) -> pd.DataFrame:
+    """Return the records of a group; none of a constant."""
+    if not isinstance(group, Group):
+        return records.iloc[:0]
+    wanted = {key: getattr(group, key) for key in GROUP_KEYS} | {"metric": metric}
+    wanted["t"] = group.stage
+    return records[np.logical_and.reduce([records[key] == wanted[key] for key in wanted])]
+
+
+def _differences(first: Values, second: Values) -> np.ndarray:
+    """Return first minus second of the replicates that both have, [replicates]."""
+    difference: pd.Series = first - second  # a constant is never the first
+    return difference.dropna().sort_index().to_numpy()
+
+
+def _lack(
+    claim: Claim,
+    ran: Set[str],
+    values: Sequence[Values],
+    pairs: Sequence[tuple[int, int]],
+    differences: Sequence[np.ndarray],
+) -> str:
+    """Return why a claim cannot be tested, or an empty text; `ran` names experiments."""
+    names = [group_name(group) for group in claim.groups]
+    for group, name, found in zip(claim.groups, names, values, strict=True):
+        if isinstance(group, Group) and isinstance(found, pd.Series) and found.empty:
+            if group.experiment not in ran:
+                return f"no records of {group.experiment}"
+            return f"no {claim.metric} of {name} among the records"
+    for (first, second), of_pair in zip(pairs, differences, strict=True):
+        n = len(of_pair)
+        if n < LEAST:
+            count = f"{n} replicate{'s' if n != 1 else ''}"
+            return f"{count} of {names[first]} and {names[second]}, where {LEAST} are the least"
+    return ""

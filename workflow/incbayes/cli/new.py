@@ -1,0 +1,148 @@
+"""`incbayes new`: a study of one's own images, written from what lies there."""
+
+import argparse
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from incbayes.core.errors import UserError
+from incbayes.data.image_survey import Survey, survey_source
+from incbayes.orchestration.size import check_size
+from incbayes.study.checks.experiments import TAKEN
+from incbayes.study.datasets import check_sources
+from incbayes.study.resolve import resolve_study
+from incbayes.study.schema import kind_constraints
+
+HELP = "write a study of your own images"
+DESCRIPTION = """Look at a folder or an archive (.zip, .tar, .tar.gz, .tgz) of your own images,
+train/CLASS/IMAGE and test/CLASS/IMAGE, and write a study of them that runs as it is: fine-tuning
+beside a Bayesian method, on all images at once and in parts. Every choice has a comment."""
+
+TEMPLATE = "own_images.yaml.j2"
+
+LARGEST_KEPT = 64
+"""Pixels of a side, beyond which images are made smaller: a network for more takes long."""
+
+SMALL_SIDE = 32
+"""Pixels of a side of what larger images become."""
+
+MODELS = {1: ("lenet5", "mlp"), 3: ("conv3fc3", "mlp")}
+"""By the number of channels; the first that images are large enough for."""
+
+MOST_PARTS = 3
+LEAST_IMAGES_OF_A_PART = 10
+
+NAME_LENGTH = 40
+
+
+class NewStudyError(UserError):
+    """No study can be written there, or of this; the message is one line."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("source", type=Path, help="the folder or archive")
+    parser.add_argument("--out", type=Path, help="the file to write (default: NAME.yaml)")
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Write the study and print what was found; return the exit code.
+
+    Raises:
+        NewStudyError: there is such a file, or no folder for it.
+        DataError: the source cannot be read, or holds what cannot be taken.
+        StudyError: a class or the path has a name that no study can hold.
+    """
+    source = Path(os.path.abspath(asked.source))
+    name = _study_name(source)
+    out = asked.out or Path(f"{name}.yaml")
+    if out.exists() or out.is_symlink():
+        raise NewStudyError(f"{out}: is there already; give another file by --out")
+    if not out.parent.is_dir():
+        raise NewStudyError(f"{out}: there is no folder {out.parent}")
+    found = survey_source(source)
+    text = study_text(source, name, found)
+    study = resolve_study(yaml.safe_load(text))
+    check_size(study)
+    check_sources(study.experiments, Path(study.data_root), Path("results/data"))
+    with out.open("x", encoding="utf-8") as file:
+        file.write(text)
+    print(f"{source}: {_summary(found)}")
+    print(f"{out}: written; every choice in it has a comment. It runs by")
+    print(f"  snakemake --cores all --configfile {out}")
+    return 0
+
+
+def study_text(source: Path, name: str, found: Survey) -> str:
+    """Return the study as YAML.
+
+    Args:
+        source: the folder or archive, an absolute path.
+        name: of the study.
+        found: what lies there.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701  YAML, with every word of the user quoted
+    )
+    environment.filters["quoted"] = _quoted
+    width, height = found.size
+    is_large = max(width, height) > LARGEST_KEPT
+    side = (SMALL_SIDE, SMALL_SIDE) if is_large else (height, width)
+    shape = [1 if found.is_grey else 3, *side]
+    most_parts = min(MOST_PARTS, max(1, found.counts["train"] // LEAST_IMAGES_OF_A_PART))
+    return environment.get_template(TEMPLATE).render(
+        name=name,
+        source=str(source).replace("$", "$$"),
+        title=f"My images: {source.name}",
+        found=found,
+        summary=_summary(found),
+        shape=shape,
+        is_large=is_large,
+        resize=is_large or len(found.sizes) > 1,
+        model=_model(shape),
+        parts=[1, most_parts] if most_parts > 1 else [1],
+    )
+
+
+def _study_name(source: Path) -> str:
+    """Return a name for the study, made of what the source is called."""
+    stem = re.sub(r"\.(zip|tar|tar\.gz|tgz)$", "", source.name.lower())
+    plain = re.sub(r"[^a-z0-9]+", "_", stem).strip("_")[:NAME_LENGTH].strip("_")
+    return plain if re.match("[a-z]", plain) and plain not in TAKEN else f"my_{plain}".strip("_")
+
+
+def _model(shape: list[int]) -> str:
+    """Return the first model that takes images of this size."""
+    fitting = (
+        name
+        for name in MODELS[shape[0]]
+        if kind_constraints("model", name).get("min_side", 1) <= min(shape[1:])
+    )
+    return next(fitting)
+
+
+def _summary(found: Survey) -> str:
+    """Return in one line what was found."""
+    total = found.counts["train"] + found.counts["test"]
+    (width, height), modes = found.size, found.modes.most_common()
+    share = f"{found.sizes[found.size]} of {total}" if len(found.sizes) > 1 else "all"
+    kinds = ", ".join(mode if len(modes) == 1 else f"{mode} ({n})" for mode, n in modes)
+    return (
+        f"{len(found.classes)} classes, {found.counts['train']} images for training and "
+        f"{found.counts['test']} for testing, {width}x{height} pixels ({share}), {kinds}"
+    )
+
+
+def _quoted(value: Any) -> str:
+    """Return text, or a list of texts, as YAML in one line."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""What every room builds on: errors, files that appear whole, seals, random streams, registries."""

@@ -1,0 +1,1 @@
+"""Generates what is derived: the schema of the kinds, docs/config.md, ledgers in README.md."""

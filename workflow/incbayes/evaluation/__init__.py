@@ -1,0 +1,1 @@
+"""Scores of posteriors, and the choice of a prior by them."""

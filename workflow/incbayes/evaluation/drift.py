@@ -1,0 +1,80 @@
+"""Whether the model of yesterday does worse on the data of today: test, then train.
+
+Two posteriors are scored on the same images, those of the part that has just arrived: the one that
+has not seen it, and the one that was then fitted to it. Resampling the images tells chance from
+change.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from incbayes.kinds import METRICS
+
+RESAMPLES = 400
+"""Draws of the images, with replacement: the ends of a 99 % interval are means of a few of them."""
+
+LEVEL = 0.99
+"""Of the interval: with a few metrics a part, a false alarm is then rare, though not excluded."""
+
+FEWEST = 30
+"""Images below which no difference is called one: so few hardly resample."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A metric of one replicate on the images of a part, before and after its stage.
+
+    Attributes:
+        replicate: which.
+        metric: its name.
+        images: scored, N.
+        before: of the posterior of stage t-1.
+        after: of the posterior of stage t.
+        low, high: of the difference after - before, a bootstrap interval over images.
+        differs: whether the interval leaves out 0, of `FEWEST` images or more.
+    """
+
+    replicate: int
+    metric: str
+    images: int
+    before: float
+    after: float
+    low: float
+    high: float
+    differs: bool
+
+
+def drift(
+    replicate: int,
+    predictions: Mapping[str, Tensor],
+    labels: Tensor,
+    bins: int,
+    generator: np.random.Generator,
+) -> list[Drift]:
+    """Return what every metric says before and after, with a paired bootstrap of the difference.
+
+    Args:
+        replicate: which.
+        predictions: `before` and `after`, ln p(y | x) of the same images, float64 [N, K], in nats.
+        labels: int64 [N].
+        bins: of a calibration error.
+        generator: draws the images.
+    """
+    before, after, number = predictions["before"].cpu(), predictions["after"].cpu(), len(labels)
+    labels, found = labels.cpu(), []
+    draws = torch.from_numpy(generator.integers(number, size=(RESAMPLES, number)))
+    for name, metric in METRICS.items():
+        resampled = [
+            metric(after[rows], labels[rows], bins) - metric(before[rows], labels[rows], bins)
+            for rows in draws
+        ]
+        tail = (1 - LEVEL) / 2
+        low, high = np.quantile(resampled, [tail, 1 - tail])
+        values = [metric(of, labels, bins) for of in (before, after)]
+        differs = number >= FEWEST and not low <= 0.0 <= high
+        found.append(Drift(replicate, name, number, *values, float(low), float(high), differs))
+    return found

@@ -1,0 +1,114 @@
+"""Scores a posterior on the test set and on the parts seen so far, as tidy records."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from incbayes.core.fractions import images_in
+from incbayes.core.streams import numpy_stream
+from incbayes.data.part import Part
+from incbayes.inference.stage import BlockStage, family_of
+from incbayes.kinds import LIKELIHOODS, METRICS
+from incbayes.metrics.calibration import calibration_bins
+from incbayes.posterior.network import NetworkState
+from incbayes.posterior.predict import Passes, Predictor
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How posteriors are scored; every value comes from the study.
+
+    Attributes:
+        samples: draws S of the predictive mean.
+        earlier_samples: draws for the stages before the last; None for as many.
+        batch_size: images at a time.
+        part_images: the first so many images of every part are scored; None for all.
+        test_images: share of the test set that is scored, always the same; 1 is all.
+        calibration_bins: bins of the calibration error and the reliability diagram.
+        precision: of the networks that predict, `fp32` or `bf16`.
+    """
+
+    samples: int
+    earlier_samples: int | None
+    batch_size: int
+    part_images: int | None
+    test_images: float
+    calibration_bins: int
+    precision: Literal["fp32", "bf16"]
+
+    def of_stage(self, last: bool) -> "Evaluation":
+        """Return how a stage is scored that is the last of its chain, or is not."""
+        if last or self.earlier_samples is None:
+            return self
+        return dataclasses.replace(self, samples=self.earlier_samples)
+
+
+def predictor_of(
+    stage: BlockStage, outputs: int, evaluation: Evaluation, device: torch.device
+) -> Predictor:
+    """Return what predicts with the posteriors of a stage, of networks with so many outputs."""
+    return Predictor(
+        stage.architecture(outputs),
+        family_of(stage.settings),
+        Passes(device, evaluation.batch_size, evaluation.precision),
+        LIKELIHOODS.build(stage.settings.likelihood),
+    )
+
+
+def share_of(part: Part, share: float) -> Part:
+    """Return a share of the images, at least one, in their order: always the same random ones.
+
+    Not the first, as a data set may be sorted by class.
+    """
+    number = len(part.labels)
+    kept = max(1, images_in(share, number))
+    if kept == number:
+        return part
+    order = numpy_stream(0, "share of a test set").permutation(number)
+    chosen = torch.from_numpy(order[:kept]).sort().values.to(part.labels.device)
+    return Part(part.images[chosen], part.labels[chosen])
+
+
+def predictions(
+    predictor: Predictor,
+    q: NetworkState,
+    part: Part,
+    evaluation: Evaluation,
+    generator: torch.Generator,
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield (`predictive` or `mean`, log-probabilities [N, K]).
+
+    A family without a scale has one network, whose prediction is the predictive mean; it gets
+    no second record.
+    """
+    if not predictor.family.constraints["bayesian"]:
+        yield "predictive", predictor.mean(q, part.images)
+        return
+    yield "predictive", predictor.predictive(q, part.images, evaluation.samples, generator)
+    yield "mean", predictor.mean(q, part.images)
+
+
+def score(
+    log_probabilities: Tensor, labels: Tensor, evaluation: Evaluation, tags: Record
+) -> list[Record]:
+    """Return one record per registered metric, with `tags` in each."""
+    log_probabilities, labels = log_probabilities.cpu(), labels.cpu()
+    return [
+        tags | {"metric": name, "value": METRICS[name](log_probabilities, labels, bins)}
+        for name in METRICS
+        for bins in [evaluation.calibration_bins]
+    ]
+
+
+def calibration_table(
+    log_probabilities: Tensor, labels: Tensor, evaluation: Evaluation, tags: Record
+) -> list[Record]:
+    """Return one row per bin of the reliability diagram, with `tags` in each."""
+    table = calibration_bins(log_probabilities.cpu(), labels.cpu(), evaluation.calibration_bins)
+    return [tags | {"bin": index, **dataclasses.asdict(entry)} for index, entry in enumerate(table)]

@@ -1,0 +1,1 @@
+"""Normalizing flows over weights, or over what multiplies them."""

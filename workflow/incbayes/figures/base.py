@@ -1,0 +1,76 @@
+"""What a figure is: numbers made of a study's frames, and a picture drawn from these alone.
+
+Knows names, labels and the files that a figure becomes; knows nothing of colours, of how the
+frames were collected, or of the report that shows them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from incbayes.figures.context import FigureContext
+from incbayes.results.frames import Frames
+
+if TYPE_CHECKING:  # so that asking for a figure's name or context does not import them
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+FORMATS = ("svg", "png", "pdf")
+
+
+def all_numbers(data: "DataFrame") -> "DataFrame":
+    """Return the numbers as they are, for a figure that shows every chain."""
+    return data
+
+
+@dataclass(frozen=True)
+class StudyFigure:
+    """One figure of a study.
+
+    Attributes:
+        title: its heading.
+        caption: how to read it: what is drawn, of which numbers, with what uncertainty; given as
+            text in so many words, which planning reads without importing the module.
+        alt: what a reader who cannot see it should know.
+        numbers: returns one row or more a chain, which depend on no other chain; columns
+            `experiment`, `method` and `T` name it.
+        draw: returns the picture of such numbers; called within `style.theme`.
+        module: the module that defines it.
+        arrange: returns which of the numbers are shown, with what depends on several chains.
+    """
+
+    title: str
+    caption: str
+    alt: str
+    numbers: "Callable[[Frames, FigureContext], DataFrame]"
+    draw: "Callable[[DataFrame, FigureContext], Figure]"
+    module: str
+    arrange: "Callable[[DataFrame], DataFrame]" = all_numbers
+
+
+@dataclass(frozen=True)
+class FigureFile:
+    """A figure as files, for the report.
+
+    Attributes:
+        name: its name in the registry.
+        title: its heading.
+        caption: how to read it.
+        alt: text in place of the picture.
+        module: the module that made it.
+        svg: the picture.
+        png: the picture.
+        pdf: the picture.
+        csv: the numbers in the picture.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    module: str
+    svg: Path
+    png: Path
+    pdf: Path
+    csv: Path

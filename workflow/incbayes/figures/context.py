@@ -1,0 +1,145 @@
+"""What a figure must know of a study beside its numbers: names, labels, titles, budget."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from incbayes.study.model import Study
+
+LONGEST_LABEL = 54
+"""Characters of a method's label in a picture."""
+
+
+LONGEST_TITLE = 240
+"""Characters of a title in a picture."""
+
+
+CUT_WORD = 10
+"""Characters of a word that is left out whole where a name is shortened within it."""
+
+
+@dataclass(frozen=True)
+class FigureContext:
+    """What a figure must know of the study beside the numbers.
+
+    Attributes:
+        study: name of the study.
+        title: its title.
+        methods: label of each method, in the study's order; the order fixes the colours.
+        experiments: title of each experiment, in the study's order.
+        budget: name of the budget.
+        reduced: whether the budget overrides the full study.
+        kl_scales: factor of the KL term of each (experiment, method) that has such a term.
+        scored_shares: of the test set, for each (experiment, method); 1 is all.
+    """
+
+    study: str
+    title: str
+    methods: Mapping[str, str]
+    experiments: Mapping[str, str]
+    budget: str
+    reduced: bool
+    kl_scales: Mapping[tuple[str, str], float]
+    scored_shares: Mapping[tuple[str, str], float]
+
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """The label of each method as pictures show it: short, and none like another."""
+        return shortened(self.methods, LONGEST_LABEL)
+
+    @cached_property
+    def titles(self) -> Mapping[str, str]:
+        """The title of each experiment as pictures show it."""
+        return shortened(self.experiments, LONGEST_TITLE)
+
+    @property
+    def shortening(self) -> str:
+        """One sentence on names that a picture shows shortened, or an empty text."""
+        if self.labels == self.methods and self.titles == self.experiments:
+            return ""
+        return "Names with … are shortened; the report's table of methods has them in full."
+
+    @property
+    def tempering(self) -> str:
+        """One sentence on objectives whose KL term is scaled, or an empty text.
+
+        It names the experiments of a method whose scale is not the same in all of them.
+        """
+        scales = set(self.kl_scales.values()) - {1.0}
+        if not scales:
+            return ""
+        lead = "Tempered objective, no variational bound"
+        if set(self.kl_scales.values()) == scales and len(scales) == 1:
+            return f"{lead}: KL × {scales.pop():g} in every method that has a KL term."
+        of_method: dict[str, set[float]] = {}
+        for (_, method), scale in self.kl_scales.items():
+            of_method.setdefault(method, set()).add(scale)
+        uses: dict[float, dict[str, list[str]]] = {scale: {} for scale in sorted(scales)}
+        for (experiment, method), scale in self.kl_scales.items():
+            if scale != 1.0:
+                titles = uses[scale].setdefault(self.methods[method], [])
+                if len(of_method[method]) > 1:
+                    titles.append(self.experiments[experiment])
+        parts = [
+            f"KL × {scale:g} for "
+            + "; ".join(
+                f"{label} ({', '.join(titles)})" if titles else label
+                for label, titles in labels.items()
+            )
+            for scale, labels in uses.items()
+        ]
+        return f"{lead}: {'. '.join(parts)}."
+
+
+def shortened(names: Mapping[str, str], most: int) -> dict[str, str]:
+    """Return names of `most` characters or fewer, by their keys, as distinct as they were.
+
+    A longer one loses its middle, as names tell themselves apart at either end; where that is
+    not so, its key takes the place.
+    """
+
+    def short(name: str, middle: str) -> str:
+        if len(name) <= most:
+            return name
+        kept = max(most - len(middle), 2)
+        head, tail = name[: kept - kept // 3], name[len(name) - kept // 3 :]
+        return f"{_whole_words(head)}{middle}{_whole_words(tail[::-1])[::-1]}"
+
+    plain = {key: short(name, " … ") for key, name in names.items()}
+    shown = list(plain.values())
+    return {
+        key: name if shown.count(name) == 1 else short(names[key], f" … [{key}] … ")
+        for key, name in plain.items()
+    }
+
+
+def _whole_words(text: str) -> str:
+    """Return the beginning of a longer text without a word that it cuts, unless that is long."""
+    words, _, rest = text.rpartition(" ")
+    return words if 0 < len(rest) <= CUT_WORD and words else text.strip()
+
+
+def context_of(study: Study) -> FigureContext:
+    """Return the context of a study in its resolved form."""
+    from incbayes.study.chains import chosen_experiments
+    from incbayes.study.settings import kl_scale, scored_share
+
+    scales = {
+        (experiment, method): kl_scale(study, experiment, method)
+        for experiment, description in chosen_experiments(study).items()
+        for method in description.methods
+    }
+    return FigureContext(
+        study=study.study_id,
+        title=study.title,
+        methods={name: method.label for name, method in study.methods.items()},
+        experiments={name: e.title for name, e in study.experiments.items()},
+        budget=study.budget,
+        reduced=study.reduced,
+        kl_scales={chain: scale for chain, scale in scales.items() if scale is not None},
+        scored_shares={
+            (experiment, method): scored_share(study, experiment, method)
+            for experiment, description in study.experiments.items()
+            for method in description.methods
+        },
+    )

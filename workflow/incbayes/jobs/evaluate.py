@@ -1,0 +1,253 @@
+"""Scores every stage of a chain and writes its tidy records."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+
+from incbayes.core.files import atomic_write, write_json
+from incbayes.core.seal import Seal, check_parent, seal_path, write_seal
+from incbayes.data.images import ImageSource
+from incbayes.data.part import Part
+from incbayes.data.partition import Partition
+from incbayes.data.pixels import PixelStatistics
+from incbayes.evaluation.score import (
+    Evaluation,
+    calibration_table,
+    predictions,
+    predictor_of,
+    score,
+    share_of,
+)
+from incbayes.jobs.request import BlockData, BlockRequest, ChainRequest, Machine
+from incbayes.jobs.scaling import scaling_numbers
+from incbayes.posterior.file import Posterior, verify_chain
+from incbayes.posterior.predict import predictions_of
+from incbayes.results.records import records_digest
+
+SCORES = "scores"
+HeldOut = Literal["test", "validation"]
+
+
+@dataclass(frozen=True)
+class StageScores:
+    """The files of one stage's scores."""
+
+    metrics: Path
+    calibration: Path
+
+    @property
+    def drift(self) -> Path:
+        """Of a stage of a stream: what the stage before said of its part."""
+        return self.metrics.with_name("drift.json")
+
+    @property
+    def seal(self) -> Path:
+        """The seal of all of them."""
+        return seal_path(self.metrics)
+
+    def write(
+        self, records: Sequence[Mapping[str, Any]], bins: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Write the records, and the bins of the calibration."""
+        with atomic_write(self.calibration) as partial:
+            pd.DataFrame(bins).to_csv(partial, index=False, lineterminator="\n")
+        write_json(self.metrics, records)
+
+
+def scores_facts(
+    request: ChainRequest,
+    evaluation: Evaluation,
+    held_out: HeldOut,
+    records: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return what the seal of a stage's scores says of how they came about."""
+    return {
+        "evaluation": vars(evaluation),
+        "held_out": held_out,
+        "records": records_digest(records),
+        "code": request.code,
+    }
+
+
+def run_evaluation(
+    request: BlockRequest,
+    evaluation: Evaluation,
+    posteriors: Sequence[Path],
+    outputs: Sequence[StageScores],
+    machine: Machine,
+) -> None:
+    """Score the posteriors of stages 1 to T on the test set and on the parts seen by then.
+
+    In a search, on the validation images alone: the test set is not opened.
+
+    Args:
+        request: of the chain.
+        evaluation: how to score.
+        posteriors: files of stages 1 to T, which must form one chain.
+        outputs: where the scores of each go.
+        machine: where to run.
+    """
+    held_out: HeldOut = "validation" if request.partition.is_of_search else "test"
+    device = machine.prepare()
+    data = request.open(device)
+    test = request.images("test", device) if held_out == "test" else None
+    read, seals = _read_chain(request, data, posteriors)
+    train, cuts = data.train, data.parts.cuts
+    numbers = scaling_numbers(request, train, cuts, list(posteriors))
+    rows: list[tuple[list, list]] = [([], []) for _ in read]
+    for replicate, cut in cuts.items():
+        scaling = numbers[replicate]
+        if test:
+            splits = {held_out: _test_set(cut, test, evaluation, scaling)}
+        else:
+            held = data.parts.validation[replicate]
+            splits = {held_out: train.load(held, cut.target_classes, scaling)}
+        for t, (posterior, (records, bins)) in enumerate(zip(read, rows, strict=True), 1):
+            if test:
+                splits[f"part_{t:02d}"] = _part(cut, t, train, evaluation, scaling)
+            settings = evaluation.of_stage(last=t == len(read))
+            scoring = Scoring(request, settings, device, train.shape, held_out, t, replicate)
+            with predictions_of(scoring.name):
+                scoring.add(posterior, splits, records, bins)
+            machine.listener.log(
+                f"replicate {replicate} stage {t}: {scores_summary(records, replicate, held_out)}"
+            )
+    for t, ((records, bins), files, seal) in enumerate(zip(rows, outputs, seals, strict=True), 1):
+        files.write(records, bins)
+        facts = scores_facts(request, evaluation, held_out, records)
+        parents = data.seals() | {"posterior": seal}
+        sealed = [files.metrics, files.calibration]
+        write_seal(files.seal, SCORES, request.identity(t), sealed, parents, facts)
+
+
+def _read_chain(
+    request: BlockRequest, data: BlockData, paths: Sequence[Path]
+) -> tuple[list[Posterior], list[Seal]]:
+    """Return the posteriors of stages 1 to T and their seals.
+
+    Raises:
+        UserError: one is damaged, of other settings, images or parts, or of another chain.
+    """
+    found = [data.read_stage(path, request.identity(t)) for t, path in enumerate(paths, 1)]
+    read, seals = [posterior for posterior, _ in found], [seal for _, seal in found]
+    for previous, seal in zip(seals, seals[1:], strict=False):
+        check_parent(seal, "parent", previous)
+    verify_chain(list(paths), read)
+    for t, (path, posterior) in enumerate(zip(paths, read, strict=True), 1):
+        cuts = data.parts.cuts.items()
+        data.check_data(path, posterior, {replicate: cut.parts[t - 1] for replicate, cut in cuts})
+    return read, seals
+
+
+def _test_set(
+    cut: Partition, test: ImageSource, evaluation: Evaluation, scaling: PixelStatistics | None
+) -> Part:
+    """Return the scored images of the test set."""
+    whole = test.load(None, cut.target_classes, scaling)
+    return share_of(whole, evaluation.test_images)
+
+
+def _part(
+    cut: Partition,
+    t: int,
+    train: ImageSource,
+    evaluation: Evaluation,
+    scaling: PixelStatistics | None,
+) -> Part:
+    """Return the scored images of part t, the first `part_images` of it."""
+    return train.load(cut.parts[t - 1][: evaluation.part_images], cut.target_classes, scaling)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Scores one stage of one replicate.
+
+    Attributes:
+        request: of its chain.
+        evaluation: how to score.
+        device: to compute on.
+        shape: of an input.
+        held_out: the split whose bins of the calibration are kept.
+        t: the stage.
+        replicate: which.
+    """
+
+    request: ChainRequest
+    evaluation: Evaluation
+    device: torch.device
+    shape: tuple[int, ...]
+    held_out: HeldOut
+    t: int
+    replicate: int
+
+    @property
+    def name(self) -> str:
+        """What is scored, for an error."""
+        count = self.request.count(self.t)
+        chain = f"{self.request.experiment} {self.request.method}"
+        return f"{chain}{f' T={count}' if count else ''} t={self.t} replicate {self.replicate}"
+
+    def add(
+        self, posterior: Posterior, splits: dict[str, Part], records: list, bins: list
+    ) -> dict[str, torch.Tensor]:
+        """Append the records of every split and predictor, and the held-out images' bins.
+
+        Returns:
+            By split, ln p(y | x) of the predictive distribution, float64 [N, K], in nats.
+        """
+        found = {}
+        q = posterior.states[self.replicate]
+        classes = len(posterior.metadata["classes"][str(self.replicate)])
+        stage = self.request.stage(self.t, self.shape)
+        predictor = predictor_of(stage, classes, self.evaluation, self.device)
+        stream = stage.keys.stream(self.replicate)
+        generator = stream("prediction", device=self.device)
+        # One pass over all splits: a draw of the weights serves them all.
+        whole = Part(
+            *(torch.cat(tensors) for tensors in zip(*map(_tensors, splits.values()), strict=True))
+        )
+        sizes = [len(part.labels) for part in splits.values()]
+        for name, of_all in predictions(predictor, q, whole, self.evaluation, generator):
+            for (split, part), log_probabilities in zip(
+                splits.items(), of_all.split(sizes), strict=True
+            ):
+                tags, budget = self._tags(split, name), {"budget": self.request.budget}
+                records += score(log_probabilities, part.labels, self.evaluation, tags | budget)
+                if name == "predictive":
+                    found[split] = log_probabilities
+                if split == self.held_out:
+                    bins += calibration_table(log_probabilities, part.labels, self.evaluation, tags)
+        return found
+
+    def _tags(self, split: str, predictor: str) -> dict[str, Any]:
+        return {
+            "study": self.request.study,
+            "experiment": self.request.experiment,
+            "method": self.request.method,
+            "family": self.request.settings.family.kind,
+            "T": self.request.count(self.t) or self.t,
+            "t": self.t,
+            "replicate": self.replicate,
+            "split": split,
+            "predictor": predictor,
+        }
+
+
+def _tensors(part: Part) -> tuple[torch.Tensor, torch.Tensor]:
+    return part.images, part.labels
+
+
+def scores_summary(records: list[dict[str, Any]], replicate: int, held_out: HeldOut) -> str:
+    """Return accuracy and NLL of the held-out images among the records, for the log."""
+    chosen = {
+        record["metric"]: record["value"]
+        for record in records
+        if record["replicate"] == replicate
+        and record["split"] == held_out
+        and record["predictor"] == "predictive"
+    }
+    return f"{held_out} accuracy {chosen['accuracy']:.4f}, NLL {chosen['nll']:.4f}"

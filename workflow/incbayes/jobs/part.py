@@ -1,0 +1,147 @@
+"""Fits the stage of a part that has arrived: from the posterior before, and from its part alone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from incbayes.core.errors import UserError
+from incbayes.core.seal import Seal, SealError, read_seal, seal_path
+from incbayes.data.images import ImageSource
+from incbayes.data.partition import Partition
+from incbayes.inference.stage import first_start, later_start
+from incbayes.jobs.fit import (
+    Fitted,
+    StageOutputs,
+    StageWriter,
+    described_posterior,
+    fit_and_write,
+    task_of,
+)
+from incbayes.jobs.request import (
+    POSTERIOR,
+    ChainRequest,
+    Machine,
+    data_digest,
+    read_sealed_posterior,
+)
+from incbayes.jobs.scaling import scaling_numbers
+from incbayes.posterior.file import Posterior
+from incbayes.priors.base import Source, Start
+
+
+class PartError(UserError, ValueError):
+    """A part that no stage may be fitted to, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartRequest(ChainRequest):
+    """A chain over a stream of parts, at one of them.
+
+    Attributes:
+        part: name of the part.
+        data: folder of its prepared images.
+        before: name of the part of stage t-1; None for the first.
+    """
+
+    part: str
+    data: Path
+    before: str | None = None
+
+    def count(self, t: int) -> None:
+        """Return None: nothing that a stage computes depends on how many parts there are."""
+
+    def identity(self, t: int) -> dict[str, Any]:
+        """Return the metadata of the artifacts of stage t, whose part this is."""
+        return super().identity(t) | {"part": self.part}
+
+    def identity_before(self, t: int) -> dict[str, Any]:
+        """Return the metadata of the posterior that stage t starts from."""
+        return super().identity(t - 1) | {"part": self.before}
+
+    def images(self, split: str, device: torch.device) -> ImageSource:
+        """Open `train` or `test` of the part: what is fitted to, or what was held out."""
+        return ImageSource.open(self.data, split, self.pixels, device)
+
+    def cut(self, images: ImageSource) -> Partition:
+        """Return all images of the part as the one part of a partition, with all classes."""
+        everything = np.arange(len(images.split.labels), dtype=np.int64)
+        classes = tuple(range(len(images.checksums["classes"])))
+        return Partition((everything,), np.empty(0, np.int64), (), classes)
+
+    def read_before(self, path: Path, t: int) -> tuple[Posterior, Seal]:
+        """Return the posterior of stage t-1, verified, and its seal.
+
+        Raises:
+            SealError: it is damaged, edited, of another run or setting, or of another part.
+            PosteriorError: its content is not what its metadata say.
+        """
+        return read_sealed_posterior(path, POSTERIOR, self.identity_before(t), {})
+
+
+def run_part(
+    request: PartRequest, t: int, parent: Path | None, outputs: StageOutputs, machine: Machine
+) -> None:
+    """Fit stage t of a block to a part and write its files.
+
+    Args:
+        request: of the block, at the part.
+        t: the stage.
+        parent: posterior of stage t-1; None for the first.
+        outputs: where the result goes.
+        machine: where to run.
+
+    Raises:
+        UserError: the parent is not of this run, the part has the content of an earlier one, data
+            are damaged, or training diverged; the parent stays as it is and no output appears.
+    """
+    device = machine.prepare()
+    images = request.images("train", device)
+    cut = request.cut(images)
+    cuts = dict.fromkeys(request.replicates, cut)
+    indices = {replicate: cut.parts[0] for replicate in cuts}
+    _refuse_repeated(request, t, data_digest(images, indices), outputs)
+    seals, ancestry = {"images": images.seal}, None
+    starts: Mapping[int, Callable[[], Start]]
+    if parent is None:
+        stage, classes = request.stage(1, images.shape), len(cut.target_classes)
+        starts = {
+            replicate: lambda replicate=replicate: first_start(stage, replicate, classes, Source())
+            for replicate in cuts
+        }
+    else:
+        posterior, seals["parent"] = request.read_before(parent, t)
+        ancestry = posterior.sha256
+        starts = {
+            replicate: lambda replicate=replicate: later_start(
+                request.settings, posterior.states[replicate]
+            )
+            for replicate in cuts
+        }
+    numbers = scaling_numbers(request, images, cuts, [parent])
+    classes_of = {replicate: cut.target_classes for replicate in cuts}
+    fitted = Fitted(images, indices, classes_of, numbers)
+    described = described_posterior(request, t, fitted, ancestry)
+    writer = StageWriter(request, t, described, seals, outputs)
+    tasks = {r: task_of(images, cut.parts[0], cut, starts[r], numbers[r]) for r in cuts}
+    fit_and_write(writer, tasks, images.shape, machine, device)
+
+
+def _refuse_repeated(request: PartRequest, t: int, data: str, outputs: StageOutputs) -> None:
+    """Refuse a part with the content of one that an earlier stage of the chain was fitted to."""
+    folder = outputs.posterior.parent
+    for earlier in range(1, t):
+        path = seal_path(folder.with_name(f"t{earlier:02d}") / outputs.posterior.name)
+        try:
+            seal = read_seal(path, POSTERIOR)
+        except SealError:
+            continue  # gone; a damaged one is named where its posterior is read
+        if seal.facts.get("data") == data:
+            raise PartError(
+                f"the part {request.part!r} holds the images of {seal.identity.get('part')!r}, "
+                f"which stage {earlier} was fitted to: its data would count twice; take it back "
+                "(key without), or replace it"
+            )

@@ -1,0 +1,135 @@
+"""Every registry of exchangeable parts: one line a kind.
+
+A new kind is one file and one line here. Importing this costs nothing: a kind's module is imported
+when the kind is first used, so that planning a study does not pay for importing torch. Where a
+registry is open, a study may also name a class of its own (docs/your-network.md).
+"""
+
+from incbayes.core.registry import Registry
+
+DATASETS = Registry(
+    "data set",
+    {
+        "digits": "incbayes.data.digits:Digits",
+        "mnist": "incbayes.data.torchvision.mnist:MNIST",
+        "fashion_mnist": "incbayes.data.torchvision.mnist:FashionMNIST",
+        "kmnist": "incbayes.data.torchvision.mnist:KMNIST",
+        "cifar10": "incbayes.data.torchvision.cifar:CIFAR10",
+        "cifar100": "incbayes.data.torchvision.cifar:CIFAR100",
+        "svhn": "incbayes.data.torchvision.svhn:SVHN",
+        "image_folder": "incbayes.data.image_folder:ImageFolder",
+        "image_stream": "incbayes.data.image_stream:ImageStream",
+    },
+)
+"""They deliver raw images, of which `data.prepared` makes the files that jobs read."""
+
+PIXELS = Registry(
+    "pixel scaling",
+    {
+        "standard": "incbayes.data.pixels:Standard",
+        "divide": "incbayes.data.pixels:Divide",
+    },
+)
+"""From stored bytes to what a network sees."""
+
+MODELS = Registry(
+    "model",
+    {
+        "mlp": "incbayes.models.mlp:MLP",
+        "lenet5": "incbayes.models.lenet5:LeNet5",
+        "conv3fc3": "incbayes.models.conv3fc3:Conv3FC3",
+        "digits_net": "incbayes.models.digits_net:DigitsNet",
+    },
+    open=True,
+)
+"""Network architectures: plain `nn.Module`s without any Bayes in them."""
+
+FAMILIES = Registry(
+    "family",
+    {
+        "point": "incbayes.families.point:Point",
+        "ffg": "incbayes.families.ffg:FullyFactorisedGaussian",
+        "cfg": "incbayes.families.cfg:ChannelFactorisedGaussian",
+        "mnf": "incbayes.families.mnf:MultiplicativeNormalisingFlow",
+        "planar": "incbayes.families.planar:Planar",
+    },
+    open=True,
+)
+"""Posterior families: the forms that q(w) may take."""
+
+PRIORS = Registry(
+    "prior",
+    {
+        "normal": "incbayes.priors.normal:Normal",
+        "pretrained": "incbayes.priors.pretrained:Pretrained",
+        "grid": "incbayes.priors.grid:Grid",
+        "laplace": "incbayes.priors.laplace:Laplace",
+        "transfer": "incbayes.priors.transfer:Transfer",
+    },
+    open=True,
+)
+"""First-stage priors: what q is regularised to before any part was seen."""
+
+LIKELIHOODS = Registry(
+    "likelihood",
+    {
+        "categorical": "incbayes.likelihoods.categorical:Categorical",
+    },
+    open=True,
+)
+"""What the outputs of a network say of the labels."""
+
+ALGORITHMS = Registry(
+    "inference algorithm",
+    {
+        "vi": "incbayes.inference.vi:VariationalInference",
+    },
+    open=True,
+)
+"""How the posterior of a stage is found."""
+
+METRICS = Registry(
+    "metric",
+    {
+        "accuracy": "incbayes.metrics.accuracy:METRIC",
+        "nll": "incbayes.metrics.nll:METRIC",
+        "brier": "incbayes.metrics.brier:METRIC",
+        "ece": "incbayes.metrics.ece:METRIC",
+    },
+)
+"""Numbers of predicted log-probabilities [N, K] and labels [N], in the order of reports."""
+
+CLAIM_TESTS = Registry(
+    "relation",
+    {
+        "greater": "incbayes.claims.directional:Greater",
+        "less": "incbayes.claims.directional:Less",
+        "ordered": "incbayes.claims.ordered:Ordered",
+        "equivalent": "incbayes.claims.margin:Equivalent",
+        "not_less": "incbayes.claims.margin:NotLess",
+        "not_greater": "incbayes.claims.margin:NotGreater",
+    },
+)
+"""What a claim may say of its groups."""
+
+FIGURES = Registry(
+    "figure",
+    {
+        "accuracy_by_parts": "incbayes.figures.accuracy_by_parts:FIGURE",
+        "stages": "incbayes.figures.stages:FIGURE",
+        "reliability": "incbayes.figures.reliability:FIGURE",
+        "forgetting": "incbayes.figures.forgetting:FIGURE",
+        "kl_and_width": "incbayes.figures.kl_and_width:FIGURE",
+        "training": "incbayes.figures.training:FIGURE",
+    },
+)
+"""In the order in which the report shows them."""
+
+OF_AN_EXPERIMENT = {
+    "dataset": DATASETS,
+    "model": MODELS,
+    "pixels": PIXELS,
+    "likelihood": LIKELIHOODS,
+}
+OF_A_METHOD = {"family": FAMILIES, "prior": PRIORS, "inference": ALGORITHMS}
+"""Registries by the key of an experiment, or of a method, that names one of their entries."""

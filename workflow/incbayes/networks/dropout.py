@@ -1,0 +1,50 @@
+"""Dropout whose draws come from a network's noise, so that a run can be resumed or mapped."""
+
+import torch
+from torch import Tensor, nn
+
+from incbayes.networks.noise import Noise
+
+ELEMENTS = (nn.Dropout,)
+CHANNELS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+"""Modules of torch's that drop single numbers, and whole channels."""
+
+
+class NoisyDropout(nn.Module):
+    """Sets numbers or channels to zero at random in training, and nothing elsewhere.
+
+    Attributes:
+        noise: where draws come from; None drops nothing.
+    """
+
+    def __init__(self, module: nn.Module):
+        """Do what `module`, one of `ELEMENTS` or `CHANNELS`, does."""
+        super().__init__()
+        self.p: float = module.p
+        self.of_channels = isinstance(module, CHANNELS)
+        self.noise: Noise | None = None
+        # A number is dropped where a standard normal draw is below this.
+        self._threshold = torch.special.ndtri(torch.tensor(self.p, dtype=torch.float64)).item()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x [N, C, …] with numbers, or channels, dropped and the others scaled up."""
+        if self.noise is None or not self.training or self.p == 0:
+            return x
+        if self.p == 1:
+            return torch.zeros_like(x)
+        if self.of_channels:
+            draws = self.noise.normal((*x.shape[:2], *(1,) * (x.dim() - 2)), x)
+        else:
+            draws = self.noise.normal_like(x)
+        return torch.where(draws >= self._threshold, x / (1 - self.p), torch.zeros_like(x))
+
+
+def make_noisy(network: nn.Module) -> list[NoisyDropout]:
+    """Replace, in place, the dropout modules of a network, and return what replaces them."""
+    made: dict[int, NoisyDropout] = {}
+    for name, module in list(network.named_modules(remove_duplicate=False)):
+        if name and type(module) in (*ELEMENTS, *CHANNELS):
+            noisy = made.setdefault(id(module), NoisyDropout(module))
+            parent, _, child = name.rpartition(".")
+            setattr(network.get_submodule(parent), child, noisy)
+    return list(made.values())

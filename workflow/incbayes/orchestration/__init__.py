@@ -1,0 +1,1 @@
+"""What the workflow asks before, while and after Snakemake runs a study."""

@@ -1,0 +1,39 @@
+"""Reads the config files of a run before Snakemake does, which says little of their mistakes."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from incbayes.study.yaml import StudyError, one_line, read_yaml
+
+TEMPLATE = "__use_yte__"
+"""Key with which Snakemake runs what a config file holds as Python."""
+
+
+def refuse_unreadable(files: Iterable[str | Path]) -> None:
+    """End Snakemake with one line where a file of `--configfile` cannot be read.
+
+    The profile calls it, as Snakemake itself reads these files before it reads the Snakefile, says
+    little of their mistakes, does not end where aliases stand for billions of values, and runs a
+    file as a program that asks for it.
+    """
+    for file in files:
+        try:
+            if TEMPLATE in read_yaml(file):
+                detail = f"the key {TEMPLATE}, with which Snakemake runs a file; a study is data"
+                raise StudyError((), f"{file}: found {detail}")
+            _check_for_snakemake(file)
+        except StudyError as error:
+            sys.exit(str(error))
+
+
+def _check_for_snakemake(file: str | Path) -> None:
+    """Check that Snakemake too can read a file, by YAML 1.1: `2018-02-31` is no date there."""
+    from snakemake.common.configfile import load_configfile
+
+    try:
+        load_configfile(file)
+    except Exception as error:  # whatever YAML's types raise of a text
+        cause = one_line(str(error))
+        detail = f"Snakemake, which reads it by YAML 1.1, cannot ({cause}); quote such a value"
+        raise StudyError((), f"{file}: {detail}") from None

@@ -1,0 +1,66 @@
+"""Checks the code of the kinds that a study uses, while it is planned and nothing is imported.
+
+Knows which registries a study names entries of. What fails only when a module is imported or a
+kind is built is found at run time, by `registry`.
+"""
+
+import ast
+from collections.abc import Iterator
+
+from incbayes.core.outside import is_outside
+from incbayes.core.registry import Registry
+from incbayes.kinds import CLAIM_TESTS, FIGURES, METRICS, OF_A_METHOD, OF_AN_EXPERIMENT
+from incbayes.orchestration.code_digest import CodeError, module_file, module_tree
+from incbayes.study.chains import chosen_chains
+from incbayes.study.model import Study
+
+
+def check_kinds(study: Study) -> None:
+    """Check that the module of every kind in use is Python, and defines what is registered.
+
+    Args:
+        study: in normal form.
+
+    Raises:
+        CodeError: naming the file, and the line or what it lacks.
+    """
+    # Of a class from outside the library the schema of the study has said so already.
+    used = [(r.noun, name, *r.entry(name)) for r, name in _used(study) if not is_outside(name)]
+    for noun, name, module, attribute in dict.fromkeys(used):
+        path, tree = module_file(module), module_tree(module)
+        try:
+            compile(tree, str(path), "exec")  # finds more than its parser, such as a stray return
+        except SyntaxError as error:
+            raise CodeError.of(path, error) from error
+        if attribute not in _defined(tree):
+            raise CodeError(
+                f"{path}: defines no {attribute}, which is registered as the {noun} {name}"
+            )
+
+
+def _used(study: Study) -> Iterator[tuple[Registry, str]]:
+    """Yield the registries and the names of their entries that the chosen chains use."""
+    for experiment, method, _ in chosen_chains(study):
+        described, settings = study.experiments[experiment], study.methods[method]
+        for key, registry in OF_AN_EXPERIMENT.items():
+            yield registry, getattr(described, key).kind
+        for key, registry in OF_A_METHOD.items():
+            yield registry, getattr(settings, key).kind
+    for claim in study.claims.values():
+        yield CLAIM_TESTS, claim.relation.kind
+    for registry in (METRICS, FIGURES):
+        for name in registry:
+            yield registry, name
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    """Return the names that a module defines, assigns or imports on its first level."""
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        else:
+            names |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return names

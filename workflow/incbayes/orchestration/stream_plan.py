@@ -1,0 +1,130 @@
+"""What the rules of streams ask: which part a stage is of, and which stages are made at all."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from incbayes.orchestration.stream import Stream, settled_stages, streams_of
+from incbayes.study.model import Study
+from incbayes.study.streams import TEST, part_source
+
+STREAM = "stream"
+"""What the path of a chain over a stream has in place of `T10`."""
+
+NOT_MADE_AGAIN = "{results}/settled/not-made-again"
+"""An input that is nowhere: a rule that asks for it makes nothing, and what is there stays."""
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """The streams of a study, as the rules see them.
+
+    Attributes:
+        streams: by the name of their experiment.
+        settled: the last stage that stays as it is, by the folder of the chain below `results`.
+        results: folder of the study.
+    """
+
+    streams: Mapping[str, Stream]
+    settled: Mapping[str, int]
+    results: Path
+
+    @property
+    def by_data(self) -> dict[str, Stream]:
+        """The streams by the name of the folder of their prepared files."""
+        return {stream.prepared.name: stream for stream in self.streams.values()}
+
+    @property
+    def nothing(self) -> str:
+        """The input of what is not made again."""
+        return NOT_MADE_AGAIN.format(results=self.results)
+
+    def last_settled(self, experiment: str, method: str, block: str) -> int:
+        """Return the last settled stage of a chain; 0 for none."""
+        return self.settled.get(f"{experiment}/{method}/{STREAM}/{block}", 0)
+
+    def part(self, experiment: str, t: int) -> str | None:
+        """Return the name of stage t's part; None of stage 0, and of one that is to come."""
+        parts = self.streams[experiment].parts
+        return parts[t - 1] if 0 < t <= len(parts) else None
+
+    def part_folder(self, experiment: str, t: int) -> str:
+        """Return the folder of the prepared images of stage t's part."""
+        return str(self.streams[experiment].part_folder(t))
+
+    def test_folder(self, experiment: str) -> str | None:
+        """Return the folder of the prepared test images; None where a share is held out."""
+        stream = self.streams[experiment]
+        return str(stream.prepared / TEST) if stream.has_test else None
+
+    def part_sources(self, dataset: str, part: str) -> list[str]:
+        """Return the files whose time stamps say that a part has to be prepared again.
+
+        A part's archive, or its folder and those of its classes; `nothing` where the part is gone,
+        so that what was prepared of it stays.
+        """
+        stream = self.by_data[dataset]
+        source = part_source(stream.source, part)
+        if source is None:
+            return [self.nothing]
+        return [str(path) for path in _with_folders(source)]
+
+    def test_sources(self, dataset: str) -> list[str]:
+        """Return the same of the test images."""
+        source = self.by_data[dataset].source / TEST
+        return [str(p) for p in _with_folders(source)] if source.is_dir() else [self.nothing]
+
+    def part_folders(self, experiments: Collection[str]) -> dict[str, str]:
+        """Return the folders of the parts that are there, or will be when all is done.
+
+        By the name of the experiment and of the part.
+        """
+        found = {}
+        for name in experiments:
+            if name not in self.streams:
+                continue
+            stream = self.streams[name]
+            chains = [last for place, last in self.settled.items() if place.startswith(f"{name}/")]
+            first = min(chains, default=0) + 1
+            for t, part in enumerate(stream.parts, 1):
+                if t >= first or stream.is_prepared(t):
+                    found[f"{name}, part {part}"] = str(stream.part_folder(t))
+        return found
+
+    def is_deleted(self, posterior: Path) -> bool:
+        """Return whether a posterior is that of a settled stage, and was deleted."""
+        chain, stage = posterior.parent.parent, posterior.parent.name
+        if chain.parent.name != STREAM:
+            return False
+        last = self.settled.get(chain.relative_to(self.results).as_posix(), 0)
+        return int(stage[1:]) <= last and not posterior.is_file()
+
+
+def plan_streams(
+    study: Study, data_root: Path, data: Path, results: Path
+) -> tuple[Study, StreamPlan]:
+    """Return a study with the parts that have arrived, and what is to be done for its streams.
+
+    Args:
+        study: in normal form.
+        data_root: what a relative source is relative to.
+        data: folder of all prepared data sets.
+        results: of the study.
+
+    Raises:
+        StudyError: a part cannot be one, or a stage has to be fitted whose part is gone.
+    """
+    streams = streams_of(study, data_root, data, results)
+    counted = {name: stream.experiment for name, stream in streams.items()}
+    study = replace(study, experiments={**study.experiments, **counted})
+    return study, StreamPlan(streams, settled_stages(study, streams, results), results)
+
+
+def _with_folders(source: Path) -> list[Path]:
+    """Return an archive, or a folder and the folders in it that are not hidden."""
+    if not source.is_dir():
+        return [source]
+    inner = (path for path in sorted(source.iterdir()) if not path.name.startswith("."))
+    return [source, *(path for path in inner if path.is_dir())]

@@ -1,0 +1,179 @@
+"""Predictive distributions of a posterior: Monte Carlo over weights, and the posterior mean."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from incbayes.core.errors import UserError
+from incbayes.families.base import Family
+from incbayes.likelihoods.base import Likelihood
+from incbayes.likelihoods.categorical import CATEGORICAL
+from incbayes.networks.check import path_of, recorded_calls
+from incbayes.networks.layers import Layer, State, layers_of
+from incbayes.networks.noise import GeneratorNoise, Noise
+from incbayes.posterior.build import Architecture, fresh_network, with_weights
+from incbayes.posterior.network import NetworkState
+
+WAY_OUT = "fit it again with a smaller learning rate or a narrower prior"
+
+
+class PredictionError(UserError, ArithmeticError):
+    """A network predicts what is not finite."""
+
+
+@contextmanager
+def predictions_of(what: str) -> Iterator[None]:
+    """Say in the error of a prediction whose it is, e.g. which stage's of which replicate."""
+    try:
+        yield
+    except PredictionError as error:
+        raise PredictionError(f"{what}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Passes:
+    """How forward passes are computed.
+
+    Attributes:
+        device: to compute on.
+        batch_size: images at a time, which bounds the memory.
+        precision: of weights, images and products; draws are exact, and what follows logits.
+    """
+
+    device: torch.device
+    batch_size: int
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format of `precision`."""
+        return {"fp32": torch.float32, "bf16": torch.bfloat16}[self.precision]
+
+
+class Predictor:
+    """Predicts with plain networks whose weights are draws from, or the mean of, a posterior."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        family: Family,
+        passes: Passes,
+        likelihood: Likelihood = CATEGORICAL,
+    ):
+        """Build one plain network; every draw is copied into it.
+
+        Args:
+            architecture: of the network.
+            family: of the posteriors.
+            passes: how to compute.
+            likelihood: of the labels given the network's outputs.
+        """
+        network = fresh_network(architecture, 0).to(passes.device, passes.dtype).eval()
+        self.network = network.to(memory_format=torch.channels_last)
+        self.layers = layers_of(self.network)
+        self.family, self.passes = family, passes
+        self.likelihood = likelihood
+
+    def mean(self, q: NetworkState, images: Tensor) -> Tensor:
+        """Return log p(y | x, w) of the posterior-mean network, float64 [N, K], in nats.
+
+        Args:
+            q: the posterior.
+            images: [N, C, H, W], scaled.
+
+        Raises:
+            PredictionError: naming the layer whose output is not finite.
+        """
+        weights = {}
+        for layer in self.layers:
+            state = self._on_device(q[layer.name])
+            weights[layer.name] = {**self.family.mean(layer, state), **_running(layer, state)}
+        return self._log_probabilities(weights, images, "the posterior mean")
+
+    def predictive(
+        self, q: NetworkState, images: Tensor, samples: int, generator: torch.Generator
+    ) -> Tensor:
+        """Return log p(y | x) = ln (1/S)·Σ_s p(y | x, w_s), w_s ~ q, float64 [N, K], in nats.
+
+        Every w_s is one draw of all weights, shared by all images: a draw from q itself
+        whatever estimator training used, at the price of one deterministic pass.
+
+        The sum over draws is taken in logarithms, as it goes: no probability is formed, so that
+        none underflows, however wrong a draw is.
+
+        Raises:
+            PredictionError: naming the draw, and the layer whose output is not finite.
+        """
+        total = torch.full((), -math.inf, dtype=torch.float64, device=self.passes.device)
+        for log_probabilities in self.draws(q, images, samples, generator):
+            total = torch.logaddexp(total, log_probabilities)
+        return (total - math.log(samples)).clamp(max=0.0)  # rounding can pass 0
+
+    def draws(
+        self, q: NetworkState, images: Tensor, samples: int, generator: torch.Generator
+    ) -> Iterator[Tensor]:
+        """Yield log p(y | x, w_s) for draws w_1 … w_S ~ q, each float64 [N, K], in nats.
+
+        Args:
+            q: the posterior.
+            images: [N, C, H, W], scaled.
+            samples: S, draws.
+            generator: of the draws, on the device of the passes.
+
+        Raises:
+            PredictionError: naming the draw, and the layer whose output is not finite.
+        """
+        noise = GeneratorNoise(generator)
+        q = {name: self._on_device(state) for name, state in q.items()}
+        for draw in range(1, samples + 1):
+            weights = {layer.name: self._draw(layer, q[layer.name], noise) for layer in self.layers}
+            yield self._log_probabilities(weights, images, f"draw {draw} of {samples}")
+
+    def _draw(self, layer: Layer, q: State, noise: Noise) -> State:
+        """Return one draw of the plain weights, without the latent variables of the family."""
+        draw = self.family.sample(layer, q, noise)
+        return {key: draw[key] for key in layer.shapes} | _running(layer, q)
+
+    def _on_device(self, state: State) -> State:
+        return {key: value.to(self.passes.device) for key, value in state.items()}
+
+    @torch.inference_mode()
+    def _log_probabilities(self, weights: NetworkState, images: Tensor, which: str) -> Tensor:
+        """Return ln p(y | x, w) of every class under plain weights, float64 [N, K]."""
+        network, batches = with_weights(self.network, weights), images.split(self.passes.batch_size)
+        found = torch.cat(
+            [
+                self.likelihood.log_probabilities(network(batch.to(self.passes.dtype)))
+                for batch in batches
+            ]
+        )
+        if not torch.isfinite(found).all():
+            raise PredictionError(f"{which}: {self._not_finite(network, batches)}; {WAY_OUT}")
+        return found
+
+    def _not_finite(self, network: nn.Module, batches: Sequence[Tensor]) -> str:
+        """Return what is the first of weights, images and outputs that is not finite."""
+        for name, tensor in network.named_parameters():
+            if not torch.isfinite(tensor).all():
+                return f"{name} is not finite"
+        largest = max(float(tensor.abs().max()) for tensor in network.parameters())
+        for batch in batches:
+            if not torch.isfinite(batch).all():
+                return "the scaled pixels of the images are not finite"
+            with recorded_calls(network) as calls:
+                network(batch.to(self.passes.dtype))
+            for call in calls:
+                if not torch.isfinite(call.made).all():
+                    what = f"the output of {path_of(call.name)} ({type(call.module).__name__})"
+                    return f"{what} is not finite, with weights of up to {largest:.3g}"
+        return "it is not finite"
+
+
+def _running(layer: Layer, q: State) -> State:
+    """Return the running statistics of a layer, with which it predicts."""
+    return {key: q[key] for key in layer.buffers}

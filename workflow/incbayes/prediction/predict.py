@@ -1,0 +1,231 @@
+"""Predicts for images with the posteriors of a stage, as its scoring does."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from incbayes.core.device import prepare_device
+from incbayes.core.errors import UserError
+from incbayes.data.image_file import Wanted
+from incbayes.inference.stage import StreamKeys
+from incbayes.kinds import FAMILIES, PIXELS
+from incbayes.posterior.predict import Passes, Predictor, predictions_of
+from incbayes.prediction.images import Images, given_images, read_images
+from incbayes.prediction.mixture import Mixture, Uncertainty
+from incbayes.prediction.opened import Given, Replicate, check_same_classes, open_replicates
+
+VALUES_AT_ONCE = 2**26
+"""Scaled pixels that are held at once, 256 MiB of them."""
+
+LARGEST_SEED = 2**63 - 1
+
+
+class AskedError(UserError, ValueError):
+    """A prediction that is asked for in numbers that make no sense."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How to predict.
+
+    Attributes:
+        samples: draws S of each replicate; a posterior without a scale, `point`, has one network.
+        seed: of the draws; None for the study's, by which they are those of its scoring.
+        device: `auto`, `cpu` or `cuda`.
+        batch_size: images at a time.
+        model: `FILE.py:Class` that builds the network in place of the registered one.
+        replicates: those that predict; None for all.
+        progress: whether to show a bar on a terminal.
+    """
+
+    samples: int = 100
+    seed: int | None = None
+    device: str = "auto"
+    batch_size: int = 512
+    model: str | None = None
+    replicates: Sequence[int] | None = None
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            AskedError: naming the first that makes no sense.
+        """
+        for name, least, value in (
+            ("samples", 1, self.samples),
+            ("batch_size", 1, self.batch_size),
+            ("seed", 0, 0 if self.seed is None else self.seed),
+        ):
+            if type(value) is not int or not least <= value <= LARGEST_SEED:
+                raise AskedError(
+                    f"{name}: found {value!r}, expected a whole number of at least {least}"
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What was predicted for N images of K classes; float64, in nats.
+
+    Attributes:
+        names: path of each image, or its number.
+        classes: names of the classes, [K].
+        log_probabilities: of the mixture of all draws, [N, K].
+        entropy: of the predictive, [N].
+        data_uncertainty: mean entropy of a draw, [N].
+        mutual_information: of label and weights, `entropy` minus `data_uncertainty`, [N].
+        replicates: those that predicted.
+        samples: draws of each.
+    """
+
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+    log_probabilities: np.ndarray
+    entropy: np.ndarray
+    data_uncertainty: np.ndarray
+    mutual_information: np.ndarray
+    replicates: tuple[int, ...]
+    samples: int
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """p(y | x), [N, K]."""
+        return np.exp(self.log_probabilities)
+
+    @property
+    def predicted(self) -> list[str]:
+        """The most probable class of each image; the first of those that are equally probable."""
+        return [self.classes[number] for number in self.log_probabilities.argmax(1)]
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row an image: `path`, `predicted`, uncertainties in nats, `p_CLASS` each."""
+        columns: dict[str, Any] = {
+            "path": list(self.names),
+            "predicted": self.predicted,
+            "entropy": self.entropy,
+            "data_uncertainty": self.data_uncertainty,
+            "mutual_information": self.mutual_information,
+        }
+        of_classes = zip(self.classes, self.probabilities.T, strict=True)
+        return pd.DataFrame(columns | {f"p_{name}": column for name, column in of_classes})
+
+
+def predict(
+    posterior: Given | Sequence[Given],
+    images: str | Path | Sequence[str | Path] | np.ndarray | Tensor,
+    **options: Any,
+) -> Predictions:
+    """Predict for images with a posterior: the equal mixture of draws of all its replicates.
+
+    Pixels are scaled as in training, each replicate's by its own numbers, which the posterior
+    states.
+
+    Args:
+        posterior: one file, or several of other replicates of the same chain and stage; or what
+            `read_posterior` returned.
+        images: paths of image files, folders and archives; or pixels, uint8 [N, C, H, W].
+        options: attributes of `How` by name.
+
+    Raises:
+        PosteriorError: a file cannot be used, or replicates are of different tasks.
+        DataError: in one line, every image that cannot be used.
+        UserError: an option makes no sense, the device is absent, or a prediction is not finite.
+    """
+    how = How(**options)
+    replicates = open_replicates(posterior, how.replicates, how.model)
+    check_same_classes(replicates)
+    shape = replicates[0].of.shape
+    device = prepare_device(how.device, torch.get_num_threads())
+    found = _found_images(images, replicates[0].of.decoding, how)
+    mixing = _Mixing(replicates, how, device)
+    size = max(how.batch_size, VALUES_AT_ONCE // prod(shape))
+    chunks = torch.from_numpy(found.pixels).split(size)
+    total = len(chunks) * len(replicates) * mixing.samples
+    with _bar(how, total=total, desc="draws") as bar:
+        parts = [mixing.of(chunk, bar) for chunk in chunks]
+    log_probabilities, entropy, data, mutual = (
+        torch.cat([getattr(part, name) for part in parts]).cpu().numpy()
+        for name in ("log_probabilities", "entropy", "data", "mutual_information")
+    )
+    classes = replicates[0].of.classes[replicates[0].number]
+    numbers = tuple(one.number for one in replicates)
+    return Predictions(
+        found.names, classes, log_probabilities, entropy, data, mutual, numbers, mixing.samples
+    )
+
+
+class _Mixing:
+    """Predicts for images with all draws of all replicates.
+
+    Attributes:
+        samples: draws of each replicate.
+    """
+
+    def __init__(self, replicates: Sequence[Replicate], how: How, device: torch.device):
+        first = replicates[0]
+        self._replicates, self._how, self._device = replicates, how, device
+        self._predictor = Predictor(
+            first.of.architecture(first.number),
+            first.of.family,
+            Passes(device, how.batch_size),
+            first.of.likelihood,
+        )
+        self._kind = first.of.metadata["network"]["family"]["kind"]
+        self._drawn = bool(first.of.family.constraints["bayesian"])
+        self.samples = how.samples if self._drawn else 1
+
+    def of(self, pixels: Tensor, bar: tqdm) -> Uncertainty:
+        """Return what all draws say of images, uint8 [N, C, H, W]; the same draws at every call."""
+        mixture = Mixture()
+        for one in self._replicates:
+            scaled = PIXELS.build(one.of.pixels).scale(pixels, one.of.numbers[one.number])
+            if scaled.shape[1] > 1:
+                scaled = scaled.contiguous(memory_format=torch.channels_last)
+            name = f"{one.of.file}, replicate {one.number}"
+            with predictions_of(name), FAMILIES.blamed(self._kind, "drawn from"):
+                for log_probabilities in self._draws(one, scaled.to(self._device)):
+                    mixture.add(log_probabilities)
+                    bar.update()
+        return mixture.result()
+
+    def _draws(self, one: Replicate, images: Tensor) -> Iterator[Tensor]:
+        if not self._drawn:
+            return iter([self._predictor.mean(one.state, images)])
+        generator = _stream(one, self._how.seed, self._device)
+        return self._predictor.draws(one.state, images, self.samples, generator)
+
+
+def _stream(one: Replicate, seed: int | None, device: torch.device) -> torch.Generator:
+    """Return the draws' generator; with the study's seed that of the stage's scoring."""
+    said = one.of.metadata
+    seed = said["seed"] if seed is None else seed
+    count = None if "part" in said else said["T"]  # a stream has no T that decides a number
+    keys = StreamKeys(seed, said["experiment"], count, said["t"])
+    return keys.stream(one.number)("prediction", device=device)
+
+
+def _found_images(
+    images: str | Path | Sequence[str | Path] | np.ndarray | Tensor,
+    wanted: Wanted,
+    how: How,
+) -> Images:
+    if isinstance(images, Tensor | np.ndarray):
+        return given_images(
+            np.asarray(images.cpu() if isinstance(images, Tensor) else images), wanted.shape
+        )
+    sources = [images] if isinstance(images, str | Path) else images
+    with _bar(how, desc="images", unit=" images") as bar:
+        return read_images([Path(source) for source in sources], wanted, bar.update)
+
+
+def _bar(how: How, **described: Any) -> tqdm:
+    """Return a progress bar, shown on a terminal where it is asked for."""
+    return tqdm(disable=None if how.progress else True, leave=False, **described)

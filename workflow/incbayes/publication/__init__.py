@@ -1,0 +1,1 @@
+"""What a study has measured so far, published in a folder that can be committed."""

@@ -1,0 +1,366 @@
+"""What a study has measured so far: the chains of one run beside those published before.
+
+A study that no single machine or day can run is published chain by chain; its claims are judged,
+and its figures drawn, on all of them. Knows the files of a published folder; computes no number.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from msgspec.structs import replace
+
+from incbayes.claims.ledger import judge, write_ledger
+from incbayes.core.errors import UserError
+from incbayes.core.files import atomic_write, write_json
+from incbayes.core.seal import Seal, SealError, read_seal, write_seal
+from incbayes.figures.context import context_of
+from incbayes.figures.write import arranged, read_numbers, write_figure
+from incbayes.kinds import FIGURES
+from incbayes.publication.folders import atomic_folder, restore_folder
+from incbayes.publication.page import published_page
+from incbayes.report.claims_table import read_ledger
+from incbayes.report.convergence import STAGE, read_ends
+from incbayes.report.html import Numbers, write_report
+from incbayes.report.methods import dotted, value
+from incbayes.report.provenance import chain_of, in_order_of_stages
+from incbayes.results.collect import ordered_records, read_records, write_records
+from incbayes.results.records import records_digest, stage_name
+from incbayes.study.chains import Chain, all_chains, chain_name, chosen_chains, fewest_names
+from incbayes.study.model import Study, shown_study
+from incbayes.study.resolve import block_replicates, claims_of, resolve_study
+from incbayes.study.settings import chain_settings
+from incbayes.study.streams import arrives
+from incbayes.study.tuning import tried_by_method
+
+CHAIN = ["experiment", "method", "T"]
+STUDY, RECORDS, ENDS, PROVENANCE = "study.yaml", "metrics.csv", "convergence.csv", "provenance.json"
+SEAL, ARTIFACT = "publication.seal.json", "publication"
+KEPT_PICTURE = "svg"
+DERIVED = ("study_id", "reduced")
+"""What a resolved study holds beside what a study may state."""
+
+WAY_OUT = "restore it, or delete its folder to publish this run alone"
+
+
+class PublicationError(UserError, ValueError):
+    """What was published cannot stand beside what was run, or cannot be read."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Chains of a study with all that is published of them.
+
+    Attributes:
+        study: in its resolved form; `only` names the chains.
+        records: every record of them.
+        ends: how their stages ended, as `convergence.stage_ends` returns it.
+        numbers: of each figure, by its name.
+        provenance: as `provenance.collect_provenance` returns it.
+    """
+
+    study: Study
+    records: pd.DataFrame
+    ends: pd.DataFrame
+    numbers: Mapping[str, pd.DataFrame]
+    provenance: Mapping[str, Any]
+
+
+def read_published(folder: Path) -> Measured | None:
+    """Return what a folder holds that `publish` wrote; None where it is absent or empty.
+
+    Raises:
+        PublicationError: a file of it is missing, edited or malformed, by its name.
+    """
+    restore_folder(folder)
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return None
+    try:
+        verify_publication(folder)
+    except SealError as error:
+        raise PublicationError(f"{error}; {WAY_OUT}") from error
+    return _published(folder)
+
+
+def verify_publication(folder: Path) -> Seal:
+    """Verify a published folder, without the posteriors; return its seal.
+
+    Its seal holds the checksum of every file, and the digest of each stage's records that the job
+    which scored it sealed: of these the records are verified, stage by stage.
+
+    Raises:
+        SealError: a file is missing, damaged or edited, or the records are not those of the stages.
+    """
+    seal = read_seal(folder / SEAL, ARTIFACT)
+    for name in seal.files:
+        seal.verified(folder / name)
+    found = _stage_digests(seal.read(folder / RECORDS, read_records), seal.facts["stages"])
+    for stage, digests in seal.facts["stages"].items():
+        if found[stage] != digests["records"]:
+            raise SealError(
+                f"{folder / RECORDS}: its records of {stage} are not those that were scored"
+            )
+    return seal
+
+
+def _stage_digests(records: pd.DataFrame, stages: Mapping[str, Any]) -> dict[str, str]:
+    """Return the digest of the records of each stage, which is named as `stage_name` does."""
+    groups = dict(list(records.groupby(["experiment", "method", "T", "t"], sort=False)))
+    found = {}
+    for stage in stages:
+        *chain, parts, block, t = stage.split("/")
+        key = ("/".join(chain[:-1]), chain[-1], int(parts[1:]), int(t[1:]))
+        rows = groups.get(key, records.iloc[:0])
+        of_block = rows[rows["replicate"].isin(block_replicates(block))]
+        found[stage] = records_digest(of_block.to_dict("records"))
+    return found
+
+
+def _published(folder: Path) -> Measured:
+    """Return what a folder holds, once it is verified."""
+    found = Measured(
+        _read(folder / STUDY, _read_study),
+        _read(folder / RECORDS, read_records),
+        _read(folder / ENDS, read_ends),
+        {name: _read(_numbers_file(folder, name), _read_numbers) for name in FIGURES},
+        _read(folder / PROVENANCE, _read_provenance),
+    )
+    named = set(map(chain_name, chosen_chains(found.study)))
+    for file, frame in ((RECORDS, found.records), (ENDS, found.ends)):
+        if set(map(chain_name, _keys(frame))) != named:
+            detail = f"not of the chains that {STUDY} names"
+            raise PublicationError(f"{folder / file}: {detail}; {WAY_OUT}")
+    return found
+
+
+def check_joins(folder: Path, study: Study) -> None:
+    """Check, before anything is run, that a study can be published beside what a folder holds.
+
+    Raises:
+        PublicationError: a file cannot be read, a chain was made with other settings, or less of a
+            search would be shown than was published.
+    """
+    streams = [name for name, run in study.experiments.items() if arrives(run.dataset)]
+    if streams:
+        raise PublicationError(
+            f"{streams[0]}: a stream goes on, and what is published is to stay: it has no place in "
+            f"{folder}; keep report.html and metrics.csv of the day, or leave it out (key only)"
+        )
+    kept = read_published(folder)
+    if kept:
+        _kept_chains(kept.study, study)
+
+
+def joined(kept: Measured | None, run: Measured) -> Measured:
+    """Return a run with the chains published before that it did not make.
+
+    A chain of the run takes the place of one that was published; one that the study no longer
+    describes is dropped.
+
+    Raises:
+        PublicationError: a chain that is kept was made with other settings than the study
+            states, or of other images than the run; or less of a search would be shown.
+    """
+    if kept is None:
+        return run
+    chains = _kept_chains(kept.study, run.study)
+    provenance = _joined_provenance(kept.provenance, run.provenance, chains)
+    _check_images(provenance["sources"])
+    only = fewest_names(run.study, {*chosen_chains(run.study), *chains})
+    study = replace(run.study, only=None if only is None else tuple(only))
+    context = context_of(study)
+    ends = _together(_of(kept.ends, chains), run.ends)
+    return Measured(
+        study,
+        ordered_records(_together(_of(kept.records, chains), run.records)),
+        ends.sort_values([*STAGE, "replicate"], ignore_index=True),
+        {
+            name: arranged(name, _together(_of(kept.numbers[name], chains), numbers), context)
+            for name, numbers in run.numbers.items()
+        },
+        provenance,
+    )
+
+
+def restated(kept: Measured, study: Study) -> Measured:
+    """Return what was published as a study states it now: its claims, titles, labels and order.
+
+    Raises:
+        PublicationError: a chain was made with other settings than the study states, or less of a
+            search would be shown.
+    """
+    nothing = Measured(
+        replace(study, only=()),
+        kept.records.iloc[:0],
+        kept.ends.iloc[:0],
+        {name: numbers.iloc[:0] for name, numbers in kept.numbers.items()},
+        {"sources": [], "runs": []},
+    )
+    return joined(kept, nothing)
+
+
+def publish(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
+    """Write all that is published of a study: page, report, ledger, figures and their numbers.
+
+    Args:
+        folder: where it goes.
+        measured: the chains.
+        timings: of the jobs of the last run among the sources.
+
+    Raises:
+        FileError: something cannot be written.
+    """
+    with atomic_folder(folder) as partial:
+        _write(partial, measured, timings)
+
+
+def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
+    study, records, provenance = measured.study, measured.records, measured.provenance
+    context = context_of(study)
+    with atomic_write(folder / STUDY) as partial:
+        text = yaml.safe_dump(shown_study(study), sort_keys=False, allow_unicode=True, width=100)
+        partial.write_text(text, encoding="utf-8")
+    write_records(records, folder / RECORDS)
+    with atomic_write(folder / ENDS) as partial:
+        measured.ends.to_csv(partial, index=False, lineterminator="\n")
+    write_json(folder / PROVENANCE, provenance)
+    figures = [
+        write_figure(name, numbers, context, folder / "figures", [KEPT_PICTURE])
+        for name, numbers in measured.numbers.items()
+    ]
+    ledger = None
+    if study.claims:
+        files = folder / "claims.json", folder / "claims.csv"
+        write_ledger(judge(claims_of(study), records, study.reduced), *files)
+        ledger = read_ledger(*files)
+    shown = Numbers(records, measured.ends, figures, timings, provenance, ledger)
+    write_report(folder / "report.html", study, shown)
+    with atomic_write(folder / "README.md") as partial:
+        page = published_page(study, records, figures, provenance, ledger)
+        partial.write_text(page, encoding="utf-8")
+    _seal(folder, study.study_id, provenance["runs"])
+
+
+def _seal(folder: Path, study: str, runs: Sequence[Mapping[str, Any]]) -> None:
+    """Seal a published folder: every file, and posterior and records of every stage."""
+    stages = {
+        stage_name({**run, "replicates": list(block_replicates(run["block"]))}): {
+            "posterior": run["sha256"],
+            "records": run["records"],
+        }
+        for run in runs
+    }
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    write_seal(folder / SEAL, ARTIFACT, {"study": study}, files, facts={"stages": stages})
+
+
+def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
+    try:
+        return reader(path)
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+        raise PublicationError(f"{path}: {' '.join(str(error).split())}; {WAY_OUT}") from error
+
+
+def _read_study(path: Path) -> Study:
+    """Return a published study in normal form, with keys that came to be known since."""
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return resolve_study({key: written[key] for key in written if key not in DERIVED})
+
+
+def _read_numbers(path: Path) -> pd.DataFrame:
+    """Return the numbers of a figure; none where there was no such figure yet."""
+    return read_numbers(path) if path.exists() else pd.DataFrame(columns=CHAIN)
+
+
+def _read_provenance(path: Path) -> dict[str, Any]:
+    provenance = json.loads(path.read_text(encoding="utf-8"))
+    if not (provenance["runs"] and all(source["chains"] for source in provenance["sources"])):
+        raise ValueError("no runs or no chains in it")
+    return provenance
+
+
+def _numbers_file(folder: Path, name: str) -> Path:
+    return folder / "figures" / f"{name}.csv"
+
+
+def _kept_chains(kept: Study, stated: Study) -> list[Chain]:
+    """Return the chains of a published study that one about to be published does not run.
+
+    Raises:
+        PublicationError: one was made with other settings than are stated, or with settings that
+            go back to a search of which less would be shown.
+    """
+    wanted = set(chosen_chains(kept)) - set(chosen_chains(stated))
+    chains = [chain for chain in all_chains(stated) if chain in wanted]
+    for chain in chains:
+        before, now = (dict(dotted(chain_settings(study, *chain[:2]))) for study in (kept, stated))
+        for key in dict.fromkeys([*before, *now]):
+            old, new = before.get(key), now.get(key)
+            if old != new:
+                raise PublicationError(
+                    f"{chain_name(chain)} was published with {key} {value(old)}, and the study "
+                    f"has {value(new)}: state it as it was, or run the chain again with the rest"
+                )
+        before, now = (_tried(study, chain) for study in (kept, stated))
+        if any(candidate not in now for candidate in before):
+            raise PublicationError(
+                f"{chain_name(chain)} was published with settings that a search chose, of which "
+                "the study does not show all: name the file of its outcome, or run the chain "
+                "again with the rest"
+            )
+    return chains
+
+
+def _tried(study: Study, chain: Chain) -> list[tuple[Any, Any]]:
+    """Return settings and scores of what the search of a study tried for a chain's method."""
+    candidates = tried_by_method(study).get(chain[:2], [])
+    return [(candidate.settings, candidate.scores) for candidate in candidates]
+
+
+def _check_images(sources: Sequence[Mapping[str, Any]]) -> None:
+    first: dict[str, Any] = {}
+    for source in sources:
+        for chain in source["chains"]:
+            experiment = chain.partition(".")[0]
+            images = source["images"][experiment]
+            if first.setdefault(experiment, images) != images:
+                raise PublicationError(
+                    f"{chain}: made of other images than what is published of {experiment}; "
+                    f"give one of the two another name, or run all of it again"
+                )
+
+
+def _keys(frame: pd.DataFrame) -> list[Chain]:
+    return list(frame[CHAIN].itertuples(index=False, name=None))
+
+
+def _of(frame: pd.DataFrame, chains: Collection[Chain]) -> pd.DataFrame:
+    """Return the rows of some chains."""
+    wanted = set(chains)
+    return frame[[key in wanted for key in _keys(frame)]]
+
+
+def _together(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of both; columns without rows have no types that should count."""
+    with_rows = [frame for frame in (first, second) if len(frame)]
+    return pd.concat(with_rows, ignore_index=True) if with_rows else second
+
+
+def _joined_provenance(
+    kept: Mapping[str, Any], run: Mapping[str, Any], chains: Collection[Chain]
+) -> dict[str, Any]:
+    """Return the sources in the order in which they were published, with their stages."""
+    names = {chain_name(chain) for chain in chains}
+    sources = [
+        {**source, "chains": [name for name in source["chains"] if name in names]}
+        for source in kept["sources"]
+    ]
+    runs = [made for made in kept["runs"] if chain_of(made) in set(chains)]
+    return {
+        "sources": [source for source in sources if source["chains"]] + list(run["sources"]),
+        "runs": in_order_of_stages([*runs, *run["runs"]]),
+    }

@@ -1,0 +1,146 @@
+"""The ledger of a study in words and numbers, as the report shows it.
+
+It knows what `claims.ledger` writes; it tests nothing.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from incbayes.claims.ledger import CLAIMS, VERDICTS
+from incbayes.core.seal import Seal, read_seal, seal_path
+from incbayes.figures.context import FigureContext
+from incbayes.metrics.base import Metric
+from incbayes.report.tables import metric_of, number
+
+NBSP = "\N{NO-BREAK SPACE}"
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger of a study.
+
+    Attributes:
+        entries: one a claim, as `claims.ledger.judge` returns them.
+        csv: the same as a table, the text of claims.csv.
+    """
+
+    entries: Sequence[Entry]
+    csv: str
+
+
+def read_ledger(entries: Path, table: Path) -> Ledger:
+    """Return the ledger that `claims.ledger.write_ledger` wrote as JSON and as CSV."""
+    return Ledger(json.loads(entries.read_text("utf-8")), table.read_text("utf-8"))
+
+
+def sealed_ledger(entries: Path, table: Path, study: str, records: Seal) -> tuple[Ledger, Seal]:
+    """Return the ledger of a study and its seal, verified to be judged on its records.
+
+    Raises:
+        SealError: it is damaged or edited, or was judged on other records.
+    """
+    seal = read_seal(seal_path(entries), CLAIMS, {"study": study}, {"records": records})
+    return read_ledger(seal.verified(entries), seal.verified(table)), seal
+
+
+def verdict_counts(ledger: Ledger) -> str:
+    """Return e.g. `7 claims: 4 supported, 2 inconclusive, 1 not run.`."""
+    counts = Counter(entry["verdict"] for entry in ledger.entries)
+    found = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+    total = len(ledger.entries)
+    return f"{total} claim{'s' if total != 1 else ''}: {found}."
+
+
+def ledger_row(entry: Entry, context: FigureContext) -> dict[str, Any]:
+    """Return a claim for the template: its words, its verdict, and its numbers as text."""
+    metric = metric_of(entry["metric"])
+    named = labels(entry["groups"], metric, context)
+    reduced = f"reduced budget: {entry['budget'] or context.budget}" if entry["reduced"] else ""
+    return {
+        "name": entry["claim"],
+        "sentence": entry["sentence"],
+        "source": ", ".join(text for text in (entry["paper"], entry["place"]) if text),
+        "measured": _measured(entry, metric, context),
+        "verdict": entry["verdict"],
+        "notes": [note for note in (entry["reason"], reduced) if note],
+        "effects": [_effect(c, named, metric) for c in entry["comparisons"]],
+        "claimed": _claimed(entry, metric),
+        "reported": _reported(entry, named, metric),
+        "figure": entry["figure"],
+    }
+
+
+def _measured(entry: Entry, metric: Metric, context: FigureContext) -> str:
+    """Return the metric, and the experiment where there is one only."""
+    first, *others = _experiments(entry["groups"])
+    return metric.heading if others else f"{metric.heading}, {context.experiments[first]}"
+
+
+def _effect(comparison: Entry, labels: Sequence[str], metric: Metric) -> dict[str, str | int]:
+    evidence = comparison["evidence"]
+    value = number(metric.factor * evidence["effect"], metric.decimals, signed=True)
+    interval = ""
+    if evidence["low"] is not None:
+        ends = [metric.factor * evidence[end] for end in ("low", "high")]
+        low, high = (number(end, metric.decimals, signed=True) for end in ends)
+        interval = f"[{low}, {high}]"
+    return {
+        "value": value,
+        "interval": f"{interval} {metric.difference_unit}".strip(),
+        "difference": f"{labels[comparison['first']]} minus {labels[comparison['second']]}",
+        "n": evidence["n"],
+    }
+
+
+def _claimed(entry: Entry, metric: Metric) -> str:
+    """Return which differences the claim allows, and why a margin is what it is."""
+    low, high = (None if end is None else _bound(end, metric) for end in entry["region"])
+    if low is not None and high is not None:
+        where = f"between {low} and {high}"
+    else:
+        where = f"above {low}" if low is not None else f"below {high}"
+    reason = entry["relation"].get("reason")
+    return f"claimed: {where}" + (f" ({reason})" if reason else "")
+
+
+def _bound(value: float, metric: Metric) -> str:
+    return number(metric.factor * value, metric.decimals, signed=True) if value else "0"
+
+
+def _reported(entry: Entry, labels: Sequence[str], metric: Metric) -> list[dict[str, str]]:
+    """Return the paper's own values, of the groups for which it gives one."""
+    return [
+        {"value": number(metric.factor * group["reported"], metric.decimals), "label": label}
+        for group, label in zip(entry["groups"], labels, strict=True)
+        if group.get("reported") is not None
+    ]
+
+
+def labels(groups: Sequence[Entry], metric: Metric, context: FigureContext) -> list[str]:
+    """Return what each group is, with its experiment where they are not all of one."""
+    several = len(_experiments(groups)) > 1
+    return [_label(group, metric, context, several) for group in groups]
+
+
+def _experiments(groups: Sequence[Entry]) -> set[str]:
+    return {group["experiment"] for group in groups if "constant" not in group}
+
+
+def _label(group: Entry, metric: Metric, context: FigureContext, with_experiment: bool) -> str:
+    if "constant" in group:
+        return number(metric.factor * group["constant"], metric.decimals)
+    words = [context.experiments[group["experiment"]]] if with_experiment else []
+    words += [context.methods[group["method"]], f"T{NBSP}={NBSP}{group['T']}"]
+    words += [f"after part {group['t']}"] if group["t"] != group["T"] else []
+    words += [f"on {group['split'].replace('_', ' ')}"] if group["split"] != "test" else []
+    words += ["at the posterior mean"] if group["predictor"] != "predictive" else []
+    words += (
+        [f"KL{NBSP}×{NBSP}{group['kl_scale']:g}"] if group["kl_scale"] not in (None, 1.0) else []
+    )
+    return ", ".join(words)

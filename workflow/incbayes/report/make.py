@@ -1,0 +1,112 @@
+"""Makes the report of a study from its files, all of which it verifies first."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from incbayes.core.files import write_json
+from incbayes.figures.write import describe_figure, sealed_figures
+from incbayes.kinds import FIGURES
+from incbayes.report.arrivals import collect_arrivals
+from incbayes.report.claims_table import sealed_ledger
+from incbayes.report.convergence import stage_ends
+from incbayes.report.html import Numbers, seal_report, write_report
+from incbayes.report.provenance import collect_provenance, collect_timings
+from incbayes.results.collect import collect_training, sealed_records
+from incbayes.results.verification import verify
+from incbayes.study.model import Study
+
+
+@dataclass(frozen=True)
+class ReportSources:
+    """Files that a report is made from.
+
+    Attributes:
+        records: metrics.parquet.
+        training: the training.csv of every stage.
+        posteriors: of every stage.
+        checksums: of the data set of every experiment that is run; of a stream, of its parts.
+        drift: of every stage of a stream, what the stage before said of its part.
+        seals: from which everything else that a report shows can be reached.
+        figures: the seal of the figures.
+        ledger: claims.json and claims.csv; empty where the study claims nothing.
+        benchmarks: folder of the times that rules took.
+        checkout: a folder within the checkout whose code ran.
+    """
+
+    records: Path
+    training: Sequence[Path]
+    posteriors: Sequence[Path]
+    checksums: Mapping[str, Path]
+    drift: Sequence[Path]
+    seals: Sequence[Path]
+    figures: Path
+    ledger: Sequence[Path]
+    benchmarks: Path
+    checkout: Path
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Files that a report becomes: the page, the provenance of its numbers, and their seal."""
+
+    page: Path
+    provenance: Path
+    seal: Path
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a study was made.
+
+    Attributes:
+        command: that makes it again.
+        code: digest of all code that fits and scores.
+        unfinished: chains that a partial report leaves out, and why.
+    """
+
+    command: str
+    code: str
+    unfinished: Sequence[Mapping[str, Any]]
+
+
+def make_report(
+    study: Study, made: Made, sources: ReportSources, files: ReportFiles, say: Callable[[str], None]
+) -> None:
+    """Write the report of a study in normal form.
+
+    Raises:
+        SealError: a file is damaged or edited, or was not made from what lies there now.
+    """
+    name, folder = study.study_id, sources.figures.parent
+    records, seal = sealed_records(sources.records, name)
+    verified = verify(sources.seals).check()
+    say(f"verified {verified.count} files")
+    training = collect_training(sources.training)
+    training.check_posteriors(seal)
+    parents, ledger = {"records": seal, "figures": sealed_figures(folder, name, seal)}, None
+    if sources.ledger:
+        ledger, parents["claims"] = sealed_ledger(*sources.ledger, name, seal)
+    provenance = collect_provenance(
+        made.command,
+        made.code,
+        sources.posteriors,
+        sources.checksums,
+        sources.checkout,
+        seal,
+        verified.summary(),
+    )
+    write_json(files.provenance, provenance)
+    shown = Numbers(
+        records,
+        stage_ends(training.frame, study),
+        [describe_figure(figure, folder) for figure in FIGURES],
+        collect_timings(sources.benchmarks),
+        provenance,
+        ledger,
+        made.unfinished,
+        collect_arrivals(sources.drift) if sources.drift else None,
+    )
+    write_report(files.page, study, shown)
+    seal_report(files.seal, name, [files.page, files.provenance], parents)

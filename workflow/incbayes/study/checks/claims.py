@@ -1,0 +1,172 @@
+"""What a schema cannot say of claims: that they name results which the study makes.
+
+It takes a study in normal form, as `study_checks` does, and reads no results.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from incbayes.core.registry import nearest
+from incbayes.kinds import FIGURES, METRICS
+from incbayes.study.messages import check_known
+from incbayes.study.model import Claim, EvaluationSettings, Group, MethodSettings, Study
+from incbayes.study.relation import pairs_of, region_of
+from incbayes.study.schema import kind_constraints
+from incbayes.study.settings import evaluation_settings, method_settings
+from incbayes.study.yaml import KeyPath, StudyError, shown
+
+PART = re.compile(r"part_(\d\d+)", re.ASCII)
+
+
+def check_claims(study: Study) -> None:
+    """Check the claims of a study in normal form.
+
+    Raises:
+        StudyError: the first claim that names what the study does not have.
+    """
+    for name, claim in study.claims.items():
+        path = ("claims", name)
+        _check_name((*path, "metric"), "metric", claim.metric, METRICS)
+        if claim.figure is not None:
+            _check_name((*path, "figure"), "figure", claim.figure, FIGURES)
+        _check_groups((*path, "groups"), claim, study)
+        _check_same((*path, "groups"), claim, study)
+        _check_open(path, claim)
+
+
+def _check_groups(path: KeyPath, claim: Claim, study: Study) -> None:
+    constants = [place for place, group in enumerate(claim.groups) if isinstance(group, float)]
+    if constants[:1] == [0] or len(constants) > 1:
+        raise StudyError(
+            (*path, constants[-1]),
+            f"found {shown(claim.groups[constants[-1]])}; one group may be a constant, and not "
+            "the first",
+        )
+    for place, group in enumerate(claim.groups):
+        here = (*path, place)
+        if isinstance(group, float):
+            _check_value(here, claim.metric, group)
+            continue
+        _check_chain(here, group, study)
+        _check_split(here, group)
+        _check_predictor(here, group, study)
+        if group.reported is not None:
+            _check_value((*here, "reported"), claim.metric, group.reported)
+
+
+def _check_chain(path: KeyPath, group: Group, study: Study) -> None:
+    """Check that the study has the experiment, that it runs the method, and in T parts."""
+    name, method, parts = group.experiment, group.method, group.T
+    _check_name((*path, "experiment"), "experiment", name, study.experiments)
+    experiment = study.experiments[name]
+    if method not in experiment.methods:
+        runs = f"{name} runs {', '.join(experiment.methods)}"
+        close = nearest(method, experiment.methods)
+        raise StudyError((*path, "method"), f"{name} does not run {method!r}{close}; {runs}")
+    if parts not in experiment.parts:
+        allowed = ", ".join(map(str, experiment.parts))
+        raise StudyError(
+            (*path, "T"), f"found {shown(parts)}; allowed: {allowed}, the parts of {name}"
+        )
+    if group.t is not None and group.t > parts:
+        raise StudyError((*path, "t"), f"found {shown(group.t)}; allowed: 1 to T = {parts}")
+
+
+def _check_split(path: KeyPath, group: Group) -> None:
+    stage = group.stage
+    match = PART.fullmatch(group.split)
+    number = int(match[1]) if match else 0
+    written = f"part_{number:02d}"
+    if group.split != "test" and not (1 <= number <= stage and group.split == written):
+        raise StudyError(
+            (*path, "split"),
+            f"found {shown(group.split)}; allowed: test, and part_01 to part_{stage:02d}, "
+            "the parts seen by then",
+        )
+
+
+def _check_predictor(path: KeyPath, group: Group, study: Study) -> None:
+    family = study.methods[group.method].family.kind
+    if group.predictor == "mean" and not kind_constraints("family", family)["bayesian"]:
+        raise StudyError(
+            (*path, "predictor"),
+            f"found 'mean'; {group.method} has no width and one network only; allowed: predictive",
+        )
+
+
+def _check_same(path: KeyPath, claim: Claim, study: Study) -> None:
+    """Check that no group is another one in other words: its differences would all be 0."""
+    seen: list[tuple[int, Group]] = []
+    for place, group in enumerate(claim.groups):
+        if isinstance(group, float):
+            continue
+        for first, other in seen:
+            if _results(group) == _results(other):
+                detail = f"the same results as groups[{first}], with defaults written out"
+                raise StudyError((*path, place), detail)
+            if _settings(group, study) == _settings(other, study):
+                twin = f"{group.method} has the settings of {other.method}"
+                detail = f"{twin}, and so the same results; compare another method"
+                raise StudyError((*path, place, "method"), detail)
+        seen.append((place, group))
+
+
+def _results(group: Group) -> Group:
+    """Return what a group's records are found by."""
+    return replace(group, t=group.stage, reported=None)
+
+
+def _settings(group: Group, study: Study) -> tuple[Group, MethodSettings, EvaluationSettings]:
+    """Return what a group's numbers follow from: no random stream hangs on the method's name."""
+    method = group.method
+    results = replace(_results(group), method="")
+    settings = method_settings(study, group.experiment, method)
+    return results, settings, evaluation_settings(study, method)
+
+
+def _check_open(path: KeyPath, claim: Claim) -> None:
+    """Check that results could support the claim and that others could contradict it."""
+    relation, metric = claim.relation, claim.metric
+    facts = kind_constraints("relation", relation.kind)
+    low, high = region_of(facts["region"], relation.options)
+    ends = [_ends(metric, group) for group in claim.groups]
+    for first, second in pairs_of(facts["compared"], len(ends)):
+        least, most = ends[first][0] - ends[second][1], ends[first][1] - ends[second][0]
+        never, always = high <= least or most <= low, low <= least and most <= high
+        if not never and not always:
+            continue
+        option = next(key for key in ("by", "margin") if key in relation.options)
+        where: KeyPath
+        if relation.options[option]:
+            where, found = ("relation", option), relation.options[option]
+        else:  # two groups that are measured can differ either way
+            place = first if isinstance(claim.groups[first], float) else second
+            where, found = ("groups", place), claim.groups[place]
+        raise StudyError(
+            (*path, *where),
+            f"found {shown(found)}; {metric} is a number {_limits(metric)}, so that no result "
+            f"could {'support' if never else 'contradict'} the claim",
+        )
+
+
+def _ends(metric: str, group: Group | float) -> tuple[float, float]:
+    """Return the least and the largest that a group's metric can be."""
+    return (group, group) if isinstance(group, float) else METRICS[metric].bounds
+
+
+def _limits(metric: str) -> str:
+    low, high = METRICS[metric].bounds
+    return f"from {low:g} to {high:g}" if math.isfinite(high) else f"of at least {low:g}"
+
+
+def _check_value(path: KeyPath, metric: str, value: float) -> None:
+    low, high = METRICS[metric].bounds
+    if not low <= value <= high:
+        raise StudyError(path, f"found {shown(value)}; {metric} is a number {_limits(metric)}")
+
+
+def _check_name(path: KeyPath, noun: str, name: str, known: Iterable[str]) -> None:
+    check_known(path, name, known, f"unknown {noun} {name!r}")

@@ -1,0 +1,165 @@
+"""What a study says of its data sets: shape, classes and sizes, and where their files lie.
+
+Most kinds declare what they hold; of images of one's own the study states it, as options. Either
+is known while a workflow is planned, without a look at the data. Numbers of images that a study
+leaves open are counted in the listing of the source, where there is one.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from incbayes.study.counting import SPLITS, class_folders, count_images
+from incbayes.study.model import Experiment, KindSpec, Study
+from incbayes.study.schema import kind_constraints, kind_defaults
+from incbayes.study.user_paths import expanded, taken_for_a_name
+from incbayes.study.yaml import KeyPath, StudyError, shown
+
+Experiments = Mapping[str, Experiment]
+
+STATED = ("shape", "classes", "train", "test")
+"""Options of a data set that take the place of the constraints of its kind."""
+
+AUTO = "auto"
+"""In place of a number of images: it is counted."""
+
+LARGEST_PART, TAKEN_BACK = "largest_part", "without"
+"""Options of a stream that its files do not depend on: how many images a part may hold, for what is
+asked of a cluster, and which parts are not to count."""
+
+LONGEST_STEM = 40
+
+
+def data_constraints(dataset: KindSpec, data_root: str | None = None) -> dict[str, Any]:
+    """Return `shape` [C, H, W], `classes` (names), and numbers of images `train` and `test`.
+
+    A number is None where the study leaves it to be counted and it is not known yet: the source is
+    absent, holds none, or is a tar archive.
+
+    Args:
+        dataset: with its options.
+        data_root: as the study gives it; without it nothing is counted.
+    """
+    stated = {key: dataset.options[key] for key in STATED if key in dataset.options}
+    if LARGEST_PART in dataset.options:
+        stated |= dict.fromkeys(SPLITS, dataset.options[LARGEST_PART])
+    facts = kind_constraints("dataset", dataset.kind) | stated
+    if AUTO in (facts["train"], facts["test"]):
+        found = {} if data_root is None else _counted(dataset, data_root)
+        facts |= {split: found.get(split) or None for split in SPLITS if facts[split] == AUTO}
+    return facts
+
+
+def _counted(dataset: KindSpec, data_root: str) -> dict[str, int]:
+    """Return the numbers of images that a source lists; nothing where they are not known."""
+    try:
+        source = expanded(data_root, ("data_root",)) / expanded(
+            dataset.options["source"], ("source",)
+        )
+    except StudyError:  # which is said where the source is needed
+        return {}
+    return count_images(source, dataset.options["classes"]) or {}
+
+
+def data_name(dataset: KindSpec) -> str:
+    """Return the name of the folder that holds the prepared files, under `results/data`.
+
+    That is the kind; for images of one's own the source's name and a digest of what is stated of
+    them, so that two sets never share a folder. Options at their default do not count: the name
+    stays when a later version knows more of them.
+    """
+    if "source" not in dataset.options:
+        return dataset.kind
+    stem = re.sub(r"\.(zip|tar|tar\.gz|tgz)$", "", Path(dataset.options["source"]).name.lower())
+    plain = re.sub(r"[^a-z0-9]+", "_", stem).strip("_")[:LONGEST_STEM] or "images"
+    defaults = kind_defaults("dataset", dataset.kind)
+    stated = {
+        key: value
+        for key, value in dataset.items()
+        if key not in (LARGEST_PART, TAKEN_BACK) and (key not in defaults or value != defaults[key])
+    }
+    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+    return f"{plain}_{digest[:8]}"
+
+
+def data_sets(experiments: Experiments) -> dict[str, KindSpec]:
+    """Return the data sets of experiments by the name of their folder."""
+    used = [experiment.dataset for experiment in experiments.values()]
+    return {data_name(dataset): dataset for dataset in used}
+
+
+def data_root(study: Study) -> Path:
+    """Return the folder of the raw data sets of a study in normal form.
+
+    Raises:
+        StudyError: it names a variable that is not set, or an unknown user.
+    """
+    return expanded(study.data_root, ("data_root",))
+
+
+def source_files(dataset: KindSpec, data_root: Path) -> list[Path]:
+    """Return whose time stamps say that a data set has to be prepared again.
+
+    An archive stands for itself. Of a folder these are the folders of the classes, which change
+    when an image is added, removed or renamed; one that is replaced in place goes unnoticed. A
+    kind that brings its own data has none.
+
+    Args:
+        dataset: with its options.
+        data_root: what a relative source is relative to.
+    """
+    if "source" not in dataset.options:
+        return []
+    source = data_root / expanded(dataset.options["source"], ("source",))
+    if not source.is_dir():
+        return [source]
+    folders = class_folders(source, dataset.options["classes"])
+    return [folder for split in SPLITS for folder in folders[split]]
+
+
+def check_sources(experiments: Experiments, data_root: Path, prepared: Path) -> None:
+    """Check that Snakemake can name the sources, and that those not prepared yet are there.
+
+    Args:
+        experiments: of a study in normal form, by name.
+        data_root: what a relative source is relative to.
+        prepared: the folder of all prepared data sets.
+
+    Raises:
+        StudyError: naming the first experiment whose source is absent, cannot be read, or has a
+            path that Snakemake would change.
+    """
+    for name, experiment in experiments.items():
+        dataset = experiment.dataset
+        if "source" not in dataset.options:
+            continue
+        key = ("experiments", name, "dataset", "source")
+        stated = dataset.options["source"]
+        source = data_root / expanded(stated, key)
+        try:
+            there, files = source.exists(), source_files(dataset, data_root)
+        except OSError as error:
+            cause = error.strerror or error
+            raise StudyError(key, f"{source} cannot be read ({cause})") from None
+        _check_names(key, source, files)
+        if not there and not (prepared / data_name(dataset) / "checksums.json").is_file():
+            raise StudyError(
+                key,
+                f"found {shown(stated)}, but there is no {source}; give a path that is "
+                f"absolute or relative to the key data_root, now {data_root}",
+            )
+
+
+def _check_names(key: KeyPath, source: Path, files: Iterable[Path]) -> None:
+    """Check that the files of a source have no path that Snakemake would change."""
+    for path in (source, *files):
+        name = taken_for_a_name(path)
+        if name and path == source:
+            way_out = "rename the folder, or give a symbolic link to it"
+        else:
+            way_out = "rename the class, or pack the images into a .zip or .tar"
+        if name:
+            raise StudyError(key, f"{path} holds {name}, which Snakemake replaces; {way_out}")

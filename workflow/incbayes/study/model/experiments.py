@@ -1,0 +1,99 @@
+"""What a study says of an experiment: data, model, parts, and which methods run on them."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from incbayes.study.model.base import (
+    UNIQUE,
+    DatasetSpec,
+    LikelihoodSpec,
+    ModelSpec,
+    Name,
+    Overrides,
+    Parts,
+    PixelsSpec,
+    Replicates,
+    Section,
+    Text,
+    stated,
+)
+from incbayes.study.model.fitting import ObjectiveSettings, TrainingSettings
+from incbayes.study.model.methods import Changes
+from incbayes.study.model.partition import PartitionSettings
+
+
+class PretrainSettings(Section, frozen=True, kw_only=True):
+    """Training of an ordinary network on the source task, or where its weights are from.
+
+    Attributes:
+        training: Overrides of the experiment's `training`, for the source task.
+        weights: A file of safetensors with the weights of the same network, by the names that its
+            `state_dict` has; nothing is trained then, and no source task is needed. The path is
+            absolute or relative to where Snakemake runs; a leading `~` is your home, `$NAME` a
+            variable of the environment, and `$$` a dollar sign.
+    """
+
+    training: Overrides[TrainingSettings] = field(default_factory=Overrides)
+    weights: Text | UnsetType = UNSET
+
+    @property
+    def file(self) -> str | None:
+        """The file that the weights are from; None where they are trained."""
+        return None if self.weights is UNSET else self.weights
+
+
+class Experiment(Section, frozen=True, kw_only=True):
+    """A data set, a model, a way to cut the data, and what it overrides.
+
+    Attributes:
+        title: Name of the experiment in figures and tables.
+        dataset: Where the images come from.
+        model: The network.
+        pixels: How pixels become inputs of the network.
+        likelihood: What the outputs of the model say of the labels, in training and in every score;
+            how it is weighed against the KL is `objective.likelihood`.
+        parts: The numbers T of parts to cut the training data into, each a chain of T stages; T=1
+            is all data at once. A stream's are those that have arrived.
+        partition: Which images there are, and how they are cut into parts.
+        pretrain: Training of an ordinary network on the source task, for the priors that start from
+            one; null: none. It needs `partition.source_classes`, or the `weights` of a file.
+        methods: Names of the methods to run in this experiment.
+        replicates: How often this experiment is repeated; a budget's `replicates` is that of the
+            study.
+        training: Overrides of the study's `training`, for this experiment.
+        objective: Overrides of the study's `objective`, for this experiment.
+        settings: Overrides by the name of a method, for that method in this experiment: any of
+            `training` and `objective`, and options as `family`, `prior` and `inference`. They win
+            over the method's own.
+    """
+
+    title: Annotated[Text, stated(x_default="the name of the experiment")]
+    dataset: DatasetSpec
+    model: ModelSpec
+    pixels: Annotated[PixelsSpec, stated(default="standard")]
+    likelihood: Annotated[LikelihoodSpec, stated(default="categorical")]
+    parts: Annotated[
+        tuple[Annotated[Parts, Meta(description="A number T of parts.")], ...],
+        Meta(min_length=1),
+        UNIQUE,
+        stated(x_default="of a stream, the parts that have arrived; else it must be given"),
+    ]
+    partition: PartitionSettings = field(default_factory=PartitionSettings)
+    pretrain: PretrainSettings | None = None
+    methods: Annotated[
+        tuple[Annotated[Name, Meta(description="Name of a method of the study.")], ...],
+        Meta(min_length=1),
+        UNIQUE,
+        stated(x_default="all methods of the study"),
+    ]
+    replicates: Annotated[Replicates, stated(x_default="the study's `replicates`")]
+    training: Overrides[TrainingSettings] = field(default_factory=Overrides)
+    objective: Overrides[ObjectiveSettings] = field(default_factory=Overrides)
+    settings: Mapping[Name, Changes] = field(default_factory=dict)
+
+    @property
+    def trains_source(self) -> bool:
+        """Whether a network is trained on the source task, whose images come first then."""
+        return self.pretrain is not None and self.pretrain.file is None

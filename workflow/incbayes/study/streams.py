@@ -1,0 +1,173 @@
+"""Which parts of a stream have arrived, and in what order; it looks at names alone.
+
+Parts are folders and archives in `SOURCE/parts`. Those that a stage was fitted to count though
+their files are gone: what a chain has seen it has seen.
+"""
+
+import itertools
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from incbayes.study.merging import Plain
+from incbayes.study.model import Experiment, KindSpec
+from incbayes.study.schema import kind_constraints
+from incbayes.study.user_paths import expanded, taken_for_a_name
+from incbayes.study.yaml import KeyPath, StudyError, read_yaml, shown
+
+PARTS, TEST, MANIFEST = "parts", "test", "parts.yaml"
+"""What lies in the source of a stream."""
+
+ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip")
+
+
+def arrives(dataset: KindSpec) -> bool:
+    """Return whether a data set is a stream: its parts arrive, and are not cut."""
+    return bool(kind_constraints("dataset", dataset.kind).get("arrives", False))
+
+
+def complete_parts(name: str, experiment: Plain) -> None:
+    """Give an experiment over a stream its `parts`, which it may not state, in place.
+
+    They are counted when a workflow is planned; until then one part stands for all.
+
+    Raises:
+        StudyError: a stream states parts, or another data set does not.
+    """
+    streams = arrives(KindSpec.of(experiment["dataset"]))
+    if streams and "parts" in experiment:
+        detail = "a stream has the parts that have arrived: leave this key out"
+        raise StudyError(("experiments", name, "parts"), detail)
+    if not streams and "parts" not in experiment:
+        raise StudyError(
+            ("experiments", name, "parts"), "missing; allowed: a list (1 or more numbers)"
+        )
+    experiment.setdefault("parts", [1])
+
+
+def stream_source(dataset: KindSpec, data_root: Path, key: KeyPath) -> Path:
+    """Return the folder of a stream.
+
+    Raises:
+        StudyError: its path cannot be expanded.
+    """
+    return data_root / expanded(dataset.options["source"], (*key, "source"))
+
+
+def part_source(source: Path, name: str) -> Path | None:
+    """Return the folder or the archive of a part; None where there is neither."""
+    folder = source / PARTS / name
+    found = [folder, *(folder.with_name(name + ending) for ending in ENDINGS)]
+    return next((path for path in found if path.exists()), None)
+
+
+def present_parts(source: Path, key: KeyPath) -> list[str]:
+    """Return the names of the parts whose files are there, in order of name.
+
+    Raises:
+        StudyError: a name is there twice, cannot be one of a path, or a file is no archive.
+    """
+    folder, names = source / PARTS, dict[str, str]()
+    if not folder.is_dir():
+        return []
+    for item in sorted(os.scandir(folder), key=lambda item: item.name):
+        if item.name.startswith("."):
+            continue
+        name = item.name if item.is_dir() else _stem(item.name)
+        if name is None:
+            raise StudyError(
+                key, f"{item.path} is neither a folder nor an archive ({', '.join(ENDINGS)})"
+            )
+        if name in names:
+            raise StudyError(
+                key, f"{folder} holds the part {shown(name)} twice: {names[name]} and {item.name}"
+            )
+        _check_name(key, folder, name)
+        names[name] = item.name
+    return sorted(names)
+
+
+def _stem(name: str) -> str | None:
+    lower = name.lower()
+    return next(
+        (name[: -len(e)] for e in ENDINGS if lower.endswith(e) and len(name) > len(e)), None
+    )
+
+
+def _check_name(key: KeyPath, folder: Path, name: str) -> None:
+    taken = taken_for_a_name(Path(name))
+    if taken or set(name) & set("{}\n\t") or not name.isprintable():
+        raise StudyError(
+            key,
+            f"{folder} holds the part {shown(name)}, a name that Snakemake cannot take; "
+            "rename it: no braces and no control characters",
+        )
+
+
+def arrived_parts(
+    experiment: Experiment, source: Path, fitted: Iterable[Sequence[str]], key: KeyPath
+) -> tuple[str, ...]:
+    """Return the names of the parts that have arrived, in the order of their stages.
+
+    Args:
+        experiment: over a stream.
+        source: of the stream.
+        fitted: of every chain that was begun, the parts of its stages in order.
+        key: of the data set, for messages.
+
+    Raises:
+        StudyError: no part is there; a part that is taken back is unknown; a part has a name before
+            that of one that was fitted; the manifest names one that never came.
+    """
+    present = present_parts(source, (*key, "source"))
+    longest = max(fitted, key=len, default=())
+    known = {*present, *(name for parts in fitted for name in parts)}
+    taken_back = experiment.dataset.options["without"]
+    for position, name in enumerate(taken_back):
+        if name not in known:
+            detail = f"found {shown(name)}; no such part has arrived, nor was fitted"
+            raise StudyError((*key, "without", position), detail)
+    manifest = source / MANIFEST
+    if manifest.exists():
+        order = _manifest(manifest)
+        lost = [name for name in order if name not in known]
+        if lost:
+            detail = f"{manifest} names the part {shown(lost[0])}, which has not arrived"
+            raise StudyError((*key, "source"), detail)
+        parts = tuple(name for name in order if name not in taken_back)
+    else:
+        parts = tuple(name for name in sorted(known) if name not in taken_back)
+        begun = list(itertools.takewhile(lambda name: name not in taken_back, longest))
+        _check_order(parts, begun, (*key, "source"))
+    if not parts:
+        detail = f"no part in {source / PARTS} yet; add a folder or an archive of CLASS/IMAGE"
+        raise StudyError((*key, "source"), detail)
+    return parts
+
+
+def _manifest(path: Path) -> list[str]:
+    """Return the names of parts in the order that a manifest gives.
+
+    Raises:
+        StudyError: it is not `parts: [NAME, …]`, each name once.
+    """
+    written = read_yaml(path)
+    names = written.get("parts")
+    if set(written) != {"parts"} or not isinstance(names, list) or not names:
+        raise StudyError((), f"{path}: expected `parts: [NAME, …]`, found {shown(written)}")
+    wrong = [name for name in names if not isinstance(name, str) or names.count(name) > 1]
+    if wrong:
+        detail = "expected names as text, each once; quote those of digits"
+        raise StudyError((), f"{path}: found {shown(wrong[0])}; {detail}")
+    return names
+
+
+def _check_order(parts: Sequence[str], begun: Sequence[str], key: KeyPath) -> None:
+    """Refuse a part that would come before one that was fitted: all after it would be anew."""
+    late = [name for name in parts if name not in begun and begun and name < begun[-1]]
+    if late:
+        raise StudyError(
+            key,
+            f"the part {shown(late[0])} has a name before {shown(begun[-1])}, which was fitted "
+            f"already; rename it, so that it comes last, or give the order in {MANIFEST}",
+        )

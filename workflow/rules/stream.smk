@@ -1,0 +1,134 @@
+"""Streams: prepares a part that has arrived, fits its stage, and scores it. Earlier parts may be gone."""
+
+STREAM_DATA = f"{DATA}/parts/{{part}}"
+STREAM_TEST = f"{DATA}/test"
+SPLIT_FILES = {
+    "train": "train.safetensors",
+    "test": "test.safetensors",
+    "checksums": "checksums.json",
+}
+
+
+wildcard_constraints:
+    part=r"[^/]+",
+
+
+if STREAM_PLAN.streams:
+
+    rule prepare_part:
+        input:
+            lambda wildcards: STREAM_PLAN.part_sources(wildcards.stream, wildcards.part),
+        output:
+            **{
+                split: f"{STREAM_DATA}/{name}".replace("{dataset}", "{stream}")
+                for split, name in SPLIT_FILES.items()
+            },
+        log:
+            "results/data/logs/{stream}/{part}.log",
+        wildcard_constraints:
+            stream="|".join(STREAM_PLAN.by_data),
+        conda:
+            "../../envs/incbayes.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(4000),
+            runtime=growing(60),
+        params:
+            dataset=lambda wildcards: stream_dataset(wildcards.stream),
+            part=lambda wildcards: wildcards.part,
+            code=lambda wildcards: code_of_stream(wildcards.stream),
+        script:
+            "../scripts/prepare_part.py"
+
+    rule prepare_stream_test:
+        input:
+            lambda wildcards: STREAM_PLAN.test_sources(wildcards.stream),
+        output:
+            **{
+                split: f"{STREAM_TEST}/{name}".replace("{dataset}", "{stream}")
+                for split, name in SPLIT_FILES.items()
+            },
+        log:
+            "results/data/logs/{stream}/test.log",
+        wildcard_constraints:
+            stream="|".join(STREAM_PLAN.by_data),
+        conda:
+            "../../envs/incbayes.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(4000),
+            runtime=growing(60),
+        params:
+            dataset=lambda wildcards: stream_dataset(wildcards.stream),
+            part=None,
+            code=lambda wildcards: code_of_stream(wildcards.stream),
+        script:
+            "../scripts/prepare_part.py"
+
+    rule fit_part:
+        input:
+            checksums=of_part("checksums.json"),
+            train=untimed(of_part("train.safetensors")),
+            parent=untimed(before("posterior.safetensors")),
+            parent_seal=before("posterior.seal.json"),
+        output:
+            posterior=f"{STREAM_STAGE}/posterior.safetensors",
+            training=f"{STREAM_STAGE}/training.csv",
+            seal=f"{STREAM_STAGE}/posterior.seal.json",
+            run=f"{STREAM_STAGE}/run.json",
+        log:
+            f"{LOGS}/fit/{{experiment}}/{{method}}/{STREAM}/{{block}}/t{{t}}.log",
+        benchmark:
+            f"{BENCHMARKS}/fit/{{experiment}}.{{method}}.{STREAM}.{{block}}.t{{t}}.tsv"
+        priority: 1
+        conda:
+            "../../envs/incbayes.yaml"
+        threads: 1
+        resources:
+            mem_mb=asked("mem_mb", "stage", parts=1),
+            runtime=asked("runtime", "stage", parts=1),
+            gpu=PLAN.gpus,
+        params:
+            block=of_block(PLAN.described_block),
+            settings=plainly(settings_of_method),
+            parts=names_of_parts,
+            code=code_of("fit_part", settings_of_method),
+        script:
+            "../scripts/fit_part.py"
+
+    rule evaluate_part:
+        input:
+            checksums=of_part("checksums.json"),
+            train=untimed(of_part("train.safetensors")),
+            held_out=untimed(of_part("test.safetensors")),
+            test=untimed(of_test("test.safetensors")),
+            test_checksums=of_test("checksums.json"),
+            posterior=untimed(f"{STREAM_STAGE}/posterior.safetensors"),
+            seal=f"{STREAM_STAGE}/posterior.seal.json",
+            before=untimed(before("posterior.safetensors")),
+            before_seal=before("posterior.seal.json"),
+        output:
+            metrics=f"{STREAM_STAGE}/metrics.json",
+            calibration=f"{STREAM_STAGE}/calibration.csv",
+            drift=f"{STREAM_STAGE}/drift.json",
+            seal=f"{STREAM_STAGE}/metrics.seal.json",
+        log:
+            f"{LOGS}/evaluate/{{experiment}}/{{method}}.{STREAM}.{{block}}.t{{t}}.log",
+        benchmark:
+            f"{BENCHMARKS}/evaluate/{{experiment}}.{{method}}.{STREAM}.{{block}}.t{{t}}.tsv"
+        conda:
+            "../../envs/incbayes.yaml"
+        threads: 1
+        resources:
+            mem_mb=asked("mem_mb", "scores", parts=1),
+            runtime=asked("runtime", "scores", parts=1),
+            gpu=PLAN.gpus,
+        params:
+            block=of_block(PLAN.described_block),
+            settings=plainly(settings_of_method),
+            evaluation=evaluation_of,
+            parts=names_of_parts,
+            metrics=in_one_line(digests_of, METRICS, METRICS),
+            code=code_of("evaluate_part", settings_of_method),
+        script:
+            "../scripts/evaluate_part.py"
