@@ -152,6 +152,24 @@ def test_a_last_posterior_that_is_gone_is_made_again_or_refused_where_its_part_i
     assert "its posterior and every later one are gone" in refused(chain, STUDY, "--dry-run")
 
 
+def test_a_stream_goes_on_from_another_and_outlives_it(chain):
+    later = copy.deepcopy(STUDY) | {"study": "later"}
+    later["experiments"]["photos"]["dataset"] |= {"source": "more"}
+    earlier = "results/arriving/photos/ffg/stream"
+    later["methods"]["ffg"]["prior"] = {"kind": "posterior", "continue_from": earlier}
+    put(chain / "more" / "parts" / "p4", images(4))
+    put(chain / "more" / "test", images(99))
+    done(chain, later)
+    (first,) = (chain / "results" / "later").rglob("r1-1/t01/posterior.seal.json")
+    parent = json.loads(first.read_text())["parents"]["continued 2"]["path"]
+    assert parent.endswith("arriving/photos/ffg/stream/r1-1/t03/posterior.seal.json")
+    shutil.rmtree(chain / "results" / "arriving")
+    assert not counted(planned(chain, later))
+    put(chain / "more" / "parts" / "p5", images(5))
+    assert counted(planned(chain, later)) == A_DAY
+    assert "neither a posterior nor" in refused(chain, later | {"seed": 3}, "--dry-run")
+
+
 def test_scores_that_are_gone_with_their_part_are_refused_by_name(chain):
     forget(chain, 2)
     (scores,) = (chain / "results" / "arriving").rglob("r1-1/t02/metrics.json")

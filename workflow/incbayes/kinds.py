@@ -65,6 +65,7 @@ PRIORS = Registry(
         "grid": "incbayes.priors.grid:Grid",
         "laplace": "incbayes.priors.laplace:Laplace",
         "transfer": "incbayes.priors.transfer:Transfer",
+        "posterior": "incbayes.priors.posterior:Continued",
     },
     open=True,
 )

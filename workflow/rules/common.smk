@@ -47,6 +47,7 @@ from incbayes.orchestration.resources import grown
 from incbayes.orchestration.size import check_size
 from incbayes.orchestration.stream_plan import STREAM, plan_streams
 from incbayes.report.escapes import for_rst, for_scripts
+from incbayes.study.continuation import continued_digests as digests_of_files
 from incbayes.study.datasets import TAKEN_BACK, check_sources, data_root, source_files
 from incbayes.study.model import plain_claims, plain_study, to_plain
 from incbayes.study.resolve import claims_of
@@ -241,6 +242,19 @@ def chosen_variance(wildcards):
     searched = PLAN.searches_variance(wildcards.experiment, wildcards.method)
     needed = searched and int(wildcards.t) == 1
     return named(f"{CHAIN}/prior.json", wildcards) if needed else []
+
+
+def continued(wildcards):
+    """Return the posteriors, of another chain, that stage 1 goes on from; nothing elsewhere."""
+    if int(wildcards.t) > 1 or ("T" not in wildcards.keys() and is_settled(wildcards)):
+        return []
+    found = in_one_line(PLAN.continued, wildcards.experiment, wildcards.method)
+    return [str(path.absolute() if IN_MODULE else path) for path in found]
+
+
+def continued_digests(wildcards):
+    """Return the SHA-256 of each of them, so that stage 1 is fitted anew where one changes."""
+    return in_one_line(digests_of_files, continued(wildcards))
 
 
 def no_search(wildcards):

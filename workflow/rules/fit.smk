@@ -14,6 +14,7 @@ rule fit:
         fisher=untimed(source_fisher),
         fisher_seal=seals_of(source_fisher),
         variance=chosen_variance,
+        continued=untimed(continued),
     output:
         posterior=f"{STAGE}/posterior.safetensors",
         training=f"{STAGE}/training.csv",
@@ -35,6 +36,7 @@ rule fit:
     params:
         block=of_block(PLAN.described_block),
         settings=plainly(settings_of_method),
+        continues=continued_digests,
         code=code_of("fit", settings_of_method),
     script:
         "../scripts/fit.py"

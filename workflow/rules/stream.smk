@@ -71,6 +71,7 @@ if STREAM_PLAN.streams:
             train=untimed(of_part("train.safetensors")),
             parent=untimed(before("posterior.safetensors")),
             parent_seal=before("posterior.seal.json"),
+            continued=untimed(continued),
         output:
             posterior=f"{STREAM_STAGE}/posterior.safetensors",
             training=f"{STREAM_STAGE}/training.csv",
@@ -92,6 +93,7 @@ if STREAM_PLAN.streams:
             block=of_block(PLAN.described_block),
             settings=plainly(settings_of_method),
             parts=names_of_parts,
+            continues=continued_digests,
             code=code_of("fit_part", settings_of_method),
         script:
             "../scripts/fit_part.py"

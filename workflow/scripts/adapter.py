@@ -7,7 +7,7 @@ import process  # noqa: F401  before torch, which the imports below load
 
 from incbayes.inference.listener import Listener
 from incbayes.inference.settings import StageSettings
-from incbayes.jobs.fit import StageOutputs
+from incbayes.jobs.fit import Lineage, StageOutputs
 from incbayes.jobs.part import PartRequest
 from incbayes.jobs.request import BlockRequest, Machine, SourceFiles
 from incbayes.study.model.base import KindSpec, read
@@ -66,6 +66,16 @@ def source_files(snakemake: Any) -> SourceFiles:
         return Path(value) if value else None
 
     return SourceFiles(path("weights"), path("fisher"), path("variance"))
+
+
+def lineage(snakemake: Any) -> Lineage:
+    """Return what a stage follows from, of the inputs of its rule and its param `continues`."""
+    parent, continued = snakemake.input.parent, snakemake.params.continues
+    return Lineage(
+        Path(parent) if parent else None,
+        source_files(snakemake),
+        {Path(path): sha256 for path, sha256 in continued.items()},
+    )
 
 
 def stage_outputs(snakemake: Any) -> StageOutputs:

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,6 +21,7 @@ from incbayes.inference.base import EpochRecord
 from incbayes.inference.checkpoint import Checkpoint
 from incbayes.inference.settings import IMPLIED
 from incbayes.inference.stage import ReplicateTask, first_start, fit_block, later_start
+from incbayes.jobs.continued import read_continued
 from incbayes.jobs.request import (
     POSTERIOR,
     RUN,
@@ -35,7 +36,7 @@ from incbayes.jobs.scaling import Numbers, described_pixels, scaling_numbers
 from incbayes.kinds import FAMILIES, LIKELIHOODS, MODELS
 from incbayes.posterior.file import write_posterior
 from incbayes.posterior.network import NetworkState
-from incbayes.priors.base import Start
+from incbayes.priors.base import Source, Start
 from incbayes.study.model.base import to_plain
 
 
@@ -63,10 +64,18 @@ class StageOutputs:
 
 @dataclass(frozen=True)
 class Lineage:
-    """What stage t follows from: the parent posterior, or for t = 1 the source task's files."""
+    """What stage t follows from; for t = 1 no stage of its own chain.
+
+    Attributes:
+        parent: posterior of stage t-1.
+        source: for t = 1, what the source task left.
+        continued: for t = 1, posteriors of the chain that this one goes on from, with the SHA-256
+            that each had when the job was planned.
+    """
 
     parent: Path | None
-    source: SourceFiles
+    source: SourceFiles = SourceFiles()
+    continued: Mapping[Path, str] = field(default_factory=dict)
 
 
 def run_stage(
@@ -86,19 +95,30 @@ def run_stage(
     data = request.open(device)
     images, cuts = data.train, data.parts.cuts
     indices = {replicate: cut.parts[t - 1] for replicate, cut in cuts.items()}
+    continues: Mapping[str, object] = {}
     if lineage.parent is not None:
         parent, seal = data.read_stage(lineage.parent, request.identity(t - 1))
         before = {replicate: cut.parts[t - 2] for replicate, cut in cuts.items()}
         data.check_data(lineage.parent, parent, before)
         ancestry, seals = parent.sha256, {"parent": seal}
         starts = _later_starts(request, parent.states)
+        numbers = scaling_numbers(request, images, cuts, [lineage.parent])
+    elif lineage.continued:
+        network = described_network(request, images.shape)
+        going_on = read_continued(lineage.continued, request, images, cuts, network)
+        ancestry, seals, numbers = going_on.digest, going_on.seals, going_on.numbers
+        starts, continues = (
+            first_starts(request, images, cuts, going_on.sources),
+            going_on.described,
+        )
     else:
         sources = lineage.source.read(request, data)
         ancestry, seals = lineage.source.digest(), sources.seals
-        starts = _first_starts(request, images, cuts, sources.of)
-    numbers = scaling_numbers(request, images, cuts, [lineage.parent or lineage.source.weights])
+        starts = first_starts(request, images, cuts, sources.of)
+        numbers = scaling_numbers(request, images, cuts, [lineage.source.weights])
     classes = {replicate: cut.target_classes for replicate, cut in cuts.items()}
     described = described_posterior(request, t, Fitted(images, indices, classes, numbers), ancestry)
+    described |= continues
     tasks = {
         replicate: task_of(images, indices[replicate], cut, starts[replicate], numbers[replicate])
         for replicate, cut in cuts.items()
@@ -146,14 +166,14 @@ def described_posterior(
             str(replicate): [to.images.class_names[number] for number in classes]
             for replicate, classes in to.classes.items()
         },
-        "network": _described_network(request, to.images.shape),
+        "network": described_network(request, to.images.shape),
         **({"decoding": to.images.decoding} if to.images.decoding else {}),
         "code": request.code,
         "torch": torch.__version__,
     }
 
 
-def _described_network(request: ChainRequest, shape: tuple[int, ...]) -> dict[str, object]:
+def described_network(request: ChainRequest, shape: tuple[int, ...]) -> dict[str, object]:
     """Return what it takes, beside the states, to predict: every kind with all its options."""
     parts = {"model": MODELS, "family": FAMILIES, "likelihood": LIKELIHOODS}
     specs = {name: to_plain(getattr(request.settings, name)) for name in parts}
@@ -285,7 +305,20 @@ def _later_starts(request: BlockRequest, states: Mapping[int, NetworkState]):
     return {replicate: lambda state=state: start(state) for replicate, state in states.items()}
 
 
-def _first_starts(request: BlockRequest, images: ImageSource, cuts, sources):
+def first_starts(
+    request: ChainRequest,
+    images: ImageSource,
+    cuts: Mapping[int, Partition],
+    sources: Mapping[int, Source],
+) -> dict[int, Callable[[], Start]]:
+    """Return what makes the start of stage 1, by replicate.
+
+    Args:
+        request: of the block.
+        images: that it is fitted to.
+        cuts: by replicate, which of them, and of which classes.
+        sources: by replicate, what its prior is made of.
+    """
     stage = request.stage(1, images.shape)
 
     def start(replicate: int):

@@ -12,12 +12,16 @@ from incbayes.core.errors import UserError
 from incbayes.core.seal import Seal, SealError, read_seal, seal_path
 from incbayes.data.images import ImageSource
 from incbayes.data.partition import Partition
-from incbayes.inference.stage import first_start, later_start
+from incbayes.inference.stage import later_start
+from incbayes.jobs.continued import read_continued
 from incbayes.jobs.fit import (
     Fitted,
+    Lineage,
     StageOutputs,
     StageWriter,
+    described_network,
     described_posterior,
+    first_starts,
     fit_and_write,
     task_of,
 )
@@ -83,14 +87,14 @@ class PartRequest(ChainRequest):
 
 
 def run_part(
-    request: PartRequest, t: int, parent: Path | None, outputs: StageOutputs, machine: Machine
+    request: PartRequest, t: int, lineage: Lineage, outputs: StageOutputs, machine: Machine
 ) -> None:
     """Fit stage t of a block to a part and write its files.
 
     Args:
         request: of the block, at the part.
         t: the stage.
-        parent: posterior of stage t-1; None for the first.
+        lineage: what it follows from; a stream has no source task.
         outputs: where the result goes.
         machine: where to run.
 
@@ -105,15 +109,10 @@ def run_part(
     indices = {replicate: cut.parts[0] for replicate in cuts}
     _refuse_repeated(request, t, data_digest(images, indices), outputs)
     seals, ancestry = {"images": images.seal}, None
+    continues: Mapping[str, object] = {}
     starts: Mapping[int, Callable[[], Start]]
-    if parent is None:
-        stage, classes = request.stage(1, images.shape), len(cut.target_classes)
-        starts = {
-            replicate: lambda replicate=replicate: first_start(stage, replicate, classes, Source())
-            for replicate in cuts
-        }
-    else:
-        posterior, seals["parent"] = request.read_before(parent, t)
+    if lineage.parent is not None:
+        posterior, seals["parent"] = request.read_before(lineage.parent, t)
         ancestry = posterior.sha256
         starts = {
             replicate: lambda replicate=replicate: later_start(
@@ -121,10 +120,20 @@ def run_part(
             )
             for replicate in cuts
         }
-    numbers = scaling_numbers(request, images, cuts, [parent])
+        numbers = scaling_numbers(request, images, cuts, [lineage.parent])
+    elif lineage.continued:
+        network = described_network(request, images.shape)
+        going_on = read_continued(lineage.continued, request, images, cuts, network)
+        ancestry, numbers = going_on.digest, going_on.numbers
+        seals |= going_on.seals
+        continues = going_on.described
+        starts = first_starts(request, images, cuts, going_on.sources)
+    else:
+        starts = first_starts(request, images, cuts, dict.fromkeys(cuts, Source()))
+        numbers = scaling_numbers(request, images, cuts)
     classes_of = {replicate: cut.target_classes for replicate in cuts}
     fitted = Fitted(images, indices, classes_of, numbers)
-    described = described_posterior(request, t, fitted, ancestry)
+    described = described_posterior(request, t, fitted, ancestry) | continues
     writer = StageWriter(request, t, described, seals, outputs)
     tasks = {r: task_of(images, cut.parts[0], cut, starts[r], numbers[r]) for r in cuts}
     fit_and_write(writer, tasks, images.shape, machine, device)

@@ -19,6 +19,7 @@ from incbayes.orchestration.resources import Demand, Work, demand, needs_gpu
 from incbayes.orchestration.stream_plan import STREAM, StreamPlan
 from incbayes.study.chains import chosen_chains, chosen_experiments
 from incbayes.study.checks.experiments import weights_file
+from incbayes.study.continuation import continued_files
 from incbayes.study.datasets import data_name, data_sets
 from incbayes.study.merging import Plain
 from incbayes.study.model import (
@@ -246,6 +247,15 @@ class Plan:
     def searches_variance(self, experiment: str, method: str) -> bool:
         """Return whether a method's prior has a variance that is chosen from a grid."""
         return prior_option(self.settings(experiment, method).prior, "variances") is not None
+
+    def continued(self, experiment: str, method: str) -> list[Path]:
+        """Return the posterior files that the first prior of a method's chains goes on from.
+
+        Raises:
+            StudyError: they are not there.
+        """
+        prior = self.settings(experiment, method).prior
+        return continued_files(prior, ("methods", method, "prior"))
 
     # ---- Params ----
 

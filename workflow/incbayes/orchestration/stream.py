@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from incbayes.core.seal import Seal, SealError, read_seal
 from incbayes.inference.settings import StageSettings
+from incbayes.study.continuation import continued_path
 from incbayes.study.datasets import data_name
 from incbayes.study.model import Experiment, KindSpec, Study, to_plain
 from incbayes.study.resolve import block_replicates, blocks
@@ -140,12 +141,14 @@ class StreamChain:
         method: its name.
         folder: of its stages.
         expected: what every seal of it says, but for t and the part.
+        continued: what stage 1 goes on from: a posterior, or the folder of another chain.
     """
 
     stream: Stream
     method: str
     folder: Path
     expected: Mapping[str, Any]
+    continued: Path | None = None
 
     def stage(self, t: int) -> Path:
         """Return the folder of stage t."""
@@ -189,7 +192,10 @@ class StreamChain:
 
     def _whole(self, t: int) -> bool:
         """Return whether all that stage t was made from is there, and its posterior."""
-        before = t == 1 or self._posterior(t - 1)
+        if t == 1:
+            before = self.continued is None or self.continued.exists()
+        else:
+            before = self._posterior(t - 1)
         return before and self._posterior(t) and self.stream.is_prepared(t)
 
     def _why(self, t: int, kept: int) -> str:
@@ -228,7 +234,9 @@ def settled_stages(study: Study, streams: Mapping[str, Stream], results: Path) -
             for block in blocks(stream.experiment.replicates, study.replicates_per_block):
                 place = f"{name}/{method}/stream/{block}"
                 expected = _expected(study, stream, method, block_replicates(block))
-                chain = StreamChain(stream, method, results / place, expected)
+                prior = method_settings(study, name, method).prior
+                base = continued_path(prior, ("methods", method, "prior"))
+                chain = StreamChain(stream, method, results / place, expected, base)
                 found[place] = chain.settled()
     return found
 

@@ -4,13 +4,14 @@ A file that is there is verified by its digest, one that is not is named as miss
 taken for granted.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from incbayes.core.files import sha256_file
 from incbayes.core.seal import Seal, SealError, any_seal, read_seal, seal_path
+from incbayes.jobs.continued import CONTINUED, CONTINUES
 from incbayes.jobs.request import SourceFiles
 from incbayes.posterior.file import PosteriorError, read_metadata
 
@@ -47,20 +48,24 @@ def lineage(path: Path, metadata: Mapping[str, Any]) -> list[Ancestor]:
     """
     found: list[Ancestor] = []
     t, parent, file = metadata["t"], metadata.get("parent"), Path(path)
+    said = metadata
     while t > 1:
         t -= 1
         file = _stage(file, t)
         state = _state(file, parent)
         found.append(Ancestor(f"t = {t}", str(file), parent, state))
-        said = _said(file) if state == "verified" else None
-        if said is None:
+        earlier_said = _said(file) if state == "verified" else None
+        if earlier_said is None:
             found += [
                 Ancestor(f"t = {earlier}", str(_stage(file, earlier)), None, "unverified")
                 for earlier in range(t - 1, 0, -1)
             ]
             return found
-        parent = said.get("parent")
-    if parent is not None and parent != SourceFiles().digest():
+        said, parent = earlier_said, earlier_said.get("parent")
+    continued = said.get(CONTINUES)
+    if isinstance(continued, list) and continued:
+        found += _continued(file, continued)
+    elif parent is not None and parent != SourceFiles().digest():
         found += _source(file, parent)
     return found
 
@@ -97,12 +102,43 @@ def _state(file: Path, expected: object) -> State:
     return "verified" if sha256_file(file) == expected else "another"
 
 
+def _continued(first: Path, digests: Sequence[object]) -> list[Ancestor]:
+    """Return the posteriors of another chain that the first stage goes on from, and their own.
+
+    Where they lie the seal of the first stage says, if each had a seal.
+    """
+    seal = _sealed_or_none(first)
+    parents = seal.parents if seal else {}
+    files = {
+        sha256_file(file): file
+        for role, parent in parents.items()
+        if role.startswith(CONTINUED) and seal and (file := _sealed_file(seal.path_of(parent)))
+        if file.is_file()
+    }
+    found = []
+    for sha256 in map(str, digests):
+        there = files.get(sha256)
+        said = _said(there) if there else None
+        if there is None or said is None or type(said.get("t")) is not int:
+            found.append(Ancestor("continued posterior", None, sha256, "unverified"))
+            continue
+        chain = "/".join(str(said.get(key)) for key in ("study", "experiment", "method"))
+        found.append(Ancestor(f"{chain}: t = {said['t']}", str(there), sha256, "verified"))
+        found += [replace(one, what=f"{chain}: {one.what}") for one in lineage(there, said)]
+    return found
+
+
+def _sealed_or_none(path: Path) -> Seal | None:
+    """Return the seal of a posterior; None where there is none, or it is of something else."""
+    try:
+        return sealed(path)
+    except SealError:
+        return None
+
+
 def _source(first: Path, parent: str) -> list[Ancestor]:
     """Return what the first stage was made from: files of the source task, named by its seal."""
-    try:
-        seal = sealed(first)
-    except SealError:
-        seal = None
+    seal = _sealed_or_none(first)
     if seal is None:
         return [Ancestor("source task", None, parent, "unverified")]
     files: dict[str, Path] = {}

@@ -78,7 +78,7 @@ def prior_option(prior: KindSpec, fact: str) -> Any:
     Args:
         prior: complete.
         fact: `fisher` for which Fisher information it needs, `variances` for the grid it is
-            chosen from.
+            chosen from, `continues` for the posterior it goes on from.
     """
     option = kind_constraints("prior", prior.kind).get(fact)
     return None if option is None else prior.options[option]

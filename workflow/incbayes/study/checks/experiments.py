@@ -17,6 +17,7 @@ from incbayes.core.registry import nearest
 from incbayes.study.chains import check_only
 from incbayes.study.checks.claims import check_claims
 from incbayes.study.checks.tuning import check_tuning
+from incbayes.study.continuation import continued_path
 from incbayes.study.datasets import data_constraints
 from incbayes.study.messages import check_known
 from incbayes.study.model import Experiment, Method, PartitionSettings, Study
@@ -52,7 +53,8 @@ def check_meaning(study: Study) -> None:
         name = study.study
         raise StudyError(("study",), f"found {shown(name)}; {TAKEN[name]}: choose another name")
     check_only(study)
-    for name in study.methods:
+    for name, method in study.methods.items():
+        continued_path(method.prior, ("methods", name, "prior"))
         _check_prior_suits_family(study, name)
         _check_inference_suits_family(study, name)
         _check_bayesian_layers(study, name)
