@@ -15,7 +15,7 @@ from small_study import PLAIN, changed
 from incbayes.data.image_folder import ImageFolder
 from incbayes.data.prepared import load_checksums
 from incbayes.data.raw import DataError
-from incbayes.orchestration.resources import UNCOUNTED, demand
+from incbayes.orchestration.resources import UNCOUNTED, Job, demand
 from incbayes.orchestration.size import check_size
 from incbayes.study.counting import count_images
 from incbayes.study.datasets import data_constraints, data_name
@@ -68,7 +68,7 @@ def test_what_is_not_known_while_planning_passes_and_is_found_later(tmp_path):
         found = data_constraints(study.experiments["plain"].dataset, study.data_root)
         assert {split: found[split] for split in UNKNOWN} == UNKNOWN
         check_size(study)
-        assert demand(study, "plain", "ft", 1, 1, "stage", 1).mem_mb > 4000
+        assert demand(study, Job("plain", "ft", 1, 1, "stage"), 1).mem_mb > 4000
     assert min(UNCOUNTED.values()) >= 500
 
 

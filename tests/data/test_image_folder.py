@@ -43,7 +43,7 @@ from incbayes.data.image_reading import METADATA
 from incbayes.data.image_tree import read_tree
 from incbayes.data.prepared import load_checksums, prepare
 from incbayes.data.raw import DataError, RawSplits
-from incbayes.orchestration.resources import demand
+from incbayes.orchestration.resources import Job, demand
 from incbayes.study.datasets import (
     check_sources,
     data_constraints,
@@ -552,7 +552,7 @@ def test_larger_images_ask_for_more_memory():
     def memory(side):
         study = study_with(shape=[3, side, side], train=10_000)
         (name, *_) = study.experiments
-        return demand(study, name, "ffg", 1, 1, "stage", 1).mem_mb
+        return demand(study, Job(name, "ffg", 1, 1, "stage"), 1).mem_mb
 
     assert memory(32) < memory(64) < memory(128)
 

@@ -42,7 +42,7 @@ def equal(one, other):
 @pytest.mark.parametrize("case", FITS)
 def test_every_replicate_ends_where_it_would_have_ended_alone(case, tmp_path):
     chosen = settings(*FITS[case])
-    found = fit(tmp_path / "together", chosen, True)
+    found = fit(tmp_path / "stacked", chosen, True)
     assert_close(found, fit(tmp_path / "alone", chosen, False), rtol=1e-6, atol=1e-7)
     # None of them saw another's images, order or noise.
     assert len({history[-1]["nll"] for _, history in found.values()}) == 3
@@ -52,7 +52,7 @@ def test_every_replicate_ends_where_it_would_have_ended_alone(case, tmp_path):
 def test_in_float32_too(case, tmp_path):
     chosen = settings(*FITS[case], learning_rate=1e-3, log_sigma_rate=1.0)
     parts = [part(seed, dtype=torch.float32) for seed in range(3)]
-    found = fit(tmp_path / "together", chosen, True, parts)
+    found = fit(tmp_path / "stacked", chosen, True, parts)
     alone = fit(tmp_path / "alone", chosen, False, parts)
     # The densities of planar maps cancel to some 1e-3 in float32, by CPU, and Adam scales
     # gradients to 1.
@@ -71,14 +71,14 @@ def test_costs_of_draws_several_passes_and_weights_of_the_kl(family, tmp_path):
     }
     chosen = settings(family, SMALL.get(family), MLP, objective, epochs=2)
     parts = [dataclasses.replace(part(seed), available=30) for seed in range(3)]
-    found = fit(tmp_path / "together", chosen, True, parts)
+    found = fit(tmp_path / "stacked", chosen, True, parts)
     assert_close(found, fit(tmp_path / "alone", chosen, False, parts), rtol=1e-5, atol=1e-6)
 
 
 def test_bfloat16_products(tmp_path):
     chosen = settings("ffg", precision="bf16", learning_rate=1e-4, log_sigma_rate=1.0)
     parts = [part(seed, dtype=torch.float32) for seed in range(3)]
-    found = fit(tmp_path / "together", chosen, True, parts)
+    found = fit(tmp_path / "stacked", chosen, True, parts)
     assert_close(found, fit(tmp_path / "alone", chosen, False, parts), rtol=2e-2, atol=4e-4)
 
 
@@ -154,7 +154,7 @@ def test_a_replicate_at_its_plateau_changes_no_more(tmp_path):
     epochs = [len(history) for _, history in alone.values()]
     assert len(set(epochs)) > 1 and max(epochs) < 60
     found = fit(
-        tmp_path / "together", chosen, True, parts, on_step=lambda *step: told.append(step[0])
+        tmp_path / "stacked", chosen, True, parts, on_step=lambda *step: told.append(step[0])
     )
     assert_close(found, alone, rtol=1e-6, atol=1e-7)
     assert [told.count(replicate) for replicate in range(3)] == [3 * count for count in epochs]
@@ -171,7 +171,7 @@ def test_a_replicate_at_its_plateau_changes_no_more(tmp_path):
 def test_unequal_parts_are_fitted_in_turn(tmp_path):
     chosen, lines = settings("ffg", model=MLP), []
     parts = [part(0), part(1, images=21), part(2)]
-    found = fit(tmp_path / "together", chosen, True, parts, log=lines.append)
+    found = fit(tmp_path / "stacked", chosen, True, parts, log=lines.append)
     equal(found, fit(tmp_path / "alone", chosen, False, parts))
     assert lines == ["replicates are fitted in turn: they differ in images of a part: 20, 21"]
 
@@ -180,7 +180,7 @@ def test_the_machine_decides():
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     for replicates, expected in {
         "auto": [False, True],
-        "together": [True, True],
+        "stacked": [True, True],
         "in_turn": [False, False],
     }.items():
         machine = Machine("auto", 1, 60.0, replicates)
@@ -229,7 +229,7 @@ def test_two_stages_of_a_block(tmp_path):
         parts_file=parts,
     )
     posteriors, order = {}, {}
-    for replicates in ("together", "in_turn"):
+    for replicates in ("stacked", "in_turn"):
         parent = None
         for t in (1, 2):
             folder = tmp_path / replicates / f"t{t}"
@@ -243,8 +243,8 @@ def test_two_stages_of_a_block(tmp_path):
             assert not outputs.checkpoint.exists()
         posteriors[replicates] = read_posterior(parent, request.identity(2))
         order[replicates] = listener.steps[:4]
-    assert order == {"together": [0, 1, 0, 1], "in_turn": [0, 0, 0, 1]}
-    for replicate, state in posteriors["together"].states.items():
+    assert order == {"stacked": [0, 1, 0, 1], "in_turn": [0, 0, 0, 1]}
+    for replicate, state in posteriors["stacked"].states.items():
         for layer, parameters in posteriors["in_turn"].states[replicate].items():
             for key, value in parameters.items():
                 torch.testing.assert_close(state[layer][key], value, rtol=1e-4, atol=2e-5)

@@ -11,6 +11,7 @@ from incbayes.kinds import FAMILIES, MODELS
 from incbayes.orchestration.resources import (
     LONGEST_MINUTES,
     UNKNOWN_COST,
+    Job,
     demand,
     grown,
     needs_gpu,
@@ -32,7 +33,7 @@ def study(path=STUDIES[0], **keys):
 
 def asked(chosen, method="ffg", parts=1, replicates=1, work="stage", attempt=1):
     (experiment, *_) = chosen.experiments
-    return demand(chosen, experiment, method, parts, replicates, work, attempt)
+    return demand(chosen, Job(experiment, method, parts, replicates, work), attempt)
 
 
 def of(dataset, model, **keys):
@@ -120,7 +121,7 @@ def test_the_memory_that_the_studies_at_hand_ask_for_is_granted_by_ordinary_clus
     for experiment, described in chosen.experiments.items():
         for method in described.methods:
             for parts in described.parts:
-                wanted = demand(chosen, experiment, method, parts, 1, "stage", 1)
+                wanted = demand(chosen, Job(experiment, method, parts, 1, "stage"), 1)
                 assert 1000 < wanted.mem_mb < 8000
                 assert all(isinstance(n, int) for n in dataclasses.astuple(wanted))
 

@@ -17,7 +17,7 @@ from incbayes.results.tuning import chosen_settings, scored, write_outcome
 from incbayes.study.model import Outcome, Score, to_plain
 from incbayes.study.settings import method_settings
 from incbayes.study.resolve import resolve_study
-from incbayes.study.tuning import best, candidates, grid, search_of, tried_before, with_candidates
+from incbayes.study.tuning import best, candidates, grid, search_of, previous_candidates, with_candidates
 from incbayes.study.yaml import StudyError
 
 RATES = {"training.learning_rate": [1e-3, 1e-2]}
@@ -409,9 +409,9 @@ def with_outcome(*changes):
 
 def test_a_search_keeps_what_was_tried_before_for_other_methods():
     study = with_outcome(("tune", {"search": {"plain": SEARCH}}))
-    assert tried_before(study) == []
-    assert tried_before(alone(study, "plain.ft.T1")) == list(study.tuned.candidates)
-    assert tried_before(alone(resolve_study(changed(("tune", TUNE))), "plain.ft")) == []
+    assert previous_candidates(study) == []
+    assert previous_candidates(alone(study, "plain.ft.T1")) == list(study.tuned.candidates)
+    assert previous_candidates(alone(resolve_study(changed(("tune", TUNE))), "plain.ft")) == []
 
 
 @pytest.mark.parametrize(
@@ -421,7 +421,7 @@ def test_a_search_keeps_what_was_tried_before_for_other_methods():
 )
 def test_a_search_drops_what_it_no_longer_states(search):
     study = alone(with_outcome(("tune", {"search": {"plain": search}})), "plain.ft.T1")
-    assert tried_before(study) == []
+    assert previous_candidates(study) == []
 
 
 def test_a_search_refuses_to_add_to_scores_of_other_parts():
@@ -429,7 +429,7 @@ def test_a_search_refuses_to_add_to_scores_of_other_parts():
     with pytest.raises(
         StudyError, match=r"ffg in plain were scored in \[1\] parts, .* in \[1, 5\]"
     ):
-        tried_before(study)
+        previous_candidates(study)
 
 
 def test_the_place_of_a_refused_candidate_is_that_in_the_outcome():
@@ -438,14 +438,14 @@ def test_the_place_of_a_refused_candidate_is_that_in_the_outcome():
     found = (no_longer_searched, *study.tuned.candidates)
     study = replace(study, tuned=replace(study.tuned, candidates=found))
     with pytest.raises(StudyError) as error:
-        tried_before(study)
+        previous_candidates(study)
     assert error.value.path == ("tuned", "candidates", 1, "scores")
 
 
 def test_candidates_do_not_inherit_what_an_earlier_search_chose():
     study = with_outcome(("tune", searched(ffg={"objective.kl_scale": [0.1, 1.0]})))
     with pytest.raises(StudyError, match=r"^tune.search.plain.ffg: .*family.initial_sigma is none"):
-        tried_before(study)
+        previous_candidates(study)
 
 
 @pytest.mark.parametrize("key", ["validation", "replicates", "metric", "seed"])
@@ -455,7 +455,7 @@ def test_a_search_refuses_to_add_to_the_outcome_of_another(key):
     changes.append((key, other) if key == "seed" else ("tune", TUNE | {key: other}))
     study = alone(with_outcome(*changes), "plain.ft.T1")
     with pytest.raises(StudyError, match=f"^tuned.{key}: found .*, but the search that adds to it"):
-        tried_before(study)
+        previous_candidates(study)
 
 
 def test_the_report_shows_every_candidate_and_who_was_not_searched():

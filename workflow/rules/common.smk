@@ -43,16 +43,16 @@ from incbayes.orchestration.networks import check_networks
 from incbayes.orchestration.partial import OFFER, of_done_chains, unfinished_chains
 from incbayes.orchestration.plan import DATA, Plan, code_of_fits, digests_of
 from incbayes.orchestration.progress import follow
-from incbayes.orchestration.resources import grown
+from incbayes.orchestration.resources import Job, grown
 from incbayes.orchestration.size import check_size
 from incbayes.orchestration.stream_plan import STREAM, plan_streams
 from incbayes.report.escapes import for_rst, for_scripts
 from incbayes.study.continuation import continued_digests as digests_of_files
 from incbayes.study.datasets import TAKEN_BACK, check_sources, data_root, source_files
 from incbayes.study.model import plain_claims, plain_study, to_plain
-from incbayes.study.resolve import claims_of
+from incbayes.study.resolve import block_replicates, claims_of
 from incbayes.study.sources import command_line, load_module_study, load_study
-from incbayes.study.tuning import FOLDER, candidates, search_of, search_order, tried_before
+from incbayes.study.tuning import FOLDER, candidates, search_of, search_order, previous_candidates
 from snakemake.shell import shell
 
 if workflow.is_main_process:
@@ -264,7 +264,7 @@ def no_search(wildcards):
 
 def candidates_before(wildcards):
     """Return the candidates, with scores, that an earlier run of the search brings along."""
-    return in_one_line(tried_before, STUDY)
+    return in_one_line(previous_candidates, STUDY)
 
 
 def plainly(typed):
@@ -314,7 +314,8 @@ def asked(resource, work, parts=None):
     def amount(wildcards, attempt):
         names = wildcards.experiment, wildcards.get("method")
         T = parts or int(wildcards.get("T", 1))
-        return getattr(PLAN.demand(*names, T, wildcards.block, work, attempt), resource)
+        job = Job(*names, T, len(block_replicates(wildcards.block)), work)
+        return getattr(PLAN.demand(job, attempt), resource)
 
     return amount
 

@@ -40,7 +40,7 @@ class Machine:
         device: `auto`, `cpu` or `cuda`.
         threads: of a CPU job.
         checkpoint_seconds: time between two mid-stage checkpoints.
-        replicates: how those of a block are fitted: `together`, `in_turn`, or `auto`.
+        replicates: how those of a block are fitted: `stacked`, `in_turn`, or `auto`.
         listener: takes the lines of the job's log and hears of every step.
     """
 
@@ -56,9 +56,7 @@ class Machine:
 
     def stacked(self, device: torch.device) -> bool:
         """Return whether the replicates of a block take their steps at once on `device`."""
-        return self.replicates == "together" or (
-            self.replicates == "auto" and device.type == "cuda"
-        )
+        return self.replicates == "stacked" or (self.replicates == "auto" and device.type == "cuda")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from incbayes.core.outside import is_outside, parted
 from incbayes.core.registry import Registry
 from incbayes.kinds import CLAIM_TESTS, METRICS, OF_A_METHOD, OF_AN_EXPERIMENT
 from incbayes.orchestration.code_digest import code_digest
-from incbayes.orchestration.resources import Demand, Work, demand, needs_gpu
+from incbayes.orchestration.resources import Demand, Job, demand, needs_gpu
 from incbayes.orchestration.stream_plan import STREAM, StreamPlan
 from incbayes.study.chains import chosen_chains, chosen_experiments
 from incbayes.study.checks.experiments import weights_file
@@ -347,20 +347,9 @@ class Plan:
 
     # ---- Demands ----
 
-    def demand(
-        self, experiment: str, method: str | None, T: int, block: str, work: Work, attempt: int
-    ) -> Demand:
-        """Return what a job of a block asks a cluster for.
-
-        Args:
-            experiment: its name.
-            method: its name; None for the plain network of the source task.
-            T: number of parts.
-            block: name of the block.
-            work: as `resources.demand` takes it.
-            attempt: 1 for the first.
-        """
-        return self._demand(experiment, method, T, len(block_replicates(block)), work, attempt)
+    def demand(self, job: Job, attempt: int) -> Demand:
+        """Return what a job of a block asks a cluster for, at an attempt, the first being 1."""
+        return self._demand(job, attempt)
 
 
 def digests_of(registry: Registry, kinds: Iterable[str]) -> dict[str, str]:

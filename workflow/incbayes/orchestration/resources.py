@@ -93,27 +93,35 @@ class Demand:
     runtime: int
 
 
-def demand(
-    study: Study,
-    experiment: str,
-    method: str | None,
-    parts: int,
-    replicates: int,
-    work: Work,
-    attempt: int,
-) -> Demand:
-    """Return what a job of a block asks for.
+@dataclass(frozen=True)
+class Job:
+    """A job of a block.
 
-    Args:
-        study: in normal form.
+    Attributes:
         experiment: its name.
         method: its name; None for the plain network of the source task.
         parts: T.
-        replicates: of the block.
+        replicates: how many the block has.
         work: `stage` fits a stage, `source` the source task, `search` every variance of a grid;
             `fisher` goes over the source task's images, `scores` evaluates a chain.
+    """
+
+    experiment: str
+    method: str | None
+    parts: int
+    replicates: int
+    work: Work
+
+
+def demand(study: Study, job: Job, attempt: int) -> Demand:
+    """Return what a job asks for.
+
+    Args:
+        study: in normal form.
+        job: of it.
         attempt: 1 for the first.
     """
+    experiment, method, parts, work = job.experiment, job.method, job.parts, job.work
     described = study.experiments[experiment]
     data = _data(study, experiment)
     weights = weights_of(described.model, data["shape"], len(data["classes"]))
@@ -127,18 +135,17 @@ def demand(
         passes = held * len(data["classes"])
     else:
         passes = held * _passes(study, experiment, method, work)
-    seconds = max(SECONDS_PER_IMAGE, SECONDS_PER_WEIGHT * weights) * cost * passes * replicates
-    mem_mb = PROCESS_MB + sum(memory(study, experiment, method, parts, replicates, work).values())
+    seconds = max(SECONDS_PER_IMAGE, SECONDS_PER_WEIGHT * weights) * cost * passes * job.replicates
+    mem_mb = PROCESS_MB + sum(memory(study, job).values())
     if needs_gpu(study):
         mem_mb += CUDA_MB
     runtime = START_MINUTES + MARGIN * seconds / 60
     return Demand(grown(mem_mb, attempt), min(grown(runtime, attempt), LONGEST_MINUTES))
 
 
-def memory(
-    study: Study, experiment: str, method: str | None, parts: int, replicates: int, work: Work
-) -> dict[KeyPath, float]:
-    """Return MB of memory, by the key of the study that they are for; arguments as for `demand`."""
+def memory(study: Study, job: Job) -> dict[KeyPath, float]:
+    """Return MB of memory of a job, by the key of the study that they are for."""
+    experiment, method, parts, work = job.experiment, job.method, job.parts, job.work
     described = study.experiments[experiment]
     data = _data(study, experiment)
     weights = weights_of(described.model, data["shape"], len(data["classes"]))
@@ -157,7 +164,7 @@ def memory(
     return {
         (*path, "dataset"): (data["train"] * pixels + 8 * held * pixels) / 1e6,
         (*path, "model"): weights * _bytes_per_weight(settings) / 1e6,
-        ("replicates_per_block",): weights * BYTES_PER_FINISHED_WEIGHT * replicates / 1e6,
+        ("replicates_per_block",): weights * BYTES_PER_FINISHED_WEIGHT * job.replicates / 1e6,
         (scoring, "batch_size"): STEP_MB * cost * max(1.0, min(batch, held) / usual),
     }
 

@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from incbayes.orchestration.resources import PROCESS_MB, Work, memory, weights_of
+from incbayes.orchestration.resources import PROCESS_MB, Job, Work, memory, weights_of
 from incbayes.study.chains import chosen_chains
 from incbayes.study.datasets import data_constraints
 from incbayes.study.model import Experiment, Study
@@ -39,7 +39,7 @@ def check_size(study: Study) -> None:
             raise StudyError(("experiments", name, "model"), detail)
         replicates = min(described.replicates, study.replicates_per_block)
         for method, parts, work in _jobs(described):
-            needed = memory(study, name, method, parts, replicates, work)
+            needed = memory(study, Job(name, method, parts, replicates, work))
             _check_memory(needed, f"{work} of {method}" if method else work)
 
 

@@ -153,7 +153,7 @@ def search_order(study: Study) -> list[list[str]]:
     return [names for names, _ in itertools.groupby(found)]
 
 
-def tried_before(study: Study) -> list[TriedCandidate]:
+def previous_candidates(study: Study) -> list[TriedCandidate]:
     """Return what an earlier run of the same search tried for methods that this run leaves out.
 
     Candidates of methods that the study now searches otherwise, or not at all, are dropped.
