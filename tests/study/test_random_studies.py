@@ -13,10 +13,10 @@ from study_places import ODD, places
 from incbayes.inference.objective import Objective
 from incbayes.inference.training import Training
 from incbayes.kinds import ALGORITHMS, DATASETS, FAMILIES, LIKELIHOODS, MODELS, PIXELS, PRIORS
-from incbayes.study.datasets import data_root
+from incbayes.study.datasets import data_constraints, data_root
 from incbayes.study.model import plain_study, study_of
 from incbayes.study.resolve import blocks, resolve_study
-from incbayes.study.schema import study_schema
+from incbayes.study.schema import kind_constraints, study_schema
 from incbayes.study.settings import evaluation_settings, method_settings, pretrain_training
 from incbayes.study.yaml import StudyError
 
@@ -121,6 +121,7 @@ def random_studies(draw):
             experiment.pop("parts", None)
         else:
             experiment.setdefault("parts", [1, 3])
+        suit(experiment)
         if "methods" in experiment:  # their names are those of the study's
             experiment["methods"] = list(study["methods"])
         if "settings" in experiment:
@@ -135,8 +136,23 @@ def random_studies(draw):
     return study
 
 
+def suit(experiment):
+    """Leave out what suits images alone from a table, and the other way round, most of which is.
+
+    What is drawn to be odd comes after it.
+    """
+    dataset = experiment["dataset"]
+    kind = dataset if isinstance(dataset, str) else dataset["kind"]
+    is_table = kind_constraints("dataset", kind).get("table", False)
+    for key, of_tables in (("pixels", "columns"), ("likelihood", "gaussian")):
+        if is_table or of_tables in str(experiment.get(key)):
+            experiment.pop(key, None)
+    if is_table and isinstance(dataset, dict):
+        dataset.pop("categories", None)
+
+
 def own_images(study):
-    """Return whether a study has an experiment on images of one's own."""
+    """Return whether a study has an experiment on images, or a table, of one's own."""
     return any(
         isinstance(experiment["dataset"], dict) and "source" in experiment["dataset"]
         for experiment in study["experiments"].values()
@@ -148,7 +164,8 @@ def build(study):
     assert study_of(plain_study(study)) == study
     for name, experiment in study.experiments.items():
         assert blocks(experiment.replicates, study.replicates_per_block)
-        shape = DATASETS.build(experiment.dataset).constraints["shape"]
+        DATASETS.build(experiment.dataset)
+        shape = data_constraints(experiment.dataset)["shape"]
         MODELS.build(experiment.model).build(tuple(shape), 10)
         PIXELS.build(experiment.pixels)
         LIKELIHOODS.build(experiment.likelihood)
