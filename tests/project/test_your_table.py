@@ -7,6 +7,8 @@ import yaml
 from running import ROOT
 from typed_pages import BLOCKS, run
 
+from incbayes.study.resolve import resolve_study
+
 PAGE = ROOT / "docs" / "your-table.md"
 PROGRAMS = ("snakemake", "incbayes")
 REFUSED = "pixels: standard"
@@ -32,9 +34,14 @@ def test_every_command_of_the_page_works_as_typed_and_prints_what_it_says(tmp_pa
             head = block.splitlines()[0]
             (tmp_path / "rents.csv").write_text(block + rents(head, 150).partition("\n")[2])
             (tmp_path / "new.csv").write_text(rents(head, 2))
-        elif language == "yaml":
-            assert yaml.safe_load(block)
+        elif language == "yaml" and "study" in yaml.safe_load(block):
             (tmp_path / "rents.yaml").write_text(block, encoding="utf-8")
+        elif language == "yaml":  # what of it is another when rows arrive
+            stream = yaml.safe_load((tmp_path / "rents.yaml").read_text())
+            (described,) = stream["experiments"].values()
+            described["dataset"] = yaml.safe_load(block)["experiments"]["rents"]["dataset"]
+            del described["parts"]
+            assert resolve_study(stream).experiments["rents"].likelihood.kind == "gaussian"
         elif language == "text":
             assert all(line in said for line in block.splitlines()), said
         elif block.split()[0] in PROGRAMS:

@@ -20,6 +20,7 @@ DATASETS = Registry(
         "image_folder": "incbayes.data.image_folder:ImageFolder",
         "image_stream": "incbayes.data.image_stream:ImageStream",
         "table": "incbayes.data.table:Table",
+        "table_stream": "incbayes.data.table_stream:TableStream",
         "breast_cancer": "incbayes.data.embedded_tables:BreastCancer",
         "diabetes": "incbayes.data.embedded_tables:Diabetes",
     },

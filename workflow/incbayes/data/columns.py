@@ -70,7 +70,7 @@ class TableColumns:
         return np.array([category is not None for _, category in encoded], dtype=bool)
 
     def statistics(
-        self, inputs: np.ndarray, targets: np.ndarray | None
+        self, inputs: np.ndarray, targets: np.ndarray | None, may_lack: bool = False
     ) -> tuple[list[float], list[float]]:
         """Return mean and (population) standard deviation of every column, and of the target.
 
@@ -79,6 +79,8 @@ class TableColumns:
         Args:
             inputs: float64 [N, D, 1, 1] or [N, D], NaN where a value is missing.
             targets: float64 [N]; None of classes, which have none.
+            may_lack: whether a column may have no value, as in a later part of a stream; its mean
+                and deviation are 0 then.
 
         Returns:
             Two lists [D], [D + 1] with the target last where it is a number.
@@ -98,6 +100,8 @@ class TableColumns:
                 deviations.append(1.0)
                 continue
             known = column[~np.isnan(column)]
+            if not len(known) and may_lack:
+                known = np.zeros(1)
             if not len(known):
                 raise DataError(f"column {name!r}: none of {len(column)} rows has a value")
             constant = known.min() == known.max()  # whose mean is rounded

@@ -95,11 +95,13 @@ def prepare(
 def constraints_of(dataset: Any) -> dict[str, Any]:
     """Return the shape, the classes and, where they are known, the sizes of a data set."""
     facts = dict(dataset.constraints)
-    if "shape" not in facts:  # a table of the user's own
-        columns: TableColumns = dataset.columns
-        classes = [columns.target] if columns.classes is None else list(columns.classes)
-        facts |= {"shape": [len(columns.names), 1, 1], "classes": classes}
-    return facts
+    return facts if "shape" in facts else facts | form_of(dataset.columns)
+
+
+def form_of(columns: TableColumns) -> dict[str, Any]:
+    """Return the shape and the classes of a table; a number is one class, named as the target."""
+    classes = [columns.target] if columns.classes is None else list(columns.classes)
+    return {"shape": [len(columns.names), 1, 1], "classes": classes}
 
 
 def decoding_of(dataset: Any) -> dict[str, Any]:

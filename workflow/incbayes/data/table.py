@@ -5,17 +5,25 @@ Knows what a study states of it, and which rows are held out to score on.
 
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from incbayes.core.fractions import images_in
 from incbayes.core.options import option
 from incbayes.core.streams import numpy_stream
-from incbayes.data.columns import TableColumns
+from incbayes.data.columns import Missing, TableColumns
 from incbayes.data.partition import class_balanced_order
 from incbayes.data.raw import DataError, RawSplits
 from incbayes.data.table_file import Rows, read_tables
+from incbayes.data.table_options import (
+    categories_option,
+    classes_option,
+    features_option,
+    missing_option,
+    stated_columns,
+    target_option,
+)
 from incbayes.study.tables import table_files
 from incbayes.study.user_paths import expanded
 
@@ -43,28 +51,11 @@ class Table:
         "`data_root`; a leading `~` is your home, `$NAME` a variable of the environment, and `$$` "
         "a dollar sign.",
     )
-    target: str = option(MISSING, "Name of the column that is predicted.")
-    features: list[str] = option(
-        MISSING,
-        "Names of the columns that it is predicted from, in the order of the network.",
-        minItems=1,
-    )
-    classes: list[str] | None = option(
-        None,
-        "The values of the target; the number of a class is its place in this list, from 0. null: "
-        "the target is a number.",
-        minItems=2,
-    )
-    categories: dict[str, list[str]] = option(
-        {},
-        "By feature, the values of one that is no number. A value that is not stated is refused.",
-    )
-    missing: Literal["refuse", "mean"] = option(
-        "refuse",
-        "What to do where a feature has no value (empty, `NA`, `NaN`, `null`). `mean`: a number "
-        "becomes the mean of the rows that the columns are standardised by, and a category none of "
-        "its values. A target without a value is refused.",
-    )
+    target: str = target_option()
+    features: list[str] = features_option()
+    classes: list[str] | None = classes_option()
+    categories: dict[str, list[str]] = categories_option()
+    missing: Missing = missing_option()
     test_source: str | None = option(
         None, "The file, or pattern, of the rows to score on; null: `test_share` of the source's."
     )
@@ -79,9 +70,7 @@ class Table:
     @property
     def columns(self) -> TableColumns:
         """What its columns are."""
-        categories = {name: tuple(values) for name, values in self.categories.items()}
-        classes = None if self.classes is None else tuple(self.classes)
-        return TableColumns(tuple(self.features), categories, self.target, classes, self.missing)
+        return stated_columns(vars(self))
 
     def load(self, data_root: Path) -> RawSplits:
         """Return the rows, those to fit and those to score.
@@ -116,7 +105,7 @@ def cut_rows(rows: Rows, held_out: int) -> RawSplits:
     order = shuffled[class_balanced_order(rows.labels[shuffled])]
     is_test = np.zeros(len(rows.labels), dtype=bool)
     is_test[order[:held_out]] = True
-    return splits_of(_chosen(rows, ~is_test), _chosen(rows, is_test))
+    return splits_of(chosen_rows(rows, ~is_test), chosen_rows(rows, is_test))
 
 
 def splits_of(train: Rows, test: Rows, remarks: tuple[str, ...] = ()) -> RawSplits:
@@ -132,9 +121,10 @@ def splits_of(train: Rows, test: Rows, remarks: tuple[str, ...] = ()) -> RawSpli
     )
 
 
-def _chosen(rows: Rows, which: np.ndarray) -> Rows:
+def chosen_rows(rows: Rows, which: np.ndarray) -> Rows:
+    """Return the rows at places, int64, or those that are true, bool [N]."""
     targets = None if rows.targets is None else rows.targets[which]
-    names = tuple(name for name, chosen in zip(rows.names, which, strict=True) if chosen)
+    names = tuple(rows.names[place] for place in np.arange(len(rows.names))[which])
     return Rows(rows.inputs[which], rows.labels[which], targets, names)
 
 

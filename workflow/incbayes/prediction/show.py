@@ -161,6 +161,7 @@ def text(found: Facts, width: int = 100) -> str:
     of = ", ".join(f"{key} {found[key]}" for key in ("study", "experiment", "method"))
     classes = list(dict.fromkeys(tuple(names) for names in found["classes"].values()))
     images = ", ".join(f"{count}" for count in (found["images"] or {}).values())
+    noun = "rows" if "table" in found else "images"
     lines = {
         "file": found["file"],
         "sha256": found["sha256"] + (", sealed" if found["sealed"] else ", no seal beside it"),
@@ -171,7 +172,7 @@ def text(found: Facts, width: int = 100) -> str:
         "likelihood": _kind(found["likelihood"]),
         "input": f"{found['shape']}, pixels {_kind(found['pixels'])}",
         **_asked_for(found.get("table"), classes),
-        "fitted to": f"{images} {'rows' if 'table' in found else 'images'}, data {str(found['data'])[:12]}…",
+        "fitted to": f"{images} {noun}, data {str(found['data'])[:12]}…",
         "made by": f"seed {found['seed']}, settings {str(found['config'])[:12]}…, "
         f"code {str(found['code'])[:12]}…, torch {found['torch']}",
     }
@@ -183,9 +184,7 @@ def text(found: Facts, width: int = 100) -> str:
     return "\n".join([shown[0], *cut[1:], "", *_table(found["layers"])])
 
 
-def _asked_for(
-    table: Mapping[str, Any] | None, classes: Sequence[Sequence[str]]
-) -> dict[str, str]:
+def _asked_for(table: Mapping[str, Any] | None, classes: Sequence[Sequence[str]]) -> dict[str, str]:
     """Return lines on what is predicted, and from which columns where it is a table."""
     shown = "; or ".join(f"{len(names)}: {', '.join(names)}" for names in classes)
     if table is None:

@@ -49,11 +49,12 @@ def data_constraints(dataset: KindSpec, data_root: str | None = None) -> dict[st
         data_root: as the study gives it; without it nothing is counted.
     """
     stated = {key: dataset.options[key] for key in STATED if key in dataset.options}
+    stated_sizes: dict[str, Any] = {}
     if LARGEST_PART in dataset.options:
-        stated |= dict.fromkeys(SPLITS, dataset.options[LARGEST_PART])
-    facts = kind_constraints("dataset", dataset.kind) | stated
+        stated_sizes = dict.fromkeys(SPLITS, dataset.options[LARGEST_PART])
+    facts = kind_constraints("dataset", dataset.kind) | stated | stated_sizes
     if "target" in dataset.options:
-        return facts | stated_facts(dataset.options)
+        return facts | stated_facts(dataset.options) | stated_sizes
     if AUTO in (facts["train"], facts["test"]):
         found = {} if data_root is None else _counted(dataset, data_root)
         facts |= {split: found.get(split) or None for split in SPLITS if facts[split] == AUTO}

@@ -22,7 +22,7 @@ def check_stated_table(path: KeyPath, experiment: Experiment, data: Facts) -> No
     if "target" not in options:
         return
     for key in SOURCES:
-        stated = options[key]
+        stated = options.get(key)
         if stated is not None and (not stated.strip() or "\n" in stated):
             found = f"found {shown(stated)}; allowed: a path in one line, not empty"
             raise StudyError((*here, key), found)
@@ -45,7 +45,7 @@ def check_stated_table(path: KeyPath, experiment: Experiment, data: Facts) -> No
         _check_once((*here, "categories", name), values)
     if options["classes"] is not None:
         _check_once((*here, "classes"), options["classes"])
-    if options["test_source"] is not None and options["test_share"] is not None:
+    if options.get("test_source") is not None and options.get("test_share") is not None:
         raise StudyError(
             (*here, "test_share"), "given beside test_source, which has all rows to score on"
         )
