@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fault_table import survived
 from refusals import refusal as refused
 
 from incbayes.data.prepared import load_checksums, open_split
@@ -99,3 +100,4 @@ def test_a_bad_part_is_refused_in_one_line(fault, tmp_path):
     put(tmp_path, name, text)
     assert said in refused(lambda: prepared(tmp_path, "p1", **changes), error=DataError)
     assert not list((tmp_path / "data").rglob("*.safetensors"))
+    survived("a part of a table that cannot be one", len(FAULTS), "one line; nothing is prepared")

@@ -208,14 +208,15 @@ def open_split(path: Path | str, expected_sha256: str | None = None) -> Prepared
         targets = file.get_tensor("targets") if "targets" in file.keys() else None  # noqa: SIM118
     forms = (images.ndim, str(labels.dtype), labels.shape)
     right = forms == (4, "torch.int64", images.shape[:1])
-    right = right and str(images.dtype) in ("torch.uint8", "torch.float64")
+    of_table = str(images.dtype) == "torch.float64" and images.shape[2:] == (1, 1)
+    right = right and (of_table or str(images.dtype) == "torch.uint8")
     if targets is not None:
         right = right and (str(targets.dtype), targets.shape) == ("torch.float64", labels.shape)
     if not right:
         raise DataError(
             f"{path}: images are {images.dtype} {list(images.shape)} and labels {labels.dtype} "
-            f"{list(labels.shape)}, expected torch.uint8 [N, C, H, W], or torch.float64 of a "
-            "table, and torch.int64 [N]"
+            f"{list(labels.shape)}, expected torch.uint8 [N, C, H, W], or torch.float64 "
+            "[N, D, 1, 1] of a table, and torch.int64 [N]"
         )
     return PreparedSplit(path, images, labels, targets)
 
