@@ -149,8 +149,11 @@ def suit(experiment):
             experiment.pop(key, None)
     if is_table:  # of all others only the MLP takes columns
         experiment["model"] = "mlp"
+        experiment.pop("partition", None)  # of a number there are no classes to part
     if is_table and isinstance(dataset, dict):
-        dataset.pop("categories", None)
+        for key in ("categories", "classes", "test_share"):
+            dataset.pop(key, None)
+        dataset |= {"target": "y", "features": [f"x{i}" for i, _ in enumerate(dataset["features"])]}
 
 
 def own_images(study):
