@@ -6,6 +6,7 @@ import pytest
 from bad_studies import refusal
 from small_study import GONE, changed
 
+from incbayes.study.checks import tables
 from incbayes.study.datasets import check_sources, data_constraints, data_name, source_files
 from incbayes.study.model import KindSpec
 from incbayes.study.resolve import resolve_study
@@ -152,3 +153,15 @@ def test_a_search_is_not_over_a_number():
     tune = {"search": search, "replicates": 1, "validation": 0.2}
     assert resolve_study(study(TABLE, ("tune", tune))).tune is not None
     assert "tune.search.plain: its target is a number" in refusal(study(NUMBER, ("tune", tune)))
+
+
+def test_an_algorithm_of_classes_alone_is_not_asked_for_a_number(monkeypatch):
+    facts = tables.kind_constraints
+
+    def of_classes(key, kind):
+        return facts(key, kind) | ({"predicts": ["classes"]} if key == "inference" else {})
+
+    monkeypatch.setattr(tables, "kind_constraints", of_classes)
+    line = refusal(study(NUMBER))
+    assert "experiments.plain.methods[0]: ft is fitted by vi, which is of classes alone" in line
+    assert resolve_study(study(TABLE)).experiments["plain"].methods

@@ -16,7 +16,7 @@ from incbayes.core.outside import is_outside
 from incbayes.core.registry import nearest
 from incbayes.study.chains import check_only
 from incbayes.study.checks.claims import check_claims
-from incbayes.study.checks.tables import TABLE_CHECKS
+from incbayes.study.checks.tables import TABLE_CHECKS, check_inference
 from incbayes.study.checks.tuning import check_tuning
 from incbayes.study.datasets import data_constraints
 from incbayes.study.messages import check_known
@@ -63,6 +63,7 @@ def check_meaning(study: Study) -> None:
         for check in EXPERIMENT_CHECKS:
             check(path, experiment, data)
         _check_methods(path, experiment, study.methods)
+        check_inference(path, experiment, data, study.methods)
         _check_complexity(name, study)
         _check_transfer(name, study)
     check_claims(study)

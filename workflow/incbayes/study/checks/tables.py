@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from incbayes.core.registry import nearest
-from incbayes.study.model import Experiment
+from incbayes.study.model import Experiment, Method
 from incbayes.study.schema import kind_constraints, kind_names
 from incbayes.study.tables import MOST_COLUMNS, SOURCES, encoded_columns
 from incbayes.study.yaml import KeyPath, StudyError, shown
@@ -117,6 +117,25 @@ def check_number(path: KeyPath, experiment: Experiment, data: Facts) -> None:
                 (*path, "partition", key),
                 f"the target of {experiment.dataset.kind} is a number, which has no classes: "
                 "leave this key out",
+            )
+
+
+def check_inference(
+    path: KeyPath, experiment: Experiment, data: Facts, methods: Mapping[str, Method]
+) -> None:
+    """Check that the algorithms of an experiment's methods can fit what it predicts.
+
+    Raises:
+        StudyError: one is of classes alone, and the target is a number.
+    """
+    predicted = "number" if data.get("number") else "classes"
+    for position, name in enumerate(experiment.methods):
+        algorithm = methods[name].inference.kind
+        if predicted not in kind_constraints("inference", algorithm).get("predicts", (predicted,)):
+            raise StudyError(
+                (*path, "methods", position),
+                f"{name} is fitted by {algorithm}, which is of classes alone; the target of "
+                f"{experiment.dataset.kind} is a number",
             )
 
 
