@@ -27,6 +27,8 @@ MODULES = (
     "test_data_faults.py",
     "test_image_folder.py",
     "test_image_file.py",
+    "test_table.py",
+    "test_table_stream.py",
     "test_torchvision_sets.py",
     "test_kind_faults.py",
     "test_outside_faults.py",

@@ -62,7 +62,8 @@ assert not set({HEAVY!r}) & set(sys.modules), sorted(set({HEAVY!r}) & set(sys.mo
 
 def test_every_data_set_declares_its_constraints():
     expected = ["digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"]
-    assert list(DATASETS) == [*expected, "image_folder", "image_stream"]
+    tables = ["table", "table_stream", "breast_cancer", "diabetes"]
+    assert list(DATASETS) == [*expected, "image_folder", "image_stream", *tables]
     for name in expected:
         constraints = DATASETS[name].constraints
         assert sorted(constraints) == ["classes", "shape", "test", "train"]

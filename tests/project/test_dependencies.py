@@ -14,7 +14,6 @@ from test_environment import PROJECT, ROOT
 OWN = {"incbayes", *(path.stem for path in (ROOT / "workflow" / "scripts").glob("*.py"))}
 
 NOT_IMPORTED = {
-    "pyarrow",  # pandas reads and writes Parquet with it
     "snakemake-executor-plugin-slurm",  # Snakemake finds it by its name
 }
 """Declared, and used by what imports them in our stead."""

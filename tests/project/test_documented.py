@@ -22,8 +22,8 @@ from stage_files import as_files, changed, images_of_test, two_replicates
 
 from incbayes.core.files import sha256_file
 
-IN_ORDER = {"your-data.md"}
-"""Pages whose commands build on one another; `test_your_data` runs them in order."""
+IN_ORDER = {"your-data.md", "your-table.md"}
+"""Pages whose commands build on one another; tests of their own run them in order."""
 
 PAGES = [
     ROOT / "README.md",

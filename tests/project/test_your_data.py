@@ -1,15 +1,11 @@
 """The page on data that arrive, from the first command to the last, as it stands."""
 
-import re
-import subprocess
-import sys
-
 import yaml
 from own_images import as_folder, image
-from running import ROOT, environment
+from running import ROOT
+from typed_pages import BLOCKS, run
 
 PAGE = ROOT / "docs" / "your-data.md"
-BLOCKS = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = ("snakemake", "incbayes", "cp", "rm")
 REFUSED = "--config seed=1"
 
@@ -21,25 +17,6 @@ def pictures(first):
         for start, name in ((first, "cat"), (first + 50, "dog"))
         for i, number in enumerate(range(start, start + 10))
     }
-
-
-def run(line, folder):
-    """Run a command of the page in a folder, and return exit code and what it printed."""
-    program = {
-        "snakemake": f"{sys.executable} -m snakemake --snakefile {ROOT}/Snakefile",
-        "incbayes": f"{sys.executable} -m incbayes",
-    }
-    first, _, rest = line.partition(" ")
-    done = subprocess.run(
-        f"{program.get(first, first)} {rest}",
-        cwd=folder,
-        env=environment(),
-        shell=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    return done.returncode, re.sub(r"[ \t]+", " ", done.stdout)
 
 
 def test_every_command_of_the_page_works_as_typed_and_prints_what_it_says(tmp_path):

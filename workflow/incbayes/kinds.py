@@ -19,18 +19,23 @@ DATASETS = Registry(
         "svhn": "incbayes.data.torchvision.svhn:SVHN",
         "image_folder": "incbayes.data.image_folder:ImageFolder",
         "image_stream": "incbayes.data.image_stream:ImageStream",
+        "table": "incbayes.data.table:Table",
+        "table_stream": "incbayes.data.table_stream:TableStream",
+        "breast_cancer": "incbayes.data.embedded_tables:BreastCancer",
+        "diabetes": "incbayes.data.embedded_tables:Diabetes",
     },
 )
-"""They deliver raw images, of which `data.prepared` makes the files that jobs read."""
+"""They deliver raw images or rows, of which `data.prepared` makes the files that jobs read."""
 
 PIXELS = Registry(
     "pixel scaling",
     {
         "standard": "incbayes.data.pixels:Standard",
         "divide": "incbayes.data.pixels:Divide",
+        "columns": "incbayes.data.column_scaling:Columns",
     },
 )
-"""From stored bytes to what a network sees."""
+"""From stored bytes, or columns of a table, to what a network sees."""
 
 MODELS = Registry(
     "model",
@@ -75,6 +80,7 @@ LIKELIHOODS = Registry(
     "likelihood",
     {
         "categorical": "incbayes.likelihoods.categorical:Categorical",
+        "gaussian": "incbayes.likelihoods.gaussian:Gaussian",
     },
     open=True,
 )
@@ -96,9 +102,13 @@ METRICS = Registry(
         "nll": "incbayes.metrics.nll:METRIC",
         "brier": "incbayes.metrics.brier:METRIC",
         "ece": "incbayes.metrics.ece:METRIC",
+        "rmse": "incbayes.metrics.rmse:METRIC",
+        "nlpd": "incbayes.metrics.nlpd:METRIC",
+        "coverage_50": "incbayes.metrics.coverage:HALF",
+        "coverage_90": "incbayes.metrics.coverage:NINE_TENTHS",
     },
 )
-"""Numbers of predicted log-probabilities [N, K] and labels [N], in the order of reports."""
+"""Numbers of predictions and of what was predicted, in the order of reports."""
 
 CLAIM_TESTS = Registry(
     "relation",

@@ -8,15 +8,22 @@ from incbayes.core.errors import UserError
 from incbayes.core.files import atomic_write
 
 if TYPE_CHECKING:
+    from incbayes.prediction.numbers import NumberPredictions
     from incbayes.prediction.predict import Predictions
 
-HELP = "predict for images with a posterior"
+    Found = Predictions | NumberPredictions
+
+HELP = "predict for images, or rows of a table, with a posterior"
 DESCRIPTION = """Print for each image the most probable class and, in nats, the entropy of the
 prediction, the part of it that is of the data, and the mutual information of label and weights.
 Each is of the equal mixture of all draws of all replicates. With --out also the probability of
-every class."""
+every class. Of a table these are rows of CSV and Parquet files; where the target is a number, its
+mean, its deviation and that of noise and of weights, and the intervals of 50 and 90 %."""
 POSTERIOR = ".safetensors"
 ENDINGS = (".parquet", ".csv")
+WORDS = ("image", "row", "class")
+"""Columns of the table that hold words."""
+
 WIDEST = 60
 """Characters of a path, or of a class, that the table shows; the last ones."""
 
@@ -31,8 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "images",
         nargs="+",
-        help="image files, folders (whatever depth) and archives (.zip, .tar, .tar.gz, .tgz); "
-        "those that end in .safetensors are further posteriors, of other blocks of the chain",
+        help="image files, folders (whatever depth) and archives (.zip, .tar, .tar.gz, .tgz); of a "
+        "table .csv and .parquet; those that end in .safetensors are further posteriors, of other "
+        "blocks of the chain",
     )
     parser.add_argument("--out", type=Path, help="file for all numbers: .parquet or .csv")
     parser.add_argument("--samples", type=int, default=100, help="draws a replicate (default: 100)")
@@ -90,7 +98,7 @@ def run(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _write(found: "Predictions", path: Path) -> None:
+def _write(found: "Found", path: Path) -> None:
     with atomic_write(path) as partial:
         if path.suffix == ".csv":
             found.frame().to_csv(partial, index=False, lineterminator="\n")
@@ -98,34 +106,26 @@ def _write(found: "Predictions", path: Path) -> None:
             found.frame().to_parquet(partial, index=False)
 
 
-def _table(found: "Predictions") -> str:
-    """Return a table for reading: a line an image."""
-    top = found.probabilities.max(1)
-    columns = [
-        ("image", [_cut(name) for name in found.names]),
-        ("class", [_cut(name) for name in found.predicted]),
-        ("probability", [f"{value:.4f}" for value in top]),
-        ("entropy", [f"{value:.4f}" for value in found.entropy]),
-        ("of data", [f"{value:.4f}" for value in found.data_uncertainty]),
-        ("of weights", [f"{value:.4f}" for value in found.mutual_information]),
-    ]
+def _table(found: "Found") -> str:
+    """Return a table for reading: a line an image, or a row."""
+    columns = [(_cut(head), [_cut(cell) for cell in cells]) for head, cells in found.shown()]
     widths = [max(map(len, [head, *cells])) for head, cells in columns]
     rows = [[head for head, _ in columns], *zip(*(cells for _, cells in columns), strict=True)]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if place < 2 else cell.rjust(width)
+            cell.ljust(width) if columns[place][0] in WORDS else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     )
 
 
-def _summary(found: "Predictions", out: Path | None) -> str:
+def _summary(found: "Found", out: Path | None) -> str:
     count, several = len(found.names), len(found.replicates)
-    what = f"{count} image{'s' if count != 1 else ''}"
+    what = f"{count} {found.noun}{'s' if count != 1 else ''}"
     by = f"{several} replicate{'s' if several != 1 else ''}"
     draws = f"{found.samples} draw{'s' if found.samples != 1 else ''} of each"
-    return f"{what}, {by}, {draws}; in nats" + (f"; written to {out}" if out else "")
+    return f"{what}, {by}, {draws}; in {found.unit}" + (f"; written to {out}" if out else "")
 
 
 def _cut(name: str) -> str:

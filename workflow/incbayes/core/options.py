@@ -27,18 +27,18 @@ def option(default: Any, description: str, **limits: float) -> Any:
     """Return a dataclass field with a description and JSON-schema limits.
 
     Args:
-        default: the default value; a list is copied for every instance. `dataclasses.MISSING`
-            makes the option required.
+        default: the default value; a list or a mapping is copied for every instance.
+            `dataclasses.MISSING` makes the option required.
         description: one sentence for the schema and `docs/config.md`.
         limits: any of `minimum`, `exclusiveMinimum`, `maximum`, `exclusiveMaximum`,
-            `minItems`; for a list the numeric ones hold for its items.
+            `minItems`; for a list or a mapping the numeric ones hold for its items.
     """
     unknown = set(limits) - set(LIMITS)
     if unknown:
         raise ValueError(f"option limits {sorted(unknown)}: allowed are {LIMITS}")
     metadata = {"description": description, "limits": limits}
-    if isinstance(default, list):
-        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    if isinstance(default, list | dict):
+        return dataclasses.field(default_factory=lambda: default.copy(), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -98,4 +98,6 @@ def _type_schema(hint: Any, limits: dict[str, float]) -> dict[str, Any]:
     if origin is list:
         min_items = {"minItems": limits.pop("minItems")} if "minItems" in limits else {}
         return {"type": "array", "items": _type_schema(arguments[0], limits), **min_items}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _type_schema(arguments[1], limits)}
     return {"type": JSON_TYPES[hint], **limits}

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from incbayes.core.seal import Seal
+from incbayes.data.columns import TableColumns
 from incbayes.data.labels import task_labels
-from incbayes.data.part import Part
+from incbayes.data.part import Part, Unit
 from incbayes.data.pixels import PixelStatistics
 from incbayes.data.prepared import (
     PreparedSplit,
@@ -26,7 +27,7 @@ class ImageSource:
     """One split of a prepared data set, memory-mapped, and how its pixels are scaled.
 
     Attributes:
-        split: the mapped images (uint8 [N, C, H, W]) and labels (int64 [N]).
+        split: the mapped images (uint8 [N, C, H, W]) and labels (int64 [N]); of a table its rows.
         seal: of the data set.
         checksums: what it says of the data set.
         sha256: digest of the split's file.
@@ -67,8 +68,16 @@ class ImageSource:
         """How image files became these pixels, options of `image_file.Wanted`; empty for others."""
         return dict(self.checksums.get("decoding", {}))
 
+    @property
+    def table(self) -> TableColumns | None:
+        """The columns of a table; None of images."""
+        stated = self.checksums.get("table")
+        return None if stated is None else TableColumns.of(stated)
+
     def numbers(self, first: Sequence[int]) -> PixelStatistics | None:
         """Return the mean and std that the scaling takes; None where it takes none.
+
+        Of a table those of the columns and, where it is a number, of the target, which is last.
 
         Args:
             first: indices into the training split of a replicate's first images.
@@ -79,10 +88,19 @@ class ImageSource:
 
         def of_first() -> PixelStatistics:
             index = torch.as_tensor(first, dtype=torch.int64)
-            return PixelStatistics(*pixel_statistics(self.split.images[index].numpy()))
+            images = self.split.images[index].numpy()
+            if self.table is None:
+                return PixelStatistics(*pixel_statistics(images))
+            targets = None if self.split.targets is None else self.split.targets[index].numpy()
+            return PixelStatistics(*self.table.statistics(images, targets))
 
+        scaling = PIXELS.build(self.pixels)
         everything = PixelStatistics(self.checksums["mean"], self.checksums["std"])
-        return PIXELS.build(self.pixels).numbers(everything, of_first)
+        found = scaling.numbers(everything, of_first)
+        if self.table is not None:
+            whose = f"the first {len(first)} rows" if scaling.of_first_images else "the rows"
+            self.table.check_varied(found.std, whose)
+        return found
 
     def load(
         self,
@@ -104,8 +122,11 @@ class ImageSource:
             index = torch.as_tensor(indices, dtype=torch.int64)
         images = self.split.images[index]
         scaled = PIXELS.build(self.pixels).scale(images, numbers)
-        labels = task_labels(self.split.labels[index], classes)
+        labels, unit = task_labels(self.split.labels[index], classes), None
+        if self.split.targets is not None and numbers is not None:
+            unit = Unit(numbers.mean[-1], numbers.std[-1])
+            labels = ((self.split.targets[index] - unit.mean) / unit.std).float()
         if scaled.shape[1] > 1:
             scaled = scaled.contiguous(memory_format=torch.channels_last)
         available = int(torch.isin(self.split.labels, torch.tensor(list(classes))).sum())
-        return Part(scaled.to(self.device), labels.to(self.device), available)
+        return Part(scaled.to(self.device), labels.to(self.device), available, unit)

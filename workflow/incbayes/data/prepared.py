@@ -19,6 +19,7 @@ from safetensors.numpy import save
 from incbayes.core.errors import UserError
 from incbayes.core.files import atomic_write, remove_stale_partials, sha256_file
 from incbayes.core.seal import Seal, read_seal, write_seal
+from incbayes.data.columns import TableColumns
 from incbayes.data.raw import DataError, RawSplits
 from incbayes.kinds import DATASETS
 
@@ -37,13 +38,15 @@ class PreparedSplit:
 
     Attributes:
         path: the file.
-        images: uint8 [N, C, H, W].
+        images: uint8 [N, C, H, W]; of a table float64 [N, D, 1, 1], NaN where a value is missing.
         labels: int64 [N], class numbers of the data set.
+        targets: float64 [N], of a table whose target is a number; else None.
     """
 
     path: Path
     images: torch.Tensor
     labels: torch.Tensor
+    targets: torch.Tensor | None = None
 
 
 def prepare(
@@ -68,19 +71,37 @@ def prepare(
     """
     dataset = DATASETS.build(spec)
     raw = dataset.load(Path(data_root))
-    validate(raw, dataset.constraints, spec["kind"])
+    constraints = constraints_of(dataset)
+    validate(raw, constraints, spec["kind"])
     for remark in raw.remarks:
         log(remark)
-    mean, std = pixel_statistics(raw.train_images)
+    columns: TableColumns | None = getattr(dataset, "columns", None)
+    if columns is None:
+        mean, std = pixel_statistics(raw.train_images)
+    else:
+        mean, std = columns.statistics(raw.train_images, raw.train_targets)
     facts = {
         "images": {"train": len(raw.train_images), "test": len(raw.test_images)},
-        "classes": dataset.constraints["classes"],
-        "shape": dataset.constraints["shape"],
+        "classes": constraints["classes"],
+        "shape": constraints["shape"],
         "mean": mean,
         "std": std,
         **decoding_of(dataset),
+        **({} if columns is None else {"table": columns.facts}),
     }
     return described(write_images(raw, Path(folder), facts))
+
+
+def constraints_of(dataset: Any) -> dict[str, Any]:
+    """Return the shape, the classes and, where they are known, the sizes of a data set."""
+    facts = dict(dataset.constraints)
+    return facts if "shape" in facts else facts | form_of(dataset.columns)
+
+
+def form_of(columns: TableColumns) -> dict[str, Any]:
+    """Return the shape and the classes of a table; a number is one class, named as the target."""
+    classes = [columns.target] if columns.classes is None else list(columns.classes)
+    return {"shape": [len(columns.names), 1, 1], "classes": classes}
 
 
 def decoding_of(dataset: Any) -> dict[str, Any]:
@@ -101,8 +122,8 @@ def write_images(raw: RawSplits, folder: Path, facts: Mapping[str, Any]) -> Seal
     """
     remove_stale_partials(folder)
     files = [folder / f"{split}.safetensors" for split in SPLITS]
-    _write_split(files[0], raw.train_images, raw.train_labels)
-    _write_split(files[1], raw.test_images, raw.test_labels)
+    _write_split(files[0], raw.train_images, raw.train_labels, raw.train_targets)
+    _write_split(files[1], raw.test_images, raw.test_labels, raw.test_targets)
     path = folder / "checksums.json"
     return write_seal(path, ARTIFACT, {"data": folder.absolute().name}, files, facts=facts)
 
@@ -127,8 +148,9 @@ def validate(raw: RawSplits, constraints: Mapping[str, Any], name: str, whole: b
     }
     for split, (images, labels) in splits.items():
         expected = (constraints.get(split, len(images)), *constraints["shape"])
+        dtype = "float64" if constraints.get("table") else "uint8"
         found = {
-            "images": (str(images.dtype), images.shape, "uint8", expected),
+            "images": (str(images.dtype), images.shape, dtype, expected),
             "labels": (str(labels.dtype), labels.shape, "int64", expected[:1]),
         }
         for what, (dtype, shape, right_dtype, right_shape) in found.items():
@@ -144,7 +166,8 @@ def validate(raw: RawSplits, constraints: Mapping[str, Any], name: str, whole: b
             )
     absent = sorted(set(range(classes)) - set(np.unique(raw.train_labels).tolist()))
     if whole and absent:
-        raise DataError(f"data set {name}: classes {absent} have no training image")
+        what = "row" if constraints.get("table") else "image"
+        raise DataError(f"data set {name}: classes {absent} have no training {what}")
 
 
 def pixel_statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
@@ -182,13 +205,20 @@ def open_split(path: Path | str, expected_sha256: str | None = None) -> Prepared
     path = Path(path)
     with _opened(path, expected_sha256, "pt") as file:
         images, labels = file.get_tensor("images"), file.get_tensor("labels")
-    forms = (str(images.dtype), images.ndim, str(labels.dtype), labels.shape)
-    if forms != ("torch.uint8", 4, "torch.int64", images.shape[:1]):
+        targets = file.get_tensor("targets") if "targets" in file.keys() else None  # noqa: SIM118
+    forms = (images.ndim, str(labels.dtype), labels.shape)
+    right = forms == (4, "torch.int64", images.shape[:1])
+    of_table = str(images.dtype) == "torch.float64" and images.shape[2:] == (1, 1)
+    right = right and (of_table or str(images.dtype) == "torch.uint8")
+    if targets is not None:
+        right = right and (str(targets.dtype), targets.shape) == ("torch.float64", labels.shape)
+    if not right:
         raise DataError(
             f"{path}: images are {images.dtype} {list(images.shape)} and labels {labels.dtype} "
-            f"{list(labels.shape)}, expected torch.uint8 [N, C, H, W] and torch.int64 [N]"
+            f"{list(labels.shape)}, expected torch.uint8 [N, C, H, W], or torch.float64 "
+            "[N, D, 1, 1] of a table, and torch.int64 [N]"
         )
-    return PreparedSplit(path, images, labels)
+    return PreparedSplit(path, images, labels, targets)
 
 
 def read_labels(path: Path | str, expected_sha256: str | None = None) -> np.ndarray:
@@ -224,7 +254,8 @@ def load_checksums(path: Path | str) -> dict[str, Any]:
     """Return what the seal of a prepared data set says of it.
 
     `train` and `test`: `{"sha256", "images"}`; `classes`: their names; `shape`: [C, H, W];
-    `mean` and `std`: [C], of the training pixels divided by 255.
+    `mean` and `std`: [C], of the training pixels divided by 255; of a table of its columns and,
+    where it is a number, its target; `table`: as `TableColumns.facts`.
 
     Raises:
         SealError: as in `read_images_seal`.
@@ -241,8 +272,11 @@ def described(seal: Seal) -> dict[str, Any]:
     return splits | facts
 
 
-def _write_split(path: Path | str, images: np.ndarray, labels: np.ndarray) -> None:
-    tensors = {"images": np.ascontiguousarray(images), "labels": np.ascontiguousarray(labels)}
+def _write_split(
+    path: Path | str, images: np.ndarray, labels: np.ndarray, targets: np.ndarray | None
+) -> None:
+    named = {"images": images, "labels": labels, "targets": targets}
+    tensors = {key: np.ascontiguousarray(of) for key, of in named.items() if of is not None}
     with atomic_write(path) as partial:
         partial.write_bytes(save(tensors))
 
@@ -255,7 +289,7 @@ def _opened(path: Path, expected_sha256: str | None, framework: str) -> Iterator
             _verify(path, expected_sha256)
         with safe_open(path, framework=framework) as file:
             names = sorted(file.keys())
-            if names != ["images", "labels"]:
+            if names not in (["images", "labels"], ["images", "labels", "targets"]):
                 raise DataError(f"{path}: holds {names}, expected images and labels")
             yield file
     except (UserError, MemoryError):

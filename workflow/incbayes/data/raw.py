@@ -24,6 +24,10 @@ class RawSplits:
         test_images: uint8 [M, C, H, W].
         test_labels: int64 [M].
         remarks: what the log of the preparation is to say of them, a line each.
+        train_targets: float64 [N], of a table whose target is a number; None of all else, where
+            the labels say what is predicted. Of a table the images are float64 [N, D, 1, 1], a
+            channel a column, NaN where a value is missing.
+        test_targets: float64 [M].
     """
 
     train_images: np.ndarray
@@ -31,3 +35,5 @@ class RawSplits:
     test_images: np.ndarray
     test_labels: np.ndarray
     remarks: tuple[str, ...] = ()
+    train_targets: np.ndarray | None = None
+    test_targets: np.ndarray | None = None

@@ -248,7 +248,14 @@ def _entry(kind: str, entry: Node) -> str:
 
 def _sentences(constraints: dict[str, Any]) -> Iterator[str]:
     """Yield what the constraints of a kind mean for a study."""
-    if "train" in constraints:
+    if constraints.get("table") and "train" in constraints:
+        yield (
+            f"{constraints['train']} rows for training and {constraints['test']} for testing, "
+            f"{constraints['shape'][0]} columns."
+        )
+        number, names = constraints.get("number"), ", ".join(constraints["classes"])
+        yield f"{'Target, a number' if number else 'Classes'}: {names}."
+    elif "train" in constraints:
         channels, height, width = constraints["shape"]
         yield (
             f"{constraints['train']} images for training and {constraints['test']} for testing, "

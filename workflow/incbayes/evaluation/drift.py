@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from incbayes.kinds import METRICS
+from incbayes.evaluation.score import metrics_of
 
 RESAMPLES = 400
 """Draws of the images, with replacement: the ends of a 99 % interval are means of a few of them."""
@@ -59,15 +59,15 @@ def drift(
 
     Args:
         replicate: which.
-        predictions: `before` and `after`, ln p(y | x) of the same images, float64 [N, K], in nats.
-        labels: int64 [N].
+        predictions: `before` and `after`, of the same images, as metrics take them.
+        labels: what is true of them, likewise.
         bins: of a calibration error.
         generator: draws the images.
     """
     before, after, number = predictions["before"].cpu(), predictions["after"].cpu(), len(labels)
     labels, found = labels.cpu(), []
     draws = torch.from_numpy(generator.integers(number, size=(RESAMPLES, number)))
-    for name, metric in METRICS.items():
+    for name, metric in metrics_of(after).items():
         resampled = [
             metric(after[rows], labels[rows], bins) - metric(before[rows], labels[rows], bins)
             for rows in draws

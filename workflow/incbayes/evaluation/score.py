@@ -13,6 +13,7 @@ from incbayes.core.streams import numpy_stream
 from incbayes.data.part import Part
 from incbayes.inference.stage import BlockStage, family_of
 from incbayes.kinds import LIKELIHOODS, METRICS
+from incbayes.metrics.base import Metric
 from incbayes.metrics.calibration import calibration_bins
 from incbayes.posterior.network import NetworkState
 from incbayes.posterior.predict import Passes, Predictor
@@ -50,11 +51,11 @@ class Evaluation:
 
 
 def predictor_of(
-    stage: BlockStage, outputs: int, evaluation: Evaluation, device: torch.device
+    stage: BlockStage, classes: int, evaluation: Evaluation, device: torch.device
 ) -> Predictor:
-    """Return what predicts with the posteriors of a stage, of networks with so many outputs."""
+    """Return what predicts with the posteriors of a stage, of tasks with so many classes."""
     return Predictor(
-        stage.architecture(outputs),
+        stage.architecture(classes),
         family_of(stage.settings),
         Passes(device, evaluation.batch_size, evaluation.precision),
         LIKELIHOODS.build(stage.settings.likelihood),
@@ -72,7 +73,7 @@ def share_of(part: Part, share: float) -> Part:
         return part
     order = numpy_stream(0, "share of a test set").permutation(number)
     chosen = torch.from_numpy(order[:kept]).sort().values.to(part.labels.device)
-    return Part(part.images[chosen], part.labels[chosen])
+    return Part(part.images[chosen], part.labels[chosen], unit=part.unit)
 
 
 def predictions(
@@ -82,7 +83,7 @@ def predictions(
     evaluation: Evaluation,
     generator: torch.Generator,
 ) -> Iterator[tuple[str, Tensor]]:
-    """Yield (`predictive` or `mean`, log-probabilities [N, K]).
+    """Yield (`predictive` or `mean`, what it predicts, as the likelihood has it).
 
     A family without a scale has one network, whose prediction is the predictive mean; it gets
     no second record.
@@ -94,21 +95,51 @@ def predictions(
     yield "mean", predictor.mean(q, part.images)
 
 
-def score(
-    log_probabilities: Tensor, labels: Tensor, evaluation: Evaluation, tags: Record
-) -> list[Record]:
-    """Return one record per registered metric, with `tags` in each."""
-    log_probabilities, labels = log_probabilities.cpu(), labels.cpu()
+def with_truth(predicted: Tensor, part: Part) -> tuple[Tensor, Tensor]:
+    """Return what is predicted of a part and what is true, as metrics take them, on the CPU.
+
+    A number is in the target's own unit.
+
+    Args:
+        predicted: as the likelihood has it.
+        part: of which it is.
+    """
+    predicted, labels = predicted.cpu(), part.labels.cpu()
+    if part.unit is None:
+        return predicted, labels
+    mean, sigma = predicted.unbind(-1)
+    unit = part.unit
+    in_unit = torch.stack([mean * unit.std + unit.mean, sigma * unit.std], -1)
+    return in_unit, labels.double() * unit.std + unit.mean
+
+
+def metrics_of(predicted: Tensor) -> dict[str, Metric]:
+    """Return the metrics that make sense of a prediction, by name: of classes, or of a number."""
+    of = "number" if predicted.ndim == 3 else "classes"
+    return {name: metric for name, metric in METRICS.items() if metric.of == of}
+
+
+def score(predicted: Tensor, truth: Tensor, evaluation: Evaluation, tags: Record) -> list[Record]:
+    """Return one record per metric that makes sense, with `tags` in each.
+
+    Args:
+        predicted: as `with_truth` returns it.
+        truth: likewise.
+        evaluation: with the bins of a calibration error.
+        tags: of the records.
+    """
+    bins = evaluation.calibration_bins
     return [
-        tags | {"metric": name, "value": METRICS[name](log_probabilities, labels, bins)}
-        for name in METRICS
-        for bins in [evaluation.calibration_bins]
+        tags | {"metric": name, "value": metric(predicted, truth, bins)}
+        for name, metric in metrics_of(predicted).items()
     ]
 
 
 def calibration_table(
-    log_probabilities: Tensor, labels: Tensor, evaluation: Evaluation, tags: Record
+    predicted: Tensor, truth: Tensor, evaluation: Evaluation, tags: Record
 ) -> list[Record]:
-    """Return one row per bin of the reliability diagram, with `tags` in each."""
-    table = calibration_bins(log_probabilities.cpu(), labels.cpu(), evaluation.calibration_bins)
+    """Return one row per bin of the reliability diagram, with `tags` in each; none of a number."""
+    if predicted.ndim == 3:
+        return []
+    table = calibration_bins(predicted, truth, evaluation.calibration_bins)
     return [tags | {"bin": index, **dataclasses.asdict(entry)} for index, entry in enumerate(table)]

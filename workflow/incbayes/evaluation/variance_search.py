@@ -50,8 +50,8 @@ def validation_cut(part: Part, fraction: float, generator: torch.Generator) -> t
     order = torch.randperm(count, generator=generator).to(part.labels.device)
     validation, training = order[:held_out], order[held_out:]
     return (
-        Part(part.images[training], part.labels[training], part.available),
-        Part(part.images[validation], part.labels[validation]),
+        Part(part.images[training], part.labels[training], part.available, part.unit),
+        Part(part.images[validation], part.labels[validation], unit=part.unit),
     )
 
 
@@ -62,13 +62,13 @@ class FirstTask:
     Attributes:
         replicate: which.
         part: the target's first part.
-        outputs: of the network, the classes K of the target task.
+        classes: K, of the target task.
         source: what the source task left.
     """
 
     replicate: int
     part: Part
-    outputs: int
+    classes: int
     source: Source
 
 
@@ -98,13 +98,13 @@ def choose_variance(
     stream, held_out = stage.keys.stream(replicate), prior.validation_fraction
     training, validation = validation_cut(task.part, held_out, stream("validation cut"))
     device = task.part.images.device
-    predictor = predictor_of(stage, task.outputs, evaluation, device)
+    predictor = predictor_of(stage, task.classes, evaluation, device)
     scores: dict[float, float] = {}
     failure = ""
     for variance in prior.variances:
         candidate = replace(task.source, variance=variance)
-        start = first_start(stage, replicate, task.outputs, candidate)
-        fitted_to = ReplicateTask(training, start, task.outputs)
+        start = first_start(stage, replicate, task.classes, candidate)
+        fitted_to = ReplicateTask(training, start, task.classes)
         saved = checkpoint(replicate, variance)
         tasks = {replicate: lambda fitted_to=fitted_to: fitted_to}
         try:

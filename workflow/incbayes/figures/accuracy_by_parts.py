@@ -52,13 +52,15 @@ def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
 def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     """Return the figure of its numbers."""
     if data.empty:
-        return style.nothing(context, TITLE, "No stage has been evaluated on a test set.")
+        reason = "No stage has been evaluated on a test set."
+        return style.nothing(context, TITLE, f"{reason} {context.left_out('accuracy')}".strip())
     experiments = experiments_in(data, context)
     panels = [data[data["experiment"] == experiment] for experiment in experiments]
     rows = [_slots(panel, context) for panel in panels]
     titles, more = style.panel_titles((context.titles[e] for e in experiments), TITLE_WIDTH)
     heights = [(slots[-1].bottom - GAP) * INCHES + 0.75 + more for slots in rows]
-    page = style.page(context, TITLE, sum(heights), legend=_legend())
+    notes = [context.left_out("accuracy")]
+    page = style.page(context, TITLE, sum(heights), legend=_legend(), notes=notes)
     axes = page.body.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, title, panel, slots in zip(axes, titles, panels, rows, strict=True):
         _draw_panel(ax, panel, slots, context)

@@ -31,6 +31,7 @@ class FigureContext:
         reduced: whether the budget overrides the full study.
         kl_scales: factor of the KL term of each (experiment, method) that has such a term.
         scored_shares: of the test set, for each (experiment, method); 1 is all.
+        of_numbers: experiments whose target is a number, and not a class.
     """
 
     study: str
@@ -41,6 +42,7 @@ class FigureContext:
     reduced: bool
     kl_scales: Mapping[tuple[str, str], float]
     scored_shares: Mapping[tuple[str, str], float]
+    of_numbers: frozenset[str] = frozenset()
 
     @cached_property
     def labels(self) -> Mapping[str, str]:
@@ -58,6 +60,17 @@ class FigureContext:
         if self.labels == self.methods and self.titles == self.experiments:
             return ""
         return "Names with … are shortened; the report's table of methods has them in full."
+
+    def left_out(self, what: str) -> str:
+        """Return one sentence on experiments that have no such thing, or an empty text.
+
+        Args:
+            what: only a prediction of classes has, e.g. `accuracy`.
+        """
+        titles = [self.experiments[name] for name in self.experiments if name in self.of_numbers]
+        if not titles:
+            return ""
+        return f"Left out: {', '.join(titles)}, whose target is a number, which has no {what}."
 
     @property
     def tempering(self) -> str:
@@ -123,6 +136,7 @@ def context_of(study: Study) -> FigureContext:
     """Return the context of a study in its resolved form."""
     from incbayes.study.chains import chosen_experiments
     from incbayes.study.settings import kl_scale, scored_share
+    from incbayes.study.tables import is_number
 
     scales = {
         (experiment, method): kl_scale(study, experiment, method)
@@ -142,4 +156,9 @@ def context_of(study: Study) -> FigureContext:
             for experiment, description in study.experiments.items()
             for method in description.methods
         },
+        of_numbers=frozenset(
+            name
+            for name, description in chosen_experiments(study).items()
+            if is_number(description.dataset)
+        ),
     )

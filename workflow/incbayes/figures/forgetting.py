@@ -52,7 +52,8 @@ def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
 def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     """Return the figure of its numbers."""
     if data.empty:
-        return style.nothing(context, TITLE, "No experiment has data in more than one part.")
+        reason = "No experiment has data in more than one part."
+        return style.nothing(context, TITLE, f"{reason} {context.left_out('accuracy')}".strip())
     experiments = experiments_in(data, context)
     methods = data.groupby("experiment")["method"].nunique()
     shapes = [style.even_grid(methods[experiment], COLUMNS) for experiment in experiments]
@@ -68,7 +69,8 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
         for experiment, (rows, _) in zip(experiments, shapes, strict=True)
     ]
     test = Line2D([], [], color=style.INK, linestyle=(0, (3, 2)), label="test set")
-    page = style.page(context, TITLE, sum(heights), legend=[test])
+    notes = [context.left_out("accuracy")]
+    page = style.page(context, TITLE, sum(heights), legend=[test], notes=notes)
     bands = page.body.subfigures(len(experiments), 1, squeeze=False, height_ratios=heights)
     drawn = zip(bands[:, 0], experiments, shapes, titles, strict=True)
     for band, experiment, shape, title in drawn:

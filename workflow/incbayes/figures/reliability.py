@@ -66,7 +66,8 @@ def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
 def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     """Return the figure of its numbers."""
     if data.empty:
-        return style.nothing(context, TITLE, "No calibration bins have been collected.")
+        reason = "No calibration bins have been collected."
+        return style.nothing(context, TITLE, f"{reason} {context.left_out('confidence')}".strip())
     experiments = experiments_in(data, context)
     heights = [
         height
@@ -83,7 +84,8 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
         width=width,
         notes=[
             "Area of a marker: share of the images in the bin. Hollow and not joined: fewer than "
-            f"{FEW} images in the bin, over all replicates."
+            f"{FEW} images in the bin, over all replicates.",
+            context.left_out("confidence"),
         ],
     )
     grid = page.body.subplots(3 * len(experiments), columns, squeeze=False, height_ratios=heights)

@@ -1,6 +1,7 @@
 """Accuracy and NLL on the test set as parts arrive, beside the fit of all data at once.
 
-Draws the largest T of each experiment; T = 1, where the study has it, at the right edge.
+Of a target that is a number, RMSE and NLPD. Draws the largest T of each experiment; T = 1, where
+the study has it, at the right edge.
 """
 
 import pandas as pd
@@ -18,8 +19,11 @@ from incbayes.results.frames import Frames
 from incbayes.results.intervals import mean_interval
 
 TITLE = "Test accuracy and NLL over the stages"
-DRAWN = {name: METRICS[name] for name in ("accuracy", "nll")}
-"""The metrics, from top to bottom."""
+DRAWN = {name: METRICS[name] for name in ("accuracy", "nll", "rmse", "nlpd")}
+"""The metrics, from top to bottom: two of classes, and two of a number."""
+
+ROWS = 2
+"""Metrics of an experiment."""
 
 COLUMNS = 2
 """Experiments beside each other."""
@@ -56,16 +60,17 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     )
     height = style.taller(4.6, len(legend)) + more
     page = style.page(context, TITLE, height * rows, legend=legend)
-    grid = page.body.subplots(len(DRAWN) * rows, columns, squeeze=False)
+    grid = page.body.subplots(ROWS * rows, columns, squeeze=False)
     for ax in grid.flat:
         ax.set_visible(False)
     for place, experiment in enumerate(experiments):
-        top, column = len(DRAWN) * (place // columns), place % columns
+        top, column = ROWS * (place // columns), place % columns
         panel = data[data["experiment"] == experiment]
-        for row, (name, metric) in enumerate(DRAWN.items()):
+        drawn = [name for name in DRAWN if name in set(panel["metric"])]
+        for row, name in enumerate(drawn):
             ax = grid[top + row, column]
             ax.set_visible(True)
-            _draw_panel(ax, panel[panel["metric"] == name], context, metric)
+            _draw_panel(ax, panel[panel["metric"] == name], context, DRAWN[name])
         grid[top, column].set_title(titles[place])
     return page.figure
 
@@ -107,7 +112,8 @@ FIGURE = StudyFigure(
     title=TITLE,
     caption=(
         "After each stage t of the largest T: accuracy and negative log-likelihood of the "
-        "predictive mean on the test set. Lines are means over replicates, bands their "
+        "predictive mean on the test set; of a target that is a number, root mean squared error "
+        "and negative log predictive density. Lines are means over replicates, bands their "
         "95 % t-intervals (cut at the edge of the panel where they are wider; none with one "
         "replicate). Right of the vertical line: the same method fitted to all data at once."
     ),

@@ -33,6 +33,7 @@ from incbayes.inference.objective import Objective
 from incbayes.inference.settings import StageSettings
 from incbayes.inference.training import Training
 from incbayes.kinds import ALGORITHMS, FAMILIES, LIKELIHOODS, PRIORS
+from incbayes.likelihoods.base import Likelihood
 from incbayes.networks.layers import Layer, NetworkError, layers_of, plain_weights
 from incbayes.networks.noise import GeneratorNoise
 from incbayes.posterior.build import Architecture, fresh_network, variational
@@ -83,23 +84,24 @@ class BlockStage:
     shape: tuple[int, ...]
     keys: StreamKeys
 
-    def architecture(self, outputs: int) -> Architecture:
-        """Return the network of a replicate whose task asks for so many outputs."""
-        return Architecture(self.settings.model, self.shape, outputs)
+    def architecture(self, classes: int) -> Architecture:
+        """Return the network of a replicate whose task has so many classes."""
+        likelihood: Likelihood = LIKELIHOODS.build(self.settings.likelihood)
+        return Architecture(self.settings.model, self.shape, likelihood.outputs(classes))
 
 
-def first_start(stage: BlockStage, replicate: int, outputs: int, source: Source) -> Start:
+def first_start(stage: BlockStage, replicate: int, classes: int, source: Source) -> Start:
     """Return the start of stage 1: the method's prior, and q around its starting weights.
 
     Args:
         stage: the first.
         replicate: which.
-        outputs: of its network.
+        classes: of its task.
         source: what the source task left.
     """
     settings, keys = stage.settings, stage.keys
     family = family_of(settings)
-    network = fresh_network(stage.architecture(outputs), keys.initial_seed(replicate))
+    network = fresh_network(stage.architecture(classes), keys.initial_seed(replicate))
     layers = layers_of(network)
     check_family(family, layers, settings.model.kind)
     noise = GeneratorNoise(keys.stream(replicate)("start"))
@@ -137,11 +139,17 @@ def later_start(settings: StageSettings, parent: NetworkState) -> Start:
 
 @dataclass(frozen=True)
 class ReplicateTask:
-    """What one replicate is fitted to, and from."""
+    """What one replicate is fitted to, and from.
+
+    Attributes:
+        part: the data.
+        start: where it starts.
+        classes: of its task.
+    """
 
     part: Part
     start: Start
-    outputs: int
+    classes: int
 
 
 FittedReplicate = tuple[NetworkState, list[EpochRecord]]
@@ -248,7 +256,7 @@ def _problem(
     settings = stage.settings
     family = family_of(settings)
     device, start = task.part.images.device, task.start
-    network = variational(stage.architecture(task.outputs), family, start.state, algorithm.trained)
+    network = variational(stage.architecture(task.classes), family, start.state, algorithm.trained)
     prior = {
         layer: {key: value.to(device) for key, value in tensors.items()}
         for layer, tensors in start.prior.items()

@@ -21,12 +21,14 @@ from incbayes.evaluation.score import (
     predictor_of,
     score,
     share_of,
+    with_truth,
 )
 from incbayes.jobs.request import BlockData, BlockRequest, ChainRequest, Machine
 from incbayes.jobs.scaling import scaling_numbers
+from incbayes.kinds import METRICS
 from incbayes.posterior.file import Posterior, verify_chain
 from incbayes.posterior.predict import predictions_of
-from incbayes.results.records import records_digest
+from incbayes.results.records import CALIBRATION_COLUMNS, records_digest
 
 SCORES = "scores"
 HeldOut = Literal["test", "validation"]
@@ -54,7 +56,8 @@ class StageScores:
     ) -> None:
         """Write the records, and the bins of the calibration."""
         with atomic_write(self.calibration) as partial:
-            pd.DataFrame(bins).to_csv(partial, index=False, lineterminator="\n")
+            columns = None if bins else list(CALIBRATION_COLUMNS)  # of a number there are no bins
+            pd.DataFrame(bins, columns=columns).to_csv(partial, index=False, lineterminator="\n")
         write_json(self.metrics, records)
 
 
@@ -193,11 +196,11 @@ class Scoring:
 
     def add(
         self, posterior: Posterior, splits: dict[str, Part], records: list, bins: list
-    ) -> dict[str, torch.Tensor]:
+    ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         """Append the records of every split and predictor, and the held-out images' bins.
 
         Returns:
-            By split, ln p(y | x) of the predictive distribution, float64 [N, K], in nats.
+            By split, the predictive distribution and what is true, as metrics take them.
         """
         found = {}
         q = posterior.states[self.replicate]
@@ -212,15 +215,14 @@ class Scoring:
         )
         sizes = [len(part.labels) for part in splits.values()]
         for name, of_all in predictions(predictor, q, whole, self.evaluation, generator):
-            for (split, part), log_probabilities in zip(
-                splits.items(), of_all.split(sizes), strict=True
-            ):
+            for (split, part), of_part in zip(splits.items(), of_all.split(sizes), strict=True):
+                predicted, truth = with_truth(of_part, part)
                 tags, budget = self._tags(split, name), {"budget": self.request.budget}
-                records += score(log_probabilities, part.labels, self.evaluation, tags | budget)
+                records += score(predicted, truth, self.evaluation, tags | budget)
                 if name == "predictive":
-                    found[split] = log_probabilities
+                    found[split] = predicted, truth
                 if split == self.held_out:
-                    bins += calibration_table(log_probabilities, part.labels, self.evaluation, tags)
+                    bins += calibration_table(predicted, truth, self.evaluation, tags)
         return found
 
     def _tags(self, split: str, predictor: str) -> dict[str, Any]:
@@ -242,12 +244,12 @@ def _tensors(part: Part) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def scores_summary(records: list[dict[str, Any]], replicate: int, held_out: HeldOut) -> str:
-    """Return accuracy and NLL of the held-out images among the records, for the log."""
-    chosen = {
-        record["metric"]: record["value"]
+    """Return the first two metrics of the held-out images among the records, for the log."""
+    chosen = [
+        f"{METRICS[record['metric']].title} {record['value']:.4f}"
         for record in records
         if record["replicate"] == replicate
         and record["split"] == held_out
         and record["predictor"] == "predictive"
-    }
-    return f"{held_out} accuracy {chosen['accuracy']:.4f}, NLL {chosen['nll']:.4f}"
+    ]
+    return f"{held_out} {', '.join(chosen[:2])}"

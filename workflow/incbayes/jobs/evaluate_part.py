@@ -11,7 +11,6 @@ from incbayes.core.files import write_json
 from incbayes.core.seal import Seal, write_seal
 from incbayes.core.streams import numpy_stream
 from incbayes.data.images import ImageSource
-from incbayes.data.part import Part
 from incbayes.evaluation.drift import Drift, drift
 from incbayes.evaluation.score import Evaluation, share_of
 from incbayes.jobs.evaluate import SCORES, Scoring, StageScores, scores_facts, scores_summary
@@ -91,12 +90,12 @@ def run_part_evaluation(
         }
         scoring = Scoring(request, evaluation, device, train.shape, "test", t, replicate)
         with predictions_of(scoring.name):
-            after = scoring.add(posterior, splits, records, bins)[AFTER]
+            after, truth = scoring.add(posterior, splits, records, bins)[AFTER]
             if before is not None:
                 of_before = {BEFORE: splits[AFTER]}
-                found = {"before": scoring.add(before, of_before, records, bins)[BEFORE]}
+                found = {"before": scoring.add(before, of_before, records, bins)[BEFORE][0]}
                 found["after"] = after
-                drifts += _drift(request, evaluation, t, splits[AFTER], (replicate, found))
+                drifts += _drift(request, evaluation, t, truth, (replicate, found))
         machine.listener.log(
             f"replicate {replicate} stage {t}: {scores_summary(records, replicate, 'test')}"
         )
@@ -111,7 +110,7 @@ def _drift(
     request: PartRequest,
     evaluation: Evaluation,
     t: int,
-    arrived: Part,
+    truth: torch.Tensor,
     of_replicate: tuple[int, dict[str, torch.Tensor]],
 ) -> list[Drift]:
     """Return what every metric says of a replicate before and after its stage."""
@@ -119,4 +118,4 @@ def _drift(
     path = (request.experiment, "stream", f"t{t}", replicate, "drift")
     generator = numpy_stream(request.seed, *path)
     bins = evaluation.calibration_bins
-    return drift(replicate, predictions, arrived.labels, bins, generator)
+    return drift(replicate, predictions, truth, bins, generator)

@@ -168,6 +168,7 @@ def described_posterior(
         },
         "network": described_network(request, to.images.shape),
         **({"decoding": to.images.decoding} if to.images.decoding else {}),
+        **({"table": to.images.table.facts} if to.images.table else {}),
         "code": request.code,
         "torch": torch.__version__,
     }

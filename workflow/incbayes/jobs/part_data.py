@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from incbayes.core.seal import Seal, SealError
+from incbayes.data.columns import TableColumns
 from incbayes.data.prepared import (
     decoding_of,
+    form_of,
     pixel_statistics,
     read_images_seal,
     validate,
@@ -39,17 +41,21 @@ def prepare_part(
     """
     stream = DATASETS.build(spec)
     raw = stream.load_test(data_root) if name is None else stream.load_part(data_root, name)
-    facts: dict[str, Any] = {
-        "images": {"train": len(raw.train_images), "test": len(raw.test_images)},
-        "classes": stream.classes,
-        "shape": stream.shape,
-        **decoding_of(stream),
-    }
-    validate(raw, facts | facts["images"], spec["kind"], whole=False)
-    if name is not None:
+    columns: TableColumns | None = getattr(stream, "columns", None)
+    if columns is None:
+        form = {"classes": stream.classes, "shape": stream.shape, **decoding_of(stream)}
+    else:
+        form = {**form_of(columns), "table": columns.facts}
+    counts = {"train": len(raw.train_images), "test": len(raw.test_images)}
+    facts: dict[str, Any] = {"images": counts, **form}
+    validate(raw, facts | counts, spec["kind"], whole=False)
+    if name is not None and columns is None:
         facts["mean"], facts["std"] = pixel_statistics(raw.train_images)
+    elif name is not None and columns is not None:
+        statistics = columns.statistics(raw.train_images, raw.train_targets, may_lack=True)
+        facts["mean"], facts["std"] = statistics
     seal = write_images(raw, folder, facts)
-    for line in (*raw.remarks, _summary(raw, stream.classes)):
+    for line in (*raw.remarks, _summary(raw, facts)):
         log(line)
     if name is not None:
         _refuse_repeated(name, folder, seal)
@@ -77,8 +83,9 @@ def _refuse_repeated(name: str, folder: Path, seal: Seal) -> None:
             )
 
 
-def _summary(raw: RawSplits, classes: list[str]) -> str:
+def _summary(raw: RawSplits, facts: Mapping[str, Any]) -> str:
+    noun = "row" if "table" in facts else "image"
     seen = {*raw.train_labels.tolist(), *raw.test_labels.tolist()}
-    absent = [name for number, name in enumerate(classes) if number not in seen]
-    lacks = f"; no image of {', '.join(absent)}" if absent else ""
-    return f"{len(raw.train_images)} images to fit, {len(raw.test_images)} to score{lacks}"
+    absent = [name for number, name in enumerate(facts["classes"]) if number not in seen]
+    lacks = f"; no {noun} of {', '.join(absent)}" if absent else ""
+    return f"{len(raw.train_images)} {noun}s to fit, {len(raw.test_images)} to score{lacks}"

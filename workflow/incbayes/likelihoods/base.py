@@ -1,12 +1,27 @@
 """What every likelihood p(y | outputs) provides; each is one file beside this one."""
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 
 class Likelihood(ABC):
-    """A distribution of labels given the outputs [N, K] of a network."""
+    """A distribution of labels given the outputs [N, K] of a network.
+
+    Attributes:
+        constraints: facts that planning reads, each of them optional. `predicts`: `classes`, which
+            is meant where it is absent, or `number`.
+    """
+
+    constraints: ClassVar[dict[str, Any]] = {}
+
+    def outputs(self, classes: int) -> int:
+        """Return how many numbers a network makes of an input, for a task of so many classes."""
+        return classes
 
     @abstractmethod
     def nll(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -28,3 +43,29 @@ class Likelihood(ABC):
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return p(y | outputs) of every class y [N, K], in the type of the outputs [N, K]."""
         return self.log_probabilities(outputs).exp().to(outputs.dtype)
+
+    def predicted(self, outputs: Tensor) -> Tensor:
+        """Return what one network predicts, float64: here ln p(y | outputs) [N, K].
+
+        Args:
+            outputs: of the network [N, K].
+        """
+        return self.log_probabilities(outputs)
+
+    def mixture(self, draws: Iterable[Tensor], samples: int) -> Tensor:
+        """Return the equal mixture of what draws of the weights predict.
+
+        The sum over draws is taken in logarithms, as it goes: no probability is formed, so that
+        none underflows, however wrong a draw is.
+
+        Args:
+            draws: as `predicted` returns them.
+            samples: S, how many there are.
+
+        Returns:
+            Here ln (1/S)·Σ_s p(y | outputs_s), float64 [N, K].
+        """
+        total = torch.full((), -math.inf, dtype=torch.float64)
+        for log_probabilities in draws:
+            total = torch.logaddexp(total.to(log_probabilities.device), log_probabilities)
+        return (total - math.log(samples)).clamp(max=0.0)  # rounding can pass 0

@@ -9,6 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+Predicted = Literal["classes", "number"]
+"""What a likelihood predicts."""
+
 if TYPE_CHECKING:  # so that planning a study does not pay for importing torch
     from torch import Tensor
 
@@ -18,42 +21,53 @@ class Metric:
     """A number of predictions, called with them, and its facts.
 
     Attributes:
-        value: returns the number of log-probabilities ln p(y | x), float64 [N, K], labels, int64
-            [N], and the number of bins of a calibration error.
+        value: returns the number of a prediction, of what is true, and of the number of bins of a
+            calibration error. Of classes: log-probabilities ln p(y | x), float64 [N, K], and
+            labels, int64 [N]. Of a number: a mixture of S Gaussians, mean and standard deviation,
+            float64 [N, S, 2], and the numbers, float64 [N].
         title: in running text, e.g. `accuracy`.
         heading: of a column of written values, e.g. `Accuracy (%)`.
-        better: which value is the better one.
+        better: which value is the better one; `nominal`: the nearest to `nominal`.
         bounds: the least and the largest that it can be; an end may be infinite.
         unit: of a written value, in full.
         difference_unit: of a written difference.
         factor: from a record's value to the written one.
         decimals: of a written value.
         figure: that shows it, and with it a claim on it; None where none does.
+        of: what must be predicted for it to make sense.
+        nominal: what it should be, where neither more nor less is better.
     """
 
     value: "Callable[[Tensor, Tensor, int], float]"
     title: str
     heading: str
-    better: Literal["greater", "less"]
+    better: Literal["greater", "less", "nominal"]
     bounds: tuple[float, float] = (-math.inf, math.inf)
     unit: str = ""
     difference_unit: str = ""
     factor: float = 1.0
     decimals: int = 4
     figure: str | None = None
+    of: Predicted = "classes"
+    nominal: float = math.nan
 
-    def __call__(self, log_probabilities: "Tensor", labels: "Tensor", bins: int) -> float:
-        """Return the number of log-probabilities, float64 [N, K], and labels, int64 [N]."""
-        return self.value(log_probabilities, labels, bins)
+    def __call__(self, prediction: "Tensor", truth: "Tensor", bins: int) -> float:
+        """Return the number of a prediction and of what is true, in the form that `value` takes."""
+        return self.value(prediction, truth, bins)
 
     @property
     def superlative(self) -> str:
         """What the best of several has, in words, e.g. `highest accuracy`."""
+        if self.better == "nominal":
+            return f"{self.title} nearest to {self.nominal:g}"
         return f"{'highest' if self.better == 'greater' else 'lowest'} {self.title}"
 
     def best(self, values: Sequence[float]) -> int:
         """Return the position of the best value, the first of equals."""
-        chosen = max(values) if self.better == "greater" else min(values)
+        if self.better == "nominal":
+            chosen = min(values, key=lambda value: abs(value - self.nominal))
+        else:
+            chosen = max(values) if self.better == "greater" else min(values)
         return values.index(chosen)
 
 

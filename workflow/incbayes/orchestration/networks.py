@@ -4,6 +4,7 @@ Of a registered network all is known beforehand; only for others does planning i
 """
 
 from incbayes.core.outside import is_outside
+from incbayes.kinds import LIKELIHOODS
 from incbayes.study.chains import chosen_chains
 from incbayes.study.checks.experiments import target_size
 from incbayes.study.datasets import data_constraints
@@ -37,7 +38,7 @@ def _check(study: Study, experiment: str, settings: MethodSettings) -> None:
 
     described = study.experiments[experiment]
     data = data_constraints(described.dataset, study.data_root)
-    outputs = target_size(described, data)
+    outputs = LIKELIHOODS.build(described.likelihood).outputs(target_size(described, data))
     network = fresh_network(Architecture(described.model, tuple(data["shape"]), outputs), 0)
     stated = {**to_plain(settings), "model": to_plain(described.model)}
     family = family_of(StageSettings.of(stated))

@@ -44,6 +44,9 @@ UNCOUNTED = {"train": 50_000, "test": 10_000}
 UNCOUNTED_BYTES = 4e9
 """… as long as their pixels take no more than this."""
 
+BYTES_OF_A_COLUMN = 8
+"""Of a table, in each row; a pixel has one."""
+
 CUDA_MB = 4000
 """What a process that computes on a GPU holds in the host's memory on top."""
 
@@ -160,9 +163,13 @@ def memory(study: Study, job: Job) -> dict[KeyPath, float]:
     else:
         batch = settings.training.batch_size
     pixels = math.prod(data["shape"])
+    stored = BYTES_OF_A_COLUMN if data.get("table") else 1
+    # Of a number every draw is kept: a mean and a deviation.
+    drawn = 16 * held * study.evaluation.samples if data.get("number") and work == "scores" else 0
     path = ("experiments", experiment)
     return {
-        (*path, "dataset"): (data["train"] * pixels + 8 * held * pixels) / 1e6,
+        (*path, "dataset"): (stored * data["train"] * pixels + 8 * held * pixels) / 1e6,
+        ("evaluation", "samples"): drawn / 1e6,
         (*path, "model"): weights * _bytes_per_weight(settings) / 1e6,
         ("replicates_per_block",): weights * BYTES_PER_FINISHED_WEIGHT * job.replicates / 1e6,
         (scoring, "batch_size"): STEP_MB * cost * max(1.0, min(batch, held) / usual),

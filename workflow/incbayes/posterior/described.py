@@ -13,8 +13,10 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
+from incbayes.data.columns import TableColumns
 from incbayes.data.image_file import MODES, Convert, Resize, Wanted
 from incbayes.data.image_reading import LARGEST_SIDE
+from incbayes.data.part import Unit
 from incbayes.data.pixels import PixelStatistics
 from incbayes.families.base import Family
 from incbayes.families.mixed import ALL, LAST_LAYER, mixed
@@ -22,10 +24,11 @@ from incbayes.kinds import FAMILIES, LIKELIHOODS, MODELS
 from incbayes.likelihoods.base import Likelihood
 from incbayes.networks.layers import Layer, State, layers_of
 from incbayes.posterior.build import Architecture, fresh_network, layers_without_weights
+from incbayes.posterior.described_table import described_columns
 from incbayes.posterior.file import Posterior, PosteriorError
 from incbayes.posterior.network import NetworkState
 from incbayes.study.messages import is_finite
-from incbayes.study.schema import check, fill, kind_schema
+from incbayes.study.schema import check, fill, kind_constraints, kind_schema
 from incbayes.study.yaml import StudyError
 
 LONGEST = 10_000
@@ -35,6 +38,9 @@ MOST_CLASSES = 100_000
 
 MOST_VALUES = max(MODES) * LARGEST_SIDE**2
 """Of one input: those of the largest image; a network of the caller's own is tried on a few."""
+
+STANDARDISED = ("standard", "columns")
+"""Scalings that always take a mean and a standard deviation."""
 
 SHOWN = 80
 """Characters of a value that a message shows."""
@@ -55,11 +61,12 @@ class Described:
         model: `{"kind": …, options}`.
         shape: [C, H, W] of an image.
         family: with its options.
-        likelihood: of the labels.
+        likelihood: of the labels, or of the number that is predicted.
         pixels: `{"kind": …, options}` of the scaling.
         numbers: that it takes, by replicate; None where it takes none.
         classes: names in the order of the outputs, by replicate.
         decoding: how image files become images of the shape, as in training.
+        table: the columns of a table; None of images.
         own: class that builds the network in place of the registered one.
     """
 
@@ -74,11 +81,20 @@ class Described:
     numbers: Mapping[int, PixelStatistics | None]
     classes: Mapping[int, tuple[str, ...]]
     decoding: Wanted
+    table: TableColumns | None
     own: type | None
 
     def architecture(self, replicate: int) -> Architecture:
         """Return the network of a replicate."""
-        return Architecture(self.model, self.shape, len(self.classes[replicate]), self.own)
+        outputs = self.likelihood.outputs(len(self.classes[replicate]))
+        return Architecture(self.model, self.shape, outputs, self.own)
+
+    def unit(self, replicate: int) -> Unit | None:
+        """Return by what the target was standardised, where it is a number; None of classes."""
+        numbers = self.numbers[replicate]
+        if self.table is None or self.table.classes is not None or numbers is None:
+            return None
+        return Unit(numbers.mean[-1], numbers.std[-1])
 
 
 def described(file: str, posterior: Posterior, own: type | None = None) -> Described:
@@ -102,11 +118,15 @@ def described(file: str, posterior: Posterior, own: type | None = None) -> Descr
     network = metadata.get("network")
     if not isinstance(network, dict):
         raise PosteriorError(f"{file}: network is {_shown(network)}, expected a mapping")
-    shape = _shape(file, network.get("shape"))
+    table = described_columns(file, metadata.get("table"), network.get("shape"))
+    shape = _shape(file, network.get("shape")) if table is None else (len(table.names), 1, 1)
+    number = table is not None and table.classes is None
     model = _own_spec(file, network.get("model")) if own else _spec(file, "model", network)
     specs = {key: _spec(file, key, network) for key in ("family", "likelihood")}
-    pixels, numbers = _pixels(file, metadata, shape[0], list(posterior.states))
-    classes = _classes(file, metadata.get("class_names"), list(posterior.states))
+    likelihood = _likelihood(file, specs["likelihood"], number)
+    pixels, numbers = _pixels(file, metadata, shape[0] + number, list(posterior.states))
+    _check_scaling(file, pixels["kind"], table is not None)
+    classes = _classes(file, metadata.get("class_names"), list(posterior.states), 2 - number)
     _check_identity(file, metadata)
     found = Described(
         file,
@@ -115,11 +135,12 @@ def described(file: str, posterior: Posterior, own: type | None = None) -> Descr
         model,
         shape,
         mixed(FAMILIES.build(specs["family"]), *_layers_of_family(file, network)),
-        LIKELIHOODS.build(specs["likelihood"]),
+        likelihood,
         pixels,
         numbers,
         classes,
         _decoding(file, metadata.get("decoding", {}), shape),
+        table,
         own,
     )
     for replicate, state in posterior.states.items():
@@ -193,7 +214,7 @@ def _pixels(
         raise PosteriorError(f"{file}: pixels is {_shown(stated)}, expected a kind")
     options = {key: value for key, value in stated.items() if key not in ("mean", "std")}
     pixels = _spec(file, "pixels", {"pixels": options})
-    if "mean" not in stated and "std" not in stated and pixels["kind"] != "standard":
+    if "mean" not in stated and "std" not in stated and pixels["kind"] not in STANDARDISED:
         return pixels, dict.fromkeys(replicates)
     numbers: dict[int, PixelStatistics | None] = {}
     for replicate in replicates:
@@ -233,15 +254,37 @@ def _are_numbers(values: Any, count: int, least: float) -> bool:
     )
 
 
-def _classes(file: str, value: Any, replicates: list[int]) -> dict[int, tuple[str, ...]]:
+def _likelihood(file: str, spec: Mapping[str, Any], number: bool) -> Likelihood:
+    """Return the likelihood, checked to be of what the target is: a number, or classes."""
+    likelihood: Likelihood = LIKELIHOODS.build(spec)
+    if (likelihood.constraints.get("predicts", "classes") == "number") != number:
+        target = "a number" if number else "one of classes"
+        raise PosteriorError(
+            f"{file}: likelihood is {_shown(spec['kind'])}, but the target is {target}"
+        )
+    return likelihood
+
+
+def _check_scaling(file: str, kind: str, of_table: bool) -> None:
+    """Check that columns are scaled as columns, and pixels as pixels."""
+    if (kind_constraints("pixels", kind).get("of") == "columns") != of_table:
+        what = "a table" if of_table else "images"
+        raise PosteriorError(f"{file}: pixels is {_shown(kind)}, but it was fitted to {what}")
+
+
+def _classes(
+    file: str, value: Any, replicates: list[int], least: int
+) -> dict[int, tuple[str, ...]]:
     found = {}
     for replicate in replicates:
         names: Any = value.get(str(replicate)) if isinstance(value, dict) else None
         whole = isinstance(names, list) and all(isinstance(name, str) for name in names)
-        if not whole or not 2 <= len(set(names)) == len(names) <= MOST_CLASSES:
+        most = MOST_CLASSES if least > 1 else 1
+        if not whole or not least <= len(set(names)) == len(names) <= most:
+            expected = "2 or more different names" if least > 1 else "the target's name"
             raise PosteriorError(
-                f"{file}: class_names of replicate {replicate} is {_shown(names)}, expected 2 or "
-                "more different names"
+                f"{file}: class_names of replicate {replicate} is {_shown(names)}, expected "
+                f"{expected}"
             )
         found[replicate] = tuple(names)
     return found

@@ -1,6 +1,5 @@
 """Predictive distributions of a posterior: Monte Carlo over weights, and the posterior mean."""
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,7 +79,9 @@ class Predictor:
         self.likelihood = likelihood
 
     def mean(self, q: NetworkState, images: Tensor) -> Tensor:
-        """Return log p(y | x, w) of the posterior-mean network, float64 [N, K], in nats.
+        """Return what the posterior-mean network predicts, as the likelihood has it.
+
+        Of classes log p(y | x, w), float64 [N, K], in nats; of a number a Gaussian, [N, 1, 2].
 
         Args:
             q: the posterior.
@@ -93,7 +94,7 @@ class Predictor:
         for layer in self.layers:
             state = self._on_device(q[layer.name])
             weights[layer.name] = {**self.family.mean(layer, state), **_running(layer, state)}
-        return self._log_probabilities(weights, images, "the posterior mean")
+        return self._predicted(weights, images, "the posterior mean")
 
     def predictive(
         self, q: NetworkState, images: Tensor, samples: int, generator: torch.Generator
@@ -103,21 +104,20 @@ class Predictor:
         Every w_s is one draw of all weights, shared by all images: a draw from q itself
         whatever estimator training used, at the price of one deterministic pass.
 
-        The sum over draws is taken in logarithms, as it goes: no probability is formed, so that
-        none underflows, however wrong a draw is.
+        Of a number the S Gaussians, float64 [N, S, 2]: mean and standard deviation.
 
         Raises:
             PredictionError: naming the draw, and the layer whose output is not finite.
         """
-        total = torch.full((), -math.inf, dtype=torch.float64, device=self.passes.device)
-        for log_probabilities in self.draws(q, images, samples, generator):
-            total = torch.logaddexp(total, log_probabilities)
-        return (total - math.log(samples)).clamp(max=0.0)  # rounding can pass 0
+        draws = self.draws(q, images, samples, generator)
+        return self.likelihood.mixture(draws, samples)
 
     def draws(
         self, q: NetworkState, images: Tensor, samples: int, generator: torch.Generator
     ) -> Iterator[Tensor]:
-        """Yield log p(y | x, w_s) for draws w_1 … w_S ~ q, each float64 [N, K], in nats.
+        """Yield what networks w_1 … w_S ~ q predict, each as the likelihood has it.
+
+        Of classes log p(y | x, w_s), float64 [N, K], in nats; of a number a Gaussian, [N, 1, 2].
 
         Args:
             q: the posterior.
@@ -132,7 +132,7 @@ class Predictor:
         q = {name: self._on_device(state) for name, state in q.items()}
         for draw in range(1, samples + 1):
             weights = {layer.name: self._draw(layer, q[layer.name], noise) for layer in self.layers}
-            yield self._log_probabilities(weights, images, f"draw {draw} of {samples}")
+            yield self._predicted(weights, images, f"draw {draw} of {samples}")
 
     def _draw(self, layer: Layer, q: State, noise: Noise) -> State:
         """Return one draw of the plain weights, without the latent variables of the family."""
@@ -143,14 +143,11 @@ class Predictor:
         return {key: value.to(self.passes.device) for key, value in state.items()}
 
     @torch.inference_mode()
-    def _log_probabilities(self, weights: NetworkState, images: Tensor, which: str) -> Tensor:
-        """Return ln p(y | x, w) of every class under plain weights, float64 [N, K]."""
+    def _predicted(self, weights: NetworkState, images: Tensor, which: str) -> Tensor:
+        """Return what the network predicts under plain weights, as the likelihood has it."""
         network, batches = with_weights(self.network, weights), images.split(self.passes.batch_size)
         found = torch.cat(
-            [
-                self.likelihood.log_probabilities(network(batch.to(self.passes.dtype)))
-                for batch in batches
-            ]
+            [self.likelihood.predicted(network(batch.to(self.passes.dtype))) for batch in batches]
         )
         if not torch.isfinite(found).all():
             raise PredictionError(f"{which}: {self._not_finite(network, batches)}; {WAY_OUT}")

@@ -82,6 +82,11 @@ def export(
         numbers = ", ".join(str(one.number) for one in found)
         raise ExportError(f"{found[0].of.file}: name one of its replicates, {numbers}")
     (one,) = found
+    if one.of.table is not None and form.format == "torch-export":
+        raise ExportError(
+            f"{one.of.file}: was fitted to a table, whose network is exported as 'safetensors' "
+            "alone: its columns are encoded and scaled before it"
+        )
     network = _mean_network(one)
     about = _about(one, form.format)
     text = json.dumps(about, sort_keys=True)
@@ -146,6 +151,7 @@ def _about(one: Replicate, format: str) -> dict[str, Any]:
             "shape": ["N", *one.of.shape],
         },
         "likelihood": said["network"]["likelihood"],
+        **({} if one.of.table is None else {"table": one.of.table.facts}),
         "model": dict(one.of.model),
         "output": OUTPUTS[format],
         "posterior_sha256": one.of.sha256,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,19 @@ from tqdm import tqdm
 
 from incbayes.core.device import prepare_device
 from incbayes.core.errors import UserError
+from incbayes.data.columns import TableColumns
 from incbayes.data.image_file import Wanted
+from incbayes.data.table_file import check_columns, read_tables, rows_of
 from incbayes.inference.stage import StreamKeys
 from incbayes.kinds import FAMILIES, PIXELS
 from incbayes.posterior.predict import Passes, Predictor, predictions_of
 from incbayes.prediction.images import Images, given_images, read_images
 from incbayes.prediction.mixture import Mixture, Uncertainty
+from incbayes.prediction.numbers import NumberPredictions, of_mixtures
 from incbayes.prediction.opened import Given, Replicate, check_same_classes, open_replicates
+
+Asked: TypeAlias = str | Path | Sequence[str | Path] | np.ndarray | Tensor | pd.DataFrame
+"""What may be asked about."""
 
 VALUES_AT_ONCE = 2**26
 """Scaled pixels that are held at once, 256 MiB of them."""
@@ -84,6 +90,7 @@ class Predictions:
         mutual_information: of label and weights, `entropy` minus `data_uncertainty`, [N].
         replicates: those that predicted.
         samples: draws of each.
+        noun: what was predicted for.
     """
 
     names: tuple[str, ...]
@@ -94,6 +101,7 @@ class Predictions:
     mutual_information: np.ndarray
     replicates: tuple[int, ...]
     samples: int
+    noun: str = "image"
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -104,6 +112,22 @@ class Predictions:
     def predicted(self) -> list[str]:
         """The most probable class of each image; the first of those that are equally probable."""
         return [self.classes[number] for number in self.log_probabilities.argmax(1)]
+
+    @property
+    def unit(self) -> str:
+        """Of the uncertainties, in words."""
+        return "nats"
+
+    def shown(self) -> list[tuple[str, list[str]]]:
+        """Return heads and columns of text for reading."""
+        numbers = {
+            "probability": self.probabilities.max(1),
+            "entropy": self.entropy,
+            "of data": self.data_uncertainty,
+            "of weights": self.mutual_information,
+        }
+        texts = [(head, [f"{value:.4f}" for value in column]) for head, column in numbers.items()]
+        return [(self.noun, list(self.names)), ("class", self.predicted), *texts]
 
     def frame(self) -> pd.DataFrame:
         """Return one row an image: `path`, `predicted`, uncertainties in nats, `p_CLASS` each."""
@@ -120,18 +144,20 @@ class Predictions:
 
 def predict(
     posterior: Given | Sequence[Given],
-    images: str | Path | Sequence[str | Path] | np.ndarray | Tensor,
+    images: Asked,
     **options: Any,
-) -> Predictions:
+) -> Predictions | NumberPredictions:
     """Predict for images with a posterior: the equal mixture of draws of all its replicates.
 
     Pixels are scaled as in training, each replicate's by its own numbers, which the posterior
-    states.
+    states. Of a posterior that was fitted to a table these are its rows; where the target is a
+    number, what is returned is of one.
 
     Args:
         posterior: one file, or several of other replicates of the same chain and stage; or what
             `read_posterior` returned.
-        images: paths of image files, folders and archives; or pixels, uint8 [N, C, H, W].
+        images: paths of image files, folders and archives; or pixels, uint8 [N, C, H, W]. Of a
+            table paths of CSV and Parquet files with its features, or a data frame.
         options: attributes of `How` by name.
 
     Raises:
@@ -144,11 +170,19 @@ def predict(
     check_same_classes(replicates)
     shape = replicates[0].of.shape
     device = prepare_device(how.device, torch.get_num_threads())
-    found = _found_images(images, replicates[0].of.decoding, how)
+    table = replicates[0].of.table
+    found = _found_images(images, replicates[0].of.decoding, how, table)
     mixing = _Mixing(replicates, how, device)
-    size = max(how.batch_size, VALUES_AT_ONCE // prod(shape))
+    numbers = tuple(one.number for one in replicates)
+    of_number = table is not None and table.classes is None
+    values = 2 * len(replicates) * mixing.samples if of_number else 1
+    size = max(how.batch_size, VALUES_AT_ONCE // max(prod(shape), values))
     chunks = torch.from_numpy(found.pixels).split(size)
     total = len(chunks) * len(replicates) * mixing.samples
+    if table is not None and of_number:
+        with _bar(how, total=total, desc="draws") as bar:
+            mixtures = [mixing.gaussians(chunk, bar) for chunk in chunks]
+        return of_mixtures(mixtures, (found.names, table.target, numbers, mixing.samples))
     with _bar(how, total=total, desc="draws") as bar:
         parts = [mixing.of(chunk, bar) for chunk in chunks]
     log_probabilities, entropy, data, mutual = (
@@ -156,9 +190,16 @@ def predict(
         for name in ("log_probabilities", "entropy", "data", "mutual_information")
     )
     classes = replicates[0].of.classes[replicates[0].number]
-    numbers = tuple(one.number for one in replicates)
     return Predictions(
-        found.names, classes, log_probabilities, entropy, data, mutual, numbers, mixing.samples
+        found.names,
+        classes,
+        log_probabilities,
+        entropy,
+        data,
+        mutual,
+        numbers,
+        mixing.samples,
+        "image" if table is None else "row",
     )
 
 
@@ -185,16 +226,31 @@ class _Mixing:
     def of(self, pixels: Tensor, bar: tqdm) -> Uncertainty:
         """Return what all draws say of images, uint8 [N, C, H, W]; the same draws at every call."""
         mixture = Mixture()
+        for _, log_probabilities in self._all_draws(pixels, bar):
+            mixture.add(log_probabilities)
+        return mixture.result()
+
+    def gaussians(self, rows: Tensor, bar: tqdm) -> Tensor:
+        """Return what all draws say of a number: mean and deviation in its unit, [N, M, 2]."""
+        found = []
+        for one, drawn in self._all_draws(rows, bar):
+            unit = one.of.unit(one.number)
+            if unit is None:
+                raise RuntimeError(f"{one.of.file}: a number without a unit")
+            mean, sigma = drawn.unbind(-1)
+            found.append(torch.stack([mean * unit.std + unit.mean, sigma * unit.std], -1))
+        return torch.cat(found, 1)
+
+    def _all_draws(self, pixels: Tensor, bar: tqdm) -> Iterator[tuple[Replicate, Tensor]]:
         for one in self._replicates:
             scaled = PIXELS.build(one.of.pixels).scale(pixels, one.of.numbers[one.number])
             if scaled.shape[1] > 1:
                 scaled = scaled.contiguous(memory_format=torch.channels_last)
             name = f"{one.of.file}, replicate {one.number}"
             with predictions_of(name), FAMILIES.blamed(self._kind, "drawn from"):
-                for log_probabilities in self._draws(one, scaled.to(self._device)):
-                    mixture.add(log_probabilities)
+                for drawn in self._draws(one, scaled.to(self._device)):
+                    yield one, drawn
                     bar.update()
-        return mixture.result()
 
     def _draws(self, one: Replicate, images: Tensor) -> Iterator[Tensor]:
         if not self._drawn:
@@ -212,11 +268,11 @@ def _stream(one: Replicate, seed: int | None, device: torch.device) -> torch.Gen
     return keys.stream(one.number)("prediction", device=device)
 
 
-def _found_images(
-    images: str | Path | Sequence[str | Path] | np.ndarray | Tensor,
-    wanted: Wanted,
-    how: How,
-) -> Images:
+def _found_images(images: Asked, wanted: Wanted, how: How, table: TableColumns | None) -> Images:
+    if table is not None:
+        return _found_rows(images, table)
+    if isinstance(images, pd.DataFrame):
+        raise AskedError("a data frame was given, but the posterior is of images")
     if isinstance(images, Tensor | np.ndarray):
         return given_images(
             np.asarray(images.cpu() if isinstance(images, Tensor) else images), wanted.shape
@@ -224,6 +280,25 @@ def _found_images(
     sources = [images] if isinstance(images, str | Path) else images
     with _bar(how, desc="images", unit=" images") as bar:
         return read_images([Path(source) for source in sources], wanted, bar.update)
+
+
+def _found_rows(rows: Asked, table: TableColumns) -> Images:
+    """Return the rows of a table; its target is not read."""
+    if isinstance(rows, Tensor | np.ndarray):
+        raise AskedError(
+            "an array was given, but the posterior is of a table: give CSV or Parquet files, or a "
+            "data frame with its features"
+        )
+    if isinstance(rows, pd.DataFrame):
+        check_columns("data frame", list(rows.columns), table.features)
+        values = {name: rows[name].tolist() for name in table.features}
+        found = rows_of(values, "data frame", table, with_target=False)
+        if not len(rows):
+            raise AskedError("data frame: there is no row")
+    else:
+        sources = [rows] if isinstance(rows, str | Path) else rows
+        found = read_tables([Path(source) for source in sources], table, with_target=False)
+    return Images(found.names, found.inputs[:, :, None, None])
 
 
 def _bar(how: How, **described: Any) -> tqdm:

@@ -60,6 +60,7 @@ def facts(path: Path, model: str | None = None) -> Facts:
         "shape": list(first.of.shape),
         "classes": {str(one.number): list(one.of.classes[one.number]) for one in replicates},
         "pixels": said["pixels"],
+        **({} if first.of.table is None else {"table": first.of.table.facts}),
         "images": said.get("images"),
         **{key: said.get(key) for key in DIGESTS},
         "parent": said.get("parent"),
@@ -160,6 +161,7 @@ def text(found: Facts, width: int = 100) -> str:
     of = ", ".join(f"{key} {found[key]}" for key in ("study", "experiment", "method"))
     classes = list(dict.fromkeys(tuple(names) for names in found["classes"].values()))
     images = ", ".join(f"{count}" for count in (found["images"] or {}).values())
+    noun = "rows" if "table" in found else "images"
     lines = {
         "file": found["file"],
         "sha256": found["sha256"] + (", sealed" if found["sealed"] else ", no seal beside it"),
@@ -169,8 +171,8 @@ def text(found: Facts, width: int = 100) -> str:
         "model": _kind(found["model"]),
         "likelihood": _kind(found["likelihood"]),
         "input": f"{found['shape']}, pixels {_kind(found['pixels'])}",
-        "classes": "; or ".join(f"{len(names)}: {', '.join(names)}" for names in classes),
-        "fitted to": f"{images} images, data {str(found['data'])[:12]}…",
+        **_asked_for(found.get("table"), classes),
+        "fitted to": f"{images} {noun}, data {str(found['data'])[:12]}…",
         "made by": f"seed {found['seed']}, settings {str(found['config'])[:12]}…, "
         f"code {str(found['code'])[:12]}…, torch {found['torch']}",
     }
@@ -180,6 +182,17 @@ def text(found: Facts, width: int = 100) -> str:
     cut = [line if len(line) <= width else line[: width - 1] + "…" for line in shown]
     # A path is of use when it is whole.
     return "\n".join([shown[0], *cut[1:], "", *_table(found["layers"])])
+
+
+def _asked_for(table: Mapping[str, Any] | None, classes: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Return lines on what is predicted, and from which columns where it is a table."""
+    shown = "; or ".join(f"{len(names)}: {', '.join(names)}" for names in classes)
+    if table is None:
+        return {"classes": shown}
+    features = {"features": f"{len(table['features'])}: {', '.join(table['features'])}"}
+    if table["classes"] is None:
+        return features | {"target": f"{table['target']}, a number"}
+    return features | {"target": table["target"], "classes": shown}
 
 
 def _lineage(found: Facts) -> list[str]:

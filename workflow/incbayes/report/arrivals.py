@@ -18,7 +18,7 @@ from incbayes.results.collect import SCORES, CollectError, stage_seal
 
 COLUMNS = ["replicate", "metric", "images", "before", "after", "low", "high", "differs"]
 KEYS = ["experiment", "method", "T", "t", "part"]
-SHOWN = ("accuracy", "nll", "ece")
+SHOWN = ("accuracy", "nll", "ece", "rmse", "nlpd", "coverage_90")
 """Metrics of the table; the file has all."""
 
 CAPTION = (

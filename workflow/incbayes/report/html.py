@@ -91,6 +91,9 @@ def write_report(out: Path, study: Study, shown: Numbers) -> None:
         budgets=_budgets(shown.records, context),
         overrides=overrides(study),
         tempering=context.tempering,
+        of_numbers=[
+            title for name, title in context.experiments.items() if name in context.of_numbers
+        ],
         search=_search(study, context) if study.tuned else None,
         experiments=_experiments(study, context),
         config=yaml.safe_dump(shown_study(study), sort_keys=False, allow_unicode=True, width=90),

@@ -12,6 +12,7 @@ from incbayes.study.chains import chains_left_out, chosen_experiments
 from incbayes.study.model import KindSpec, MethodSettings, Study, to_plain
 from incbayes.study.schema import kind_constraints
 from incbayes.study.settings import evaluation_settings, method_settings, penalty_of, scored_share
+from incbayes.study.tables import is_table
 
 USUAL_INFERENCE, USUAL_LIKELIHOOD = "vi", "categorical"
 """What a report does not say of a method and of an experiment."""
@@ -39,7 +40,10 @@ def describe_experiment(study: Study, name: str) -> list[tuple[str, str]]:
     ]
     return [
         ("Data set", options(experiment.dataset)),
-        ("Pixels", PIXELS.build(experiment.pixels).words(experiment.trains_source)),
+        (
+            "Columns" if is_table(experiment.dataset) else "Pixels",
+            PIXELS.build(experiment.pixels).words(experiment.trains_source),
+        ),
         ("Model", options(experiment.model)),
         *([("Likelihood", likelihood)] if likelihood != USUAL_LIKELIHOOD else []),
         ("Numbers of parts T", ", ".join(map(str, experiment.parts))),

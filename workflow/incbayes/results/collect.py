@@ -18,7 +18,7 @@ from incbayes.core.errors import UserError
 from incbayes.core.files import atomic_write
 from incbayes.kinds import METRICS
 from incbayes.results.arrived import counted, streamed
-from incbayes.results.records import RECORD_COLUMNS, stage_name
+from incbayes.results.records import CALIBRATION_COLUMNS, RECORD_COLUMNS, stage_name
 from incbayes.core.seal import Seal, SealError, read_seal, readable, seal_path, write_seal
 from incbayes.results.verification import check_place
 
@@ -31,15 +31,6 @@ class CollectError(UserError, ValueError):
 
 
 STAGE_COLUMNS = {"study": str, "experiment": str, "method": str, "T": int, "t": int}
-CALIBRATION_COLUMNS = {
-    **{c: t for c, t in RECORD_COLUMNS.items() if c not in ("metric", "value", "budget")},
-    "bin": int,
-    "lower": float,
-    "upper": float,
-    "count": int,
-    "confidence": float,
-    "accuracy": float,
-}
 TRAINING_COLUMNS = {"replicate": int, "epoch": int, "images": int, "elbo": float, "nll": float}
 TRAINING_OPTIONAL = re.compile(r"(kl|sigma_ratio)(/.+)?|gradient_norm|learning_rate")
 
@@ -206,6 +197,8 @@ def collect_training(paths: Iterable[Path]) -> Collected:
 def collect_calibration(paths: Iterable[Path]) -> Collected:
     """Return the bins of all calibration.csv files; an empty bin has no accuracy (NaN).
 
+    A stage whose target is a number has no bins.
+
     Raises:
         SealError: a file is damaged, edited, or of another stage than its place says.
         CollectError: naming the file and what is wrong with it.
@@ -213,7 +206,8 @@ def collect_calibration(paths: Iterable[Path]) -> Collected:
 
     def read(path: Path, seal: Seal) -> pd.DataFrame:
         frame = seal.read(path, lambda path: _read_csv(path, CALIBRATION_COLUMNS))
-        _check_identity(path, frame.to_dict("records"), seal.identity)
+        if len(frame):  # of a stage whose target is a number there are no bins
+            _check_identity(path, frame.to_dict("records"), seal.identity)
         return frame
 
     key = ["study", *RECORD_ORDER[:-1], "bin"]
@@ -243,7 +237,8 @@ def _gathered(
         stage, seal = stage_seal(path, artifact)
         seals[stage] = seal
         frame = read(path, seal)
-        frames.append(frame)
+        if len(frame):
+            frames.append(frame)
         sources += [path] * len(frame)
     whole = _concatenated(frames, sources, columns, key)
     return Collected(counted(whole, streamed(seals)), seals)

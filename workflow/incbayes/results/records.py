@@ -24,6 +24,17 @@ RECORD_COLUMNS = {
 }
 """Names and types of what a record holds, in order."""
 
+CALIBRATION_COLUMNS = {
+    **{c: t for c, t in RECORD_COLUMNS.items() if c not in ("metric", "value", "budget")},
+    "bin": int,
+    "lower": float,
+    "upper": float,
+    "count": int,
+    "confidence": float,
+    "accuracy": float,
+}
+"""Of a bin of a stage's calibration."""
+
 
 def records_digest(records: Iterable[Mapping[str, Any]]) -> str:
     """Return the SHA-256 of records, whatever their order and the file that they are in.

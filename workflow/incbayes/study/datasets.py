@@ -15,6 +15,7 @@ from typing import Any
 from incbayes.study.counting import SPLITS, class_folders, count_images
 from incbayes.study.model import Experiment, KindSpec, Study
 from incbayes.study.schema import kind_constraints, kind_defaults
+from incbayes.study.tables import is_table, stated_facts, stated_sources, table_files
 from incbayes.study.user_paths import expanded, taken_for_a_name
 from incbayes.study.yaml import KeyPath, StudyError, shown
 
@@ -32,21 +33,28 @@ asked of a cluster, and which parts are not to count."""
 
 LONGEST_STEM = 40
 
+ENDING = re.compile(r"\.(zip|tar|tar\.gz|tgz|csv|parquet)$")
+
 
 def data_constraints(dataset: KindSpec, data_root: str | None = None) -> dict[str, Any]:
     """Return `shape` [C, H, W], `classes` (names), and numbers of images `train` and `test`.
 
-    A number is None where the study leaves it to be counted and it is not known yet: the source is
-    absent, holds none, or is a tar archive.
+    Of a table also `table`, true, and where the target is a number `number`, true; its shape is
+    [columns, 1, 1], and its number is one class. A number of images is None where the study leaves
+    it to be counted and it is not known yet: the source is absent, holds none, or is a tar archive
+    or a table.
 
     Args:
         dataset: with its options.
         data_root: as the study gives it; without it nothing is counted.
     """
     stated = {key: dataset.options[key] for key in STATED if key in dataset.options}
+    stated_sizes: dict[str, Any] = {}
     if LARGEST_PART in dataset.options:
-        stated |= dict.fromkeys(SPLITS, dataset.options[LARGEST_PART])
-    facts = kind_constraints("dataset", dataset.kind) | stated
+        stated_sizes = dict.fromkeys(SPLITS, dataset.options[LARGEST_PART])
+    facts = kind_constraints("dataset", dataset.kind) | stated | stated_sizes
+    if "target" in dataset.options:
+        return facts | stated_facts(dataset.options) | stated_sizes
     if AUTO in (facts["train"], facts["test"]):
         found = {} if data_root is None else _counted(dataset, data_root)
         facts |= {split: found.get(split) or None for split in SPLITS if facts[split] == AUTO}
@@ -73,8 +81,9 @@ def data_name(dataset: KindSpec) -> str:
     """
     if "source" not in dataset.options:
         return dataset.kind
-    stem = re.sub(r"\.(zip|tar|tar\.gz|tgz)$", "", Path(dataset.options["source"]).name.lower())
-    plain = re.sub(r"[^a-z0-9]+", "_", stem).strip("_")[:LONGEST_STEM] or "images"
+    stem = ENDING.sub("", Path(dataset.options["source"]).name.lower())
+    plain = re.sub(r"[^a-z0-9]+", "_", stem).strip("_")[:LONGEST_STEM]
+    plain = plain or ("table" if is_table(dataset) else "images")
     defaults = kind_defaults("dataset", dataset.kind)
     stated = {
         key: value
@@ -103,9 +112,9 @@ def data_root(study: Study) -> Path:
 def source_files(dataset: KindSpec, data_root: Path) -> list[Path]:
     """Return whose time stamps say that a data set has to be prepared again.
 
-    An archive stands for itself. Of a folder these are the folders of the classes, which change
-    when an image is added, removed or renamed; one that is replaced in place goes unnoticed. A
-    kind that brings its own data has none.
+    An archive and the file of a table stand for themselves. Of a folder these are the folders of
+    the classes, which change when an image is added, removed or renamed; one that is replaced in
+    place goes unnoticed. A kind that brings its own data has none.
 
     Args:
         dataset: with its options.
@@ -113,6 +122,9 @@ def source_files(dataset: KindSpec, data_root: Path) -> list[Path]:
     """
     if "source" not in dataset.options:
         return []
+    if is_table(dataset):
+        sources = stated_sources(dataset, data_root).values()
+        return [file for source in sources for file in table_files(source)]
     source = data_root / expanded(dataset.options["source"], ("source",))
     if not source.is_dir():
         return [source]
@@ -136,6 +148,9 @@ def check_sources(experiments: Experiments, data_root: Path, prepared: Path) -> 
         dataset = experiment.dataset
         if "source" not in dataset.options:
             continue
+        if is_table(dataset):
+            _check_table(("experiments", name, "dataset"), dataset, data_root, prepared)
+            continue
         key = ("experiments", name, "dataset", "source")
         stated = dataset.options["source"]
         source = data_root / expanded(stated, key)
@@ -150,6 +165,22 @@ def check_sources(experiments: Experiments, data_root: Path, prepared: Path) -> 
                 key,
                 f"found {shown(stated)}, but there is no {source}; give a path that is "
                 f"absolute or relative to the key data_root, now {data_root}",
+            )
+
+
+def _check_table(key: KeyPath, dataset: KindSpec, data_root: Path, prepared: Path) -> None:
+    """Check the sources of a table: each is there, or was prepared, and Snakemake can name it."""
+    is_prepared = (prepared / data_name(dataset) / "checksums.json").is_file()
+    for option, source in stated_sources(dataset, data_root).items():
+        files = table_files(source)
+        for file in files:
+            _check_names((*key, option), file, [])
+        if not files and not is_prepared:
+            raise StudyError(
+                (*key, option),
+                f"found {shown(dataset.options[option])}, but there is no {source}; give a path "
+                "or a pattern, such as parts/*.csv, that is absolute or relative to the key "
+                f"data_root, now {data_root}",
             )
 
 

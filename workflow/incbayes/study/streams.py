@@ -12,6 +12,7 @@ from pathlib import Path
 from incbayes.study.merging import Plain
 from incbayes.study.model import Experiment, KindSpec
 from incbayes.study.schema import kind_constraints
+from incbayes.study.tables import is_table
 from incbayes.study.user_paths import expanded, taken_for_a_name
 from incbayes.study.yaml import KeyPath, StudyError, read_yaml, shown
 
@@ -19,6 +20,10 @@ PARTS, TEST, MANIFEST = "parts", "test", "parts.yaml"
 """What lies in the source of a stream."""
 
 ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip")
+"""Of archives, each a part of images."""
+
+TABLE_ENDINGS = (".csv", ".parquet")
+"""Of files, each a part of a table."""
 
 
 def arrives(dataset: KindSpec) -> bool:
@@ -55,17 +60,23 @@ def stream_source(dataset: KindSpec, data_root: Path, key: KeyPath) -> Path:
 
 
 def part_source(source: Path, name: str) -> Path | None:
-    """Return the folder or the archive of a part; None where there is neither."""
+    """Return the folder or the file of a part; None where there is neither."""
     folder = source / PARTS / name
-    found = [folder, *(folder.with_name(name + ending) for ending in ENDINGS)]
+    endings = (*ENDINGS, *TABLE_ENDINGS)
+    found = [folder, *(folder.with_name(name + ending) for ending in endings)]
     return next((path for path in found if path.exists()), None)
 
 
-def present_parts(source: Path, key: KeyPath) -> list[str]:
+def present_parts(source: Path, key: KeyPath, endings: Sequence[str] = ENDINGS) -> list[str]:
     """Return the names of the parts whose files are there, in order of name.
 
+    Args:
+        source: of the stream.
+        key: of the source, for messages.
+        endings: of the files that are parts.
+
     Raises:
-        StudyError: a name is there twice, cannot be one of a path, or a file is no archive.
+        StudyError: a name is there twice, cannot be one of a path, or a file is no part.
     """
     folder, names = source / PARTS, dict[str, str]()
     if not folder.is_dir():
@@ -73,10 +84,11 @@ def present_parts(source: Path, key: KeyPath) -> list[str]:
     for item in sorted(os.scandir(folder), key=lambda item: item.name):
         if item.name.startswith("."):
             continue
-        name = item.name if item.is_dir() else _stem(item.name)
+        name = item.name if item.is_dir() else _stem(item.name, endings)
         if name is None:
+            what = "an archive" if tuple(endings) == ENDINGS else "a table"
             raise StudyError(
-                key, f"{item.path} is neither a folder nor an archive ({', '.join(ENDINGS)})"
+                key, f"{item.path} is neither a folder nor {what} ({', '.join(endings)})"
             )
         if name in names:
             raise StudyError(
@@ -87,10 +99,10 @@ def present_parts(source: Path, key: KeyPath) -> list[str]:
     return sorted(names)
 
 
-def _stem(name: str) -> str | None:
+def _stem(name: str, endings: Sequence[str]) -> str | None:
     lower = name.lower()
     return next(
-        (name[: -len(e)] for e in ENDINGS if lower.endswith(e) and len(name) > len(e)), None
+        (name[: -len(e)] for e in endings if lower.endswith(e) and len(name) > len(e)), None
     )
 
 
@@ -119,7 +131,8 @@ def arrived_parts(
         StudyError: no part is there; a part that is taken back is unknown; a part has a name before
             that of one that was fitted; the manifest names one that never came.
     """
-    present = present_parts(source, (*key, "source"))
+    of_table = is_table(experiment.dataset)
+    present = present_parts(source, (*key, "source"), TABLE_ENDINGS if of_table else ENDINGS)
     longest = max(fitted, key=len, default=())
     known = {*present, *(name for parts in fitted for name in parts)}
     taken_back = experiment.dataset.options["without"]
@@ -140,7 +153,8 @@ def arrived_parts(
         begun = list(itertools.takewhile(lambda name: name not in taken_back, longest))
         _check_order(parts, begun, (*key, "source"))
     if not parts:
-        detail = f"no part in {source / PARTS} yet; add a folder or an archive of CLASS/IMAGE"
+        what = "a .csv or .parquet file" if of_table else "a folder or an archive of CLASS/IMAGE"
+        detail = f"no part in {source / PARTS} yet; add {what}"
         raise StudyError((*key, "source"), detail)
     return parts
 

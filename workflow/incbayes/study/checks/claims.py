@@ -16,6 +16,7 @@ from incbayes.study.model import Claim, EvaluationSettings, Group, MethodSetting
 from incbayes.study.relation import pairs_of, region_of
 from incbayes.study.schema import kind_constraints
 from incbayes.study.settings import evaluation_settings, method_settings
+from incbayes.study.tables import is_number
 from incbayes.study.yaml import KeyPath, StudyError, shown
 
 PART = re.compile(r"part_(\d\d+)", re.ASCII)
@@ -30,6 +31,7 @@ def check_claims(study: Study) -> None:
     for name, claim in study.claims.items():
         path = ("claims", name)
         _check_name((*path, "metric"), "metric", claim.metric, METRICS)
+        _check_predicted((*path, "metric"), claim, study)
         if claim.figure is not None:
             _check_name((*path, "figure"), "figure", claim.figure, FIGURES)
         _check_groups((*path, "groups"), claim, study)
@@ -73,6 +75,23 @@ def _check_chain(path: KeyPath, group: Group, study: Study) -> None:
         )
     if group.t is not None and group.t > parts:
         raise StudyError((*path, "t"), f"found {shown(group.t)}; allowed: 1 to T = {parts}")
+
+
+def _check_predicted(path: KeyPath, claim: Claim, study: Study) -> None:
+    """Check that the metric is of what the experiments predict: classes, or a number."""
+    named = [group.experiment for group in claim.groups if isinstance(group, Group)]
+    for name in named:
+        if name not in study.experiments:  # which is said where the group is checked
+            continue
+        found = "number" if is_number(study.experiments[name].dataset) else "classes"
+        if METRICS[claim.metric].of != found:
+            what = "a number" if found == "number" else "a class"
+            allowed = ", ".join(key for key, metric in METRICS.items() if metric.of == found)
+            raise StudyError(
+                path,
+                f"{claim.metric} makes no sense of {name}, whose target is {what}; "
+                f"allowed: {allowed}",
+            )
 
 
 def _check_split(path: KeyPath, group: Group) -> None:

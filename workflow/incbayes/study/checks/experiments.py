@@ -16,6 +16,7 @@ from incbayes.core.outside import is_outside
 from incbayes.core.registry import nearest
 from incbayes.study.chains import check_only
 from incbayes.study.checks.claims import check_claims
+from incbayes.study.checks.tables import TABLE_CHECKS, check_inference
 from incbayes.study.checks.tuning import check_tuning
 from incbayes.study.continuation import continued_path
 from incbayes.study.datasets import data_constraints
@@ -64,6 +65,7 @@ def check_meaning(study: Study) -> None:
         for check in EXPERIMENT_CHECKS:
             check(path, experiment, data)
         _check_methods(path, experiment, study.methods)
+        check_inference(path, experiment, data, study.methods)
         _check_complexity(name, study)
         _check_transfer(name, study)
     check_claims(study)
@@ -129,7 +131,7 @@ def _check_bayesian_layers(study: Study, name: str) -> None:
 def _check_stated_data(path: KeyPath, experiment: Experiment, data: Facts) -> None:
     """Check what a study states of images of its own, beyond the types."""
     dataset = experiment.dataset.options
-    if "source" not in dataset:
+    if "shape" not in dataset:
         return
     shape, classes = dataset["shape"], dataset["classes"]
     if not dataset["source"].strip() or "\n" in dataset["source"]:
@@ -185,7 +187,7 @@ def _check_model(path: KeyPath, experiment: Experiment, data: Facts) -> None:
     shape = data["shape"]
     least = kind_constraints("model", model).get("min_side", 1)
     if min(shape[1:]) < least:
-        size = f"{shape[1]}x{shape[2]}"
+        size = "none, only columns" if data.get("table") else f"{shape[1]}x{shape[2]}"
         raise StudyError(
             (*path, "model"),
             f"{model} needs images of at least {least}x{least} pixels; {dataset} has {size}",
@@ -228,7 +230,7 @@ def _check_tasks(path: KeyPath, experiment: Experiment, data: Facts) -> None:
     """Check that each task has classes to tell apart: of one, every network is right at once."""
     partition = experiment.partition
     source, target = partition.source_classes, partition.target_classes
-    if target_size(experiment, data) < LEAST_CLASSES:
+    if target_size(experiment, data) < LEAST_CLASSES and not data.get("number"):
         key = "source_classes" if target is None else "target_classes"
         detail = f"found {shown(getattr(partition, key))}; the target task has one class then"
         raise StudyError((*path, "partition", key), f"{detail}; allowed: two classes or more")
@@ -389,6 +391,7 @@ def _check_stream(path: KeyPath, experiment: Experiment, data: Facts) -> None:
 
 EXPERIMENT_CHECKS: Iterable[Callable[[KeyPath, Experiment, Facts], None]] = (
     _check_stated_data,
+    *TABLE_CHECKS,
     _check_stream,
     _check_pixels,
     _check_model,

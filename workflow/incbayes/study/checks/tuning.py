@@ -22,6 +22,7 @@ from incbayes.study.settings import (
     method_settings,
     penalty_of,
 )
+from incbayes.study.tables import is_number
 from incbayes.study.tuning import best, candidates, tuned_experiments, with_candidates
 from incbayes.study.yaml import KeyPath, StudyError, shown
 
@@ -100,6 +101,12 @@ def check_tuning(study: Study) -> None:
 
 def _check_methods(study: Study, tune: Search) -> None:
     for name, methods in tune.search.items():
+        if is_number(study.experiments[name].dataset):
+            raise StudyError(
+                ("tune", "search", name),
+                "its target is a number, and a search decides by accuracy or NLL of classes: leave "
+                "it out",
+            )
         for method, tried in methods.items():
             path = ("tune", "search", name, method)
             check_runs(path, name, method, study.experiments[name].methods)

@@ -49,11 +49,13 @@ class Experiment(Section, frozen=True, kw_only=True):
 
     Attributes:
         title: Name of the experiment in figures and tables.
-        dataset: Where the images come from.
+        dataset: Where the images, or the rows of a table, come from.
         model: The network.
-        pixels: How pixels become inputs of the network.
+        pixels: How pixels, or the columns of a table, become inputs of the network; of a table
+            `columns` where it is not given.
         likelihood: What the outputs of the model say of the labels, in training and in every score;
-            how it is weighed against the KL is `objective.likelihood`.
+            how it is weighed against the KL is `objective.likelihood`. Of a table whose target is a
+            number `gaussian` where it is not given.
         parts: The numbers T of parts to cut the training data into, each a chain of T stages; T=1
             is all data at once. A stream's are those that have arrived.
         partition: Which images there are, and how they are cut into parts.

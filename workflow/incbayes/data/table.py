@@ -1,0 +1,140 @@
+"""A table of one's own: rows in CSV or Parquet files, with features and a target.
+
+Knows what a study states of it, and which rows are held out to score on.
+"""
+
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from incbayes.core.fractions import images_in
+from incbayes.core.options import option
+from incbayes.core.streams import numpy_stream
+from incbayes.data.columns import Missing, TableColumns
+from incbayes.data.partition import class_balanced_order
+from incbayes.data.raw import DataError, RawSplits
+from incbayes.data.table_file import Rows, read_tables
+from incbayes.data.table_options import (
+    categories_option,
+    classes_option,
+    features_option,
+    missing_option,
+    stated_columns,
+    target_option,
+)
+from incbayes.study.tables import table_files
+from incbayes.study.user_paths import expanded
+
+CUT_SEED = 1936
+"""Fixes which rows are test rows (the year in which the irises were measured)."""
+
+USUAL_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Table:
+    """Your own table: CSV (with commas, a head line, UTF-8) or Parquet, one file or several.
+
+    A column of `features` is a number, or has `categories`, each of which becomes a column of 0 and
+    1. The target is one of `classes`, or a number where there are none; the likelihood is
+    `gaussian` then. Columns that are not named are not read. Rows are in the order of the files'
+    names, and within a file as they stand.
+    """
+
+    constraints: ClassVar[dict[str, Any]] = {"table": True}
+
+    source: str = option(
+        MISSING,
+        "The file, or a pattern of several, such as `parts/*.parquet`: absolute or relative to "
+        "`data_root`; a leading `~` is your home, `$NAME` a variable of the environment, and `$$` "
+        "a dollar sign.",
+    )
+    target: str = target_option()
+    features: list[str] = features_option()
+    classes: list[str] | None = classes_option()
+    categories: dict[str, list[str]] = categories_option()
+    missing: Missing = missing_option()
+    test_source: str | None = option(
+        None, "The file, or pattern, of the rows to score on; null: `test_share` of the source's."
+    )
+    test_share: float | None = option(
+        None,
+        "Share of the rows that no stage is fitted to, drawn at random, always the same ones for "
+        "as many rows, with the share of each class; null: 0.2 where there is no `test_source`.",
+        minimum=0.01,
+        maximum=0.9,
+    )
+
+    @property
+    def columns(self) -> TableColumns:
+        """What its columns are."""
+        return stated_columns(vars(self))
+
+    def load(self, data_root: Path) -> RawSplits:
+        """Return the rows, those to fit and those to score.
+
+        Raises:
+            DataError: naming the file, and the row and column of what cannot be taken.
+        """
+        rows = self._read(data_root, self.source, "source")
+        if self.test_source is not None:
+            test = self._read(data_root, self.test_source, "test_source")
+            return splits_of(rows, test, (_repeated(rows, test),))
+        share = USUAL_SHARE if self.test_share is None else self.test_share
+        held_out = images_in(share, len(rows.labels))
+        if not 0 < held_out < len(rows.labels):
+            raise DataError(
+                f"{self.source}: {share:g} of {len(rows.labels)} rows leaves none to "
+                f"{'score on' if held_out == 0 else 'fit'}; give more rows, or a test_source"
+            )
+        return cut_rows(rows, held_out)
+
+    def _read(self, data_root: Path, stated: str, key: str) -> Rows:
+        source = Path(data_root) / expanded(stated, (key,))
+        files = table_files(source)
+        if not files:
+            raise DataError(f"{source}: no such file (key {key})")
+        return read_tables(files, self.columns)
+
+
+def cut_rows(rows: Rows, held_out: int) -> RawSplits:
+    """Return rows with so many held out to score on: at random, each class by its share."""
+    shuffled = numpy_stream(CUT_SEED, "table", "test").permutation(len(rows.labels))
+    order = shuffled[class_balanced_order(rows.labels[shuffled])]
+    is_test = np.zeros(len(rows.labels), dtype=bool)
+    is_test[order[:held_out]] = True
+    return splits_of(chosen_rows(rows, ~is_test), chosen_rows(rows, is_test))
+
+
+def splits_of(train: Rows, test: Rows, remarks: tuple[str, ...] = ()) -> RawSplits:
+    """Return rows in the form that a data set delivers: a column a channel of one pixel."""
+    return RawSplits(
+        train.inputs[:, :, None, None],
+        train.labels,
+        test.inputs[:, :, None, None],
+        test.labels,
+        remarks,
+        train.targets,
+        test.targets,
+    )
+
+
+def chosen_rows(rows: Rows, which: np.ndarray) -> Rows:
+    """Return the rows at places, int64, or those that are true, bool [N]."""
+    targets = None if rows.targets is None else rows.targets[which]
+    names = tuple(rows.names[place] for place in np.arange(len(rows.names))[which])
+    return Rows(rows.inputs[which], rows.labels[which], targets, names)
+
+
+def _repeated(train: Rows, test: Rows) -> str:
+    """Return for a log how many rows to score on are, value by value, rows to fit as well."""
+    seen = {_content(train, row) for row in range(len(train.labels))}
+    count = sum(_content(test, row) in seen for row in range(len(test.labels)))
+    return f"rows of test_source that are in source, too: {count} of {len(test.labels)}"
+
+
+def _content(rows: Rows, row: int) -> bytes:
+    target = rows.labels[row] if rows.targets is None else rows.targets[row]
+    return rows.inputs[row].tobytes() + target.tobytes()

@@ -1,0 +1,97 @@
+"""What a study says of a table: its columns, what they become, and where its files lie.
+
+It looks at names of files, and reads none.
+"""
+
+import glob
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from incbayes.study.merging import Plain
+from incbayes.study.model import KindSpec
+from incbayes.study.schema import kind_constraints
+from incbayes.study.user_paths import expanded
+
+MOST_COLUMNS = 10_000
+"""Of a table, once categories are columns of their own."""
+
+SOURCES = ("source", "test_source")
+"""Options that name files."""
+
+WILD = frozenset("*?[")
+"""Characters that make a path a pattern."""
+
+SCALING, OF_A_NUMBER = "columns", "gaussian"
+"""What a table, and a target that is a number, have where a study does not say."""
+
+
+def is_table(dataset: KindSpec) -> bool:
+    """Return whether a data set has rows and columns, and no images."""
+    return bool(kind_constraints("dataset", dataset.kind).get("table", False))
+
+
+def is_number(dataset: KindSpec) -> bool:
+    """Return whether what is to be predicted is a number, and no class."""
+    if "target" in dataset.options:
+        return dataset.options["classes"] is None
+    return bool(kind_constraints("dataset", dataset.kind).get("number", False))
+
+
+def encoded_columns(
+    features: Sequence[str], categories: Mapping[str, Sequence[str]]
+) -> list[tuple[str, str | None]]:
+    """Return the columns that a network sees: feature, and the category that it is 1 for.
+
+    A feature with categories becomes a column for each of them; another stays one, with None.
+    """
+    return [
+        (feature, category) for feature in features for category in categories.get(feature, (None,))
+    ]
+
+
+def stated_facts(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `data_constraints` says of a table of the user's own; its rows are not counted.
+
+    A number counts as one class, named as the target is.
+    """
+    columns = encoded_columns(options["features"], options["categories"])
+    classes = options["classes"]
+    return {
+        "shape": [len(columns), 1, 1],
+        "classes": [options["target"]] if classes is None else classes,
+        "number": classes is None,
+        "train": None,
+        "test": None,
+    }
+
+
+def complete_table(experiment: Plain) -> None:
+    """Give an experiment on a table the scaling and the likelihood that suit it, in place.
+
+    Args:
+        experiment: expanded and checked against the schema.
+    """
+    dataset = experiment["dataset"]
+    if not is_table(KindSpec.of(dataset)):
+        return
+    experiment.setdefault("pixels", {"kind": SCALING})
+    if is_number(KindSpec.of({"classes": None, **dataset})):
+        experiment.setdefault("likelihood", {"kind": OF_A_NUMBER})
+
+
+def table_files(path: Path) -> list[Path]:
+    """Return the files that a path, or a pattern such as `parts/*.csv`, names, in order of name."""
+    if path.exists() or not WILD & set(str(path)):
+        return [path] if path.exists() else []
+    return [Path(name) for name in sorted(glob.glob(str(path)))]
+
+
+def stated_sources(dataset: KindSpec, data_root: Path) -> dict[str, Path]:
+    """Return the paths, or patterns, of the files of a table by their key.
+
+    Raises:
+        StudyError: one cannot be expanded.
+    """
+    named = {key: dataset.options.get(key) for key in SOURCES}
+    return {key: data_root / expanded(name, (key,)) for key, name in named.items() if name}
