@@ -88,6 +88,8 @@ def read_continued(
         SealError: a file is not what the seal beside it says.
     """
     opened = [_open(path, sha256, network) for path, sha256 in files.items()]
+    for one in opened:
+        _check_columns(one, images)
     held = {number: one for one in opened for number in one.posterior.states}
     sources, numbers = {}, Numbers()
     for replicate, cut in cuts.items():
@@ -127,6 +129,15 @@ def _open(path: Path, sha256: str, network: Mapping[str, Any]) -> _Opened:
     # Its tensors have to be those of the family as the study states it.
     meant = replace(posterior, metadata=posterior.metadata | {"network": dict(network)})
     return _Opened(path, posterior, described(str(path), meant))
+
+
+def _check_columns(one: _Opened, images: ImageSource) -> None:
+    found = one.posterior.metadata.get("table")
+    meant = images.table.facts if images.table else None
+    if found != meant:
+        raise PosteriorError(
+            f"{one.path}: the columns are {found}, expected {meant}: its inputs stand for others"
+        )
 
 
 def _check_classes(one: _Opened, number: int, meant: list[str]) -> None:
