@@ -50,6 +50,7 @@ from incbayes.report.escapes import for_rst, for_scripts
 from incbayes.study.datasets import TAKEN_BACK, check_sources, data_root, source_files
 from incbayes.study.model import plain_claims, plain_study, to_plain
 from incbayes.study.resolve import claims_of
+from incbayes.study.statement import plain_stated, stated
 from incbayes.study.sources import command_line, load_module_study, load_study
 from incbayes.study.tuning import FOLDER, candidates, search_of, search_order, tried_before
 from snakemake.shell import shell
