@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
@@ -20,11 +19,12 @@ from incbayes.results.collect import RECORD_COLUMNS
 from incbayes.study.model import Claim, Group, KindSpec
 
 MARGIN = {"margin": 0.01, "reason": "known"}
+ANY = {"by": 0.0, "reason": "any difference counts"}
 TESTS = {
-    "greater": CLAIM_TESTS.build({"kind": "greater"}),
-    "greater by 0.01": CLAIM_TESTS.build({"kind": "greater", "by": 0.01}),
-    "less": CLAIM_TESTS.build({"kind": "less"}),
-    "ordered": CLAIM_TESTS.build({"kind": "ordered"}),
+    "greater": CLAIM_TESTS.build({"kind": "greater", **ANY}),
+    "greater by 0.01": CLAIM_TESTS.build({"kind": "greater", **ANY, "by": 0.01}),
+    "less": CLAIM_TESTS.build({"kind": "less", **ANY}),
+    "ordered": CLAIM_TESTS.build({"kind": "ordered", **ANY}),
     "equivalent": CLAIM_TESTS.build({"kind": "equivalent", **MARGIN}),
     "not_less": CLAIM_TESTS.build({"kind": "not_less", **MARGIN}),
     "not_greater": CLAIM_TESTS.build({"kind": "not_greater", **MARGIN}),
@@ -43,6 +43,8 @@ def group(method: str, **keys) -> Group:
 def claim(relation: str | dict, *groups: str | Group | float, **keys) -> Claim:
     """Return a claim on the accuracy of groups; a name stands for the group of that method."""
     relation = relation if isinstance(relation, dict) else {"kind": relation}
+    if relation["kind"] in ("greater", "less", "ordered"):
+        relation = {"kind": relation["kind"], **ANY} | relation
     usual = {
         "paper": "A paper (2018)",
         "place": None,
@@ -176,54 +178,68 @@ def test_several_comparisons_must_all_hold():
     assert against["comparisons"][against["telling"]]["second"] == 1
 
 
-def test_verdicts_are_corrected_for_every_claim_of_the_study():
+def test_verdicts_are_corrected_for_every_primary_claim_of_the_study():
     claims = {
         "first": claim("greater", "a", "b"),
         "second": claim("less", "a", "b"),
         "absent": claim("greater", "a", "absent"),
+        "later": claim("greater", "a", "b", status="exploratory"),
     }
     rng = np.random.default_rng(3)
     data = records(a=0.9 + rng.normal(0.01, 0.01, 5), b=np.full(5, 0.9))
-    entries = judge(claims, data, reduced=False)
-    p_values = [entry["p_support"] for entry in entries[:2]] + [1.0]
-    holm = np.minimum(1, 2 * multipletests(p_values, method="holm")[1])
-    np.testing.assert_allclose([entry["p_support_holm"] for entry in entries[:2]], holm[:2])
-    assert entries[2]["p_support"] is None and entries[2]["p_support_holm"] is None
+    first, second, absent, later = judge(claims, data, reduced=False)
+    for entry in (first, second):
+        for key in ("p_support", "p_contradiction"):
+            assert entry[f"{key}_corrected"] == min(1.0, 3 * entry[key])
+    assert absent["p_support"] is None and absent["p_support_corrected"] is None
+    assert later["p_support"] == first["p_support"] and later["p_support_corrected"] is None
 
 
-def test_running_a_claim_later_takes_no_verdict_back(quick_holm):
-    test, changed = TESTS["greater"], 0
-    absent = Examined(test, [], [], "no records of it", [])
-    for seed in range(40):
-        samples = np.random.default_rng(seed).normal(0.01, 0.01, (6, 5))
-        *others, later = [single(test, differences) for differences in samples]
-        before = correct([*others, absent], [0.05] * 6)[:5]
-        after = correct([*others, later], [0.05] * 6)[:5]
-        for one, same in zip(before, after, strict=True):
-            assert same.p_support <= one.p_support and same.p_contradiction <= one.p_contradiction
-            changed += same.p_support < one.p_support
-    assert changed
+def test_an_exploratory_claim_gets_no_verdict_and_takes_none_from_others():
+    sure = claim("greater", "high", "low")
+    alone = judge({"sure": sure}, KNOWN, reduced=False)[0]
+    more = {f"e{place}": claim("greater", "high", "low", status="exploratory") for place in (0, 1)}
+    among, *others = judge({"sure": sure, **more}, KNOWN, reduced=False)
+    assert among == alone and alone["verdict"] == "supported"
+    assert [entry["verdict"] for entry in others] == ["exploratory"] * 2
+    assert others[0]["comparisons"] == alone["comparisons"]
+    absent = claim("greater", "absent", "low", status="exploratory")
+    assert judge({"a": absent}, KNOWN, reduced=False)[0]["verdict"] == "not run"
 
 
-@pytest.fixture
-def quick_holm(monkeypatch):
-    """Keep statsmodels from collecting garbage at every call, which takes longer than all else."""
-    monkeypatch.setattr("gc.collect", lambda: 0)
+def test_running_a_claim_later_takes_no_verdict_back():
+    claims = {"sure": claim("greater", "high", "low"), "later": claim("less", "noisy", "middle")}
+    without = judge(claims, KNOWN.query("method != 'noisy'"), reduced=False)
+    assert without[1]["verdict"] == "not run"
+    assert judge(claims, KNOWN, reduced=False)[0] == without[0]
 
 
-def test_false_verdicts_are_as_rare_as_the_level_says(quick_holm):
+def test_a_difference_that_is_shown_too_small_contradicts_a_direction():
+    by = {"kind": "greater", "by": 0.01, "reason": "known"}
+    found, open_ended = judge(
+        {"c": claim(by, "near", "middle"), "any": claim("greater", "near", "middle")},
+        KNOWN,
+        reduced=False,
+    )
+    assert found["verdict"] == "contradicted" and found["practically_equal"]
+    assert open_ended["verdict"] == "supported" and not open_ended["practically_equal"]
+    # Far beyond it, or the other way, it is contradicted or supported, and not equal.
+    for groups in (["high", "middle"], ["low", "middle"]):
+        assert not judge({"c": claim(by, *groups)}, KNOWN, reduced=False)[0]["practically_equal"]
+
+
+def test_false_verdicts_are_as_rare_as_the_level_says():
     rng, ledgers, level = np.random.default_rng(7), 250, 0.05
     tests = {name: TESTS[name] for name in SHAPES}
     false = 0
     for differences in rng.normal(0, 0.01, (ledgers, len(tests), 5)):
-        examined = [
-            single(tests[name], EDGES[name] + noise)
+        corrected = [
+            correct(single(tests[name], EDGES[name] + noise), level, len(tests))
             for name, noise in zip(tests, differences, strict=True)
         ]
-        corrected = correct(examined, [level] * len(examined))
         false += any(min(c.p_support, c.p_contradiction) <= level for c in corrected)
     error = math.sqrt(level * (1 - level) / ledgers)
-    assert level / 3 < false / ledgers < level + 3 * error
+    assert level / 3 < false / ledgers < 2 * level + 3 * error  # at an edge both are true
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -235,7 +251,7 @@ def test_at_the_edge_of_its_region_no_test_errs_more_often_than_it_may(name):
     assert np.mean([claim.p_contradiction <= alpha for claim in found]) < bound
 
 
-def test_clear_effects_are_found_and_with_the_right_sign(quick_holm):
+def test_clear_effects_are_found_and_with_the_right_sign():
     rng = np.random.default_rng(0)
     found = []
     for _ in range(50):
@@ -243,7 +259,7 @@ def test_clear_effects_are_found_and_with_the_right_sign(quick_holm):
         outside = [rng.normal(0.03, 0.01, 5), rng.normal(-0.03, 0.01, 5)]
         tests = [TESTS["equivalent"], TESTS["greater"]]
         examined = [single(*pair) for pair in zip(tests * 2, inside + outside, strict=True)]
-        corrected = correct(examined, [0.05] * 4)
+        corrected = [correct(one, 0.05, 4) for one in examined]
         found.append([[c.p_support <= 0.05, c.p_contradiction <= 0.05] for c in corrected])
     rates = np.mean(found, axis=0)
     assert rates[:2, 0].min() > 0.7 and rates[2:, 1].min() > 0.4
@@ -370,13 +386,13 @@ def test_the_number_of_replicates_is_for_all_comparisons_of_a_claim():
     entry = judge({"one": claim("greater", "a", "b", "c", "d")}, data, reduced=False)[0]
     samples = rng.normal(0.005, 0.01, (600, 3, entry["replicates_needed"]))
     tests = stats.ttest_1samp(samples, 0.0, axis=-1, alternative="greater")
-    assert abs(np.mean((tests.pvalue <= 0.025).all(-1)) - paired.POWER) < 0.05
+    assert abs(np.mean((tests.pvalue <= 0.05).all(-1)) - paired.POWER) < 0.05
 
 
 def test_an_open_claim_says_how_many_replicates_would_decide_it():
     entry = judge({"c": claim("greater", "noisy", "middle")}, KNOWN, reduced=False)[0]
     evidence = entry["comparisons"][0]["evidence"]
-    expected = needed(evidence["effect"], evidence["deviation"], 0.0, math.inf, 0.025)
+    expected = needed(evidence["effect"], evidence["deviation"], 0.0, math.inf, 0.05)
     assert entry["replicates_needed"] == expected > 8
     assert entry["reason"] == f"{expected} replicates would decide it at the observed effect"
     rng = np.random.default_rng(0)

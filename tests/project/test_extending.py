@@ -166,7 +166,7 @@ def claim_confidence(study):
     study["claims"]["sure"] = {
         "sentence": "It is surer than a guess.",
         "metric": "confidence",
-        "relation": "greater",
+        "relation": {"kind": "greater", "by": 0.01, "reason": "less is a guess"},
         "groups": [{"experiment": "digits", "method": "ft", "T": 2}, 0.1],
     }
 

@@ -1,5 +1,6 @@
 """The page of a published study, and its ledger in the project's README."""
 
+import dataclasses
 import re
 
 import pytest
@@ -14,6 +15,7 @@ from made_studies import (
 )
 
 from incbayes.claims.ledger import VERDICTS
+from incbayes.figures.claims import claims_file
 from incbayes.figures.write import describe_figure
 from incbayes.kinds import FIGURES
 from incbayes.publication.page import BEGIN, END, published_page, with_ledgers
@@ -26,7 +28,7 @@ def page_of(shape, folder, **changes):
     """Return the page of a made study, whose ledger is written in `folder`."""
     study = made_study(shape, **changes)
     figures = [describe_figure(name, folder / "figures") for name in FIGURES]
-    ledger = made_ledger(shape, folder)
+    ledger = dataclasses.replace(made_ledger(shape, folder), picture=claims_file(folder))
     return published_page(
         study, made_frames(shape).records, figures, made_provenance(shape), ledger
     )
@@ -62,7 +64,7 @@ def test_every_verdict_is_shown_with_its_effect_and_the_value_of_the_paper(tmp_p
     assert len(effects) == 2, "one line a comparison"
     effect = r"[+−]\d+\.\d\d \[.+, .+\] points: Fine-tuning.*minus [FC]FG.*; n = 4"
     assert all(re.fullmatch(effect, found.strip()) for found in effects)
-    assert claimed.strip() == "claimed: below 0"
+    assert claimed.strip() == "claimed: below 0 (any difference counts)"
     assert behind[3].startswith("98.50 FFG")
     assert behind[4] == "[figure](figures/accuracy_by_parts.svg)"
 
@@ -90,12 +92,15 @@ def test_the_readme_takes_every_ledger_with_links_from_where_it_lies(tmp_path):
     readme = with_ledgers(f"before\n{BEGIN}\nold\n{END}\nafter\n", tmp_path)
     assert readme.startswith("before\n") and readme.endswith("after\n") and "old" not in readme
     assert with_ledgers(readme, tmp_path) == readme
-    assert [len(table) for table in tables_of(readme)] == [
-        1 + len(made_claims(shape)) for shape in (FULL, REDUCED)
-    ]
+    assert tables_of(readme) == [], "the table is on the page of the study"
+    assert "5 primary claims: 1 supported, 1 contradicted, 2 inconclusive, 1 not run." in readme
+    assert "1 primary claim: 1 not run. All at the reduced budget `quick`." in readme
+    for verdict in ("supported", "contradicted"):
+        assert re.search(rf"^- \*\*{verdict}\*\*: .+\.$", readme, flags=re.MULTILINE)
+    assert "- **inconclusive**: 2 claims\n" in readme
     for name in "ab":
         assert f"](results/published/{name}/README.md)" in readme
-        assert f"[figure](results/published/{name}/figures/accuracy_by_parts.svg)" in readme
+        assert f"](results/published/{name}/figures/claims.svg)" in readme
     assert "](figures/" not in readme
 
 

@@ -14,7 +14,9 @@ from incbayes.study.resolve import claims_of, resolve_study
 from incbayes.study.schema import kind_constraints
 
 FT, FFG = ({"experiment": "plain", "method": name, "T": 5} for name in ("ft", "ffg"))
-CLAIM = {"sentence": "A sentence.", "relation": "greater", "groups": [FFG, FT]}
+ANY = {"by": 0.0, "reason": "any difference counts"}
+GREATER = {"kind": "greater", **ANY}
+CLAIM = {"sentence": "A sentence.", "relation": GREATER, "groups": [FFG, FT]}
 
 
 def study(*changes):
@@ -25,7 +27,7 @@ def study(*changes):
 def test_a_claim_is_completed():
     resolved = resolve_study(study(("claims.good.groups[1]", 0.5)))
     claim = resolved.claims["good"]
-    assert to_plain(claim.relation) == {"kind": "greater", "by": 0.0}
+    assert to_plain(claim.relation) == GREATER
     assert (claim.metric, claim.level, claim.figure) == (
         "accuracy", 0.05, "accuracy_by_parts",
     )  # fmt: skip
@@ -86,6 +88,31 @@ SAME_AS_FFG = {
             "claims.good.relation",
             EQUIVALENT | {"margin": 0},
             "claims.good.relation.margin: found 0; allowed: a number greater than 0",
+        ),
+        (
+            "claims.good.relation",
+            "greater",
+            "claims.good.relation.by: missing; allowed: a number",
+        ),
+        (
+            "claims.good.relation",
+            {"kind": "less", "by": 0.1},
+            "claims.good.relation.reason: missing; allowed: text",
+        ),
+        ("claims.good.status", "second", "claims.good.status: found 'second'; allowed: primary, e"),
+        ("claims.good.looks", [], "claims.good.looks: found []; allowed: null or a list (1"),
+        ("claims.good.looks", [1, 5], "claims.good.looks[0]: found 1; allowed: a whole number"),
+        ("claims.good.looks", [5, 10, 5], "claims.good.looks[2]: 5 is given twice"),
+        ("claims.good.looks", [5, 4], "claims.good.looks[1]: found 4 after 5; each look is at mo"),
+        (
+            "claims.good",
+            CLAIM | {"status": "exploratory", "evidence": "confirmatory"},
+            "claims.good.evidence: found 'confirmatory'; an exploratory claim gets no verdict",
+        ),
+        (
+            "stated",
+            {"god": {"date": "2026-11-27", "digest": 64 * "0", "first": 0}},
+            "stated.god: unknown claim 'god' (did you mean 'good'?)",
         ),
         ("claims.good.groups", [FFG], "claims.good.groups: found [a mapping]; allowed: a list (2"),
         ("claims.good.groups", [FFG, FFG], "claims.good.groups[1]: a mapping is given twice"),
@@ -152,17 +179,17 @@ SAME_AS_FFG = {
         ),
         (
             "claims.good.relation",
-            {"kind": "greater", "by": 1},
+            GREATER | {"by": 1},
             "by: found 1.0; accuracy is a numbe",
         ),
         (
             "claims.good.relation",
-            {"kind": "less", "by": 2},
+            GREATER | {"kind": "less", "by": 2},
             "so that no result could support the c",
         ),
         (
             "claims.good.relation",
-            {"kind": "ordered", "by": 1},
+            GREATER | {"kind": "ordered", "by": 1},
             "relation.by: found 1.0; accuracy i",
         ),
         (
@@ -173,7 +200,7 @@ SAME_AS_FFG = {
         ("claims.good.groups", [FFG, 0.0], "no result could contradict the claim"),
         (
             "claims.good",
-            CLAIM | {"relation": "less", "metric": "nll", "groups": [FFG, 0.0]},
+            CLAIM | {"relation": GREATER | {"kind": "less"}, "metric": "nll", "groups": [FFG, 0.0]},
             "claims.good.groups[1]: found 0.0; nll is a number of at least 0, so that no result co",
         ),
         (
@@ -191,11 +218,11 @@ def test_a_bad_claim_is_refused_in_one_line(path, value, expected):
 
 OPEN = [
     ({"kind": "equivalent", "margin": 0.99, "reason": "x"}, [FFG, FT]),
-    ({"kind": "greater", "by": 0.99}, [FFG, FT]),
-    ("greater", [FFG, FFG | {"t": 1}]),
-    ("greater", [FFG, FFG | {"predictor": "mean"}]),
-    ("ordered", [FFG, FFG | {"split": "part_05"}, FT]),
-    ("less", [FFG, 0.5]),
+    (GREATER | {"by": 0.99}, [FFG, FT]),
+    (GREATER, [FFG, FFG | {"t": 1}]),
+    (GREATER, [FFG, FFG | {"predictor": "mean"}]),
+    (GREATER | {"kind": "ordered"}, [FFG, FFG | {"split": "part_05"}, FT]),
+    (GREATER | {"kind": "less"}, [FFG, 0.5]),
     ({"kind": "not_less", "margin": 0.4, "reason": "x"}, [FFG, 0.5]),
 ]
 
@@ -231,7 +258,9 @@ REGIONS = {
 
 @pytest.mark.parametrize("kind", CLAIM_TESTS)
 def test_what_is_planned_with_is_what_a_claim_is_tested_by(kind):
-    options = {"by": 0.25} if "by" in fields_of(kind) else {"margin": 0.25, "reason": "x"}
+    options = (
+        {"by": 0.25, "reason": "x"} if "by" in fields_of(kind) else {"margin": 0.25, "reason": "x"}
+    )
     test = CLAIM_TESTS.build({"kind": kind, **options})
     facts = kind_constraints("relation", kind)
     assert test.region() == region_of(facts["region"], options) == REGIONS[kind]

@@ -130,6 +130,9 @@ def random_studies(draw):
     if study.get("tune"):  # what it tries are keys of the methods
         tried = {name: {"training.epochs": [1, 2]} for name in study["methods"]}
         study["tune"]["search"] = dict.fromkeys(study["experiments"], tried)
+    if study.get("stated"):  # their names are those of the claims
+        made = study["stated"].values()
+        study["stated"] = dict(zip(study.get("claims", {}), made, strict=False))
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
         container, key = draw(st.sampled_from(places(study)))
         container[key] = draw(ODD)

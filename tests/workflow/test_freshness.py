@@ -59,6 +59,11 @@ CHANGES = {
     "claims.*.sentence": ("claims.alike.sentence", "So it is.", {"all", "claims", "report"}),
     "claims.*.groups": ("claims.alike.groups[0].t", 1, {"all", "claims", "report"}),
     "claims.*.relation": ("claims.alike.relation.margin", 0.4, {"all", "claims", "report"}),
+    "stated": (
+        "stated",
+        {"alike": {"date": "2026-01-01T00:00:00+00:00", "digest": 64 * "0", "first": 0}},
+        {"all", "claims", "report"},
+    ),
     "experiments.*.title": (f"{DIGITS}.title", "Another", WORDS),
     "experiments.*.dataset": (f"{DIGITS}.dataset", "mnist", CUT | {"prepare_data"}),
     "experiments.*.model": (f"{DIGITS}.model.widths", [9], FITTED),
@@ -113,6 +118,9 @@ OF_A_SECTION = {
     "claims.*.metric": "as relation",
     "claims.*.level": "as relation",
     "claims.*.figure": "as sentence",
+    "claims.*.status": "as relation",
+    "claims.*.looks": "as relation",
+    "claims.*.evidence": "as relation",
 }
 
 

@@ -51,6 +51,7 @@ from incbayes.study.continuation import continued_digests as digests_of_files
 from incbayes.study.datasets import TAKEN_BACK, check_sources, data_root, source_files
 from incbayes.study.model import plain_claims, plain_study, to_plain
 from incbayes.study.resolve import block_replicates, claims_of
+from incbayes.study.statement import plain_stated, stated
 from incbayes.study.sources import command_line, load_module_study, load_study
 from incbayes.study.tuning import FOLDER, candidates, search_of, search_order, previous_candidates
 from snakemake.shell import shell

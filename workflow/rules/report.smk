@@ -72,6 +72,7 @@ rule report:
             labels={"figure": "the whole report"},
         ),
         provenance=f"{RESULTS}/provenance.json",
+        pictures=PLAN.claims_pictures,
         seal=f"{RESULTS}/report.seal.json",
     log:
         f"{LOGS}/report.log",

@@ -66,7 +66,8 @@ def compare(records: pd.DataFrame, groups: Sequence[str], metric: str) -> pd.Dat
     claim = Claim(
         sentence="the first has more than the others",
         metric=metric,
-        relation=KindSpec("greater"),  # whatever it is, the evidence is the same
+        # Whatever it is, the effect and its interval are the same.
+        relation=KindSpec("greater", {"by": 0.0, "reason": "any difference is shown"}),
         groups=tuple(group_named(name) for name in groups),
         figure=None,
     )

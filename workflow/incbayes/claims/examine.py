@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from incbayes.claims.base import ClaimTest, Evidence
+from incbayes.claims.looks import taken
 from incbayes.kinds import CLAIM_TESTS
 from incbayes.study.model.claims import Claim, Group
 
@@ -21,6 +22,30 @@ GROUP_KEYS = ("experiment", "method", "T", "t", "split", "predictor")
 
 Values: TypeAlias = pd.Series | float
 """Of a group: its metric by replicate, or the constant that it is."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which replicates a claim is judged on.
+
+    Attributes:
+        replicates: their numbers; None for all.
+        first: number of the one that its looks begin with.
+        lack: why there are none, or an empty text.
+    """
+
+    replicates: frozenset[int] | None = None
+    first: int = 0
+    lack: str = ""
+
+    def of(self, records: pd.DataFrame) -> pd.DataFrame:
+        """Return the records of these replicates."""
+        if self.replicates is None:
+            return records
+        return records[records["replicate"].isin(self.replicates)]
+
+
+ALL = Choice()
 
 
 @dataclass(frozen=True)
@@ -42,6 +67,7 @@ class Examined:
         comparisons: of its groups; none where it was not run.
         lack: why it was not run, or an empty text.
         budgets: names of the budgets that its records were made at.
+        replicates: numbers of those that all comparisons have.
     """
 
     test: ClaimTest
@@ -49,6 +75,7 @@ class Examined:
     comparisons: Sequence[Comparison]
     lack: str
     budgets: Sequence[str]
+    replicates: frozenset[int] = frozenset()
 
     @property
     def p_support(self) -> float:
@@ -62,31 +89,36 @@ class Examined:
         return min(1.0, max(1, len(self.comparisons)) * least)
 
 
-def examine(claim: Claim, records: pd.DataFrame) -> Examined:
+def examine(claim: Claim, records: pd.DataFrame, choice: Choice = ALL) -> Examined:
     """Return what the records of a study say of a claim.
 
     Args:
         claim: as `study.claims_of` returns it.
         records: of every experiment and method of the study.
+        choice: of the replicates.
     """
     test: ClaimTest = CLAIM_TESTS.build(claim.relation)
-    rows = [_records(group, claim.metric, records) for group in claim.groups]
+    rows = [choice.of(_records(group, claim.metric, records)) for group in claim.groups]
     budgets = sorted({budget for found in rows for budget in found["budget"]})
     values = [
         # A replicate without a value is none: it counts neither in a mean nor in its n.
-        found.set_index("replicate")["value"].dropna() if isinstance(group, Group) else group
+        found.set_index("replicate")["value"].dropna().sort_index()
+        if isinstance(group, Group)
+        else group
         for group, found in zip(claim.groups, rows, strict=True)
     ]
     pairs = test.pairs(len(values))
     differences = [_differences(values[first], values[second]) for first, second in pairs]
     ran = set(records["experiment"])
-    lack = _lack(claim, ran, values, pairs, differences)
+    lack = choice.lack or _lack(claim, ran, values, pairs, differences)
     comparisons = [
-        Comparison(*pair, test.evidence(of_pair))
+        Comparison(*pair, _evidence(test, claim, choice, of_pair))
         for pair, of_pair in zip(pairs, differences, strict=True)
         if not lack
     ]
-    return Examined(test, values, comparisons, lack, budgets)
+    shared = [set(of_pair.index) for of_pair in differences]
+    replicates = frozenset(set.intersection(*shared)) if comparisons else frozenset()
+    return Examined(test, values, comparisons, lack, budgets, replicates)
 
 
 def group_name(group: Group | float) -> str:
@@ -108,10 +140,15 @@ def _records(group: Group | float, metric: str, records: pd.DataFrame) -> pd.Dat
     return records[np.logical_and.reduce([records[key] == wanted[key] for key in wanted])]
 
 
-def _differences(first: Values, second: Values) -> np.ndarray:
-    """Return first minus second of the replicates that both have, [replicates]."""
+def _evidence(test: ClaimTest, claim: Claim, choice: Choice, of_pair: pd.Series) -> Evidence:
+    looked = None if claim.looks is None else taken(of_pair, claim.looks, choice.first)
+    return test.evidence(of_pair.to_numpy(), looked)
+
+
+def _differences(first: Values, second: Values) -> pd.Series:
+    """Return first minus second of the replicates that both have, by their numbers."""
     difference: pd.Series = first - second  # a constant is never the first
-    return difference.dropna().sort_index().to_numpy()
+    return difference.dropna().sort_index()
 
 
 def _lack(
@@ -119,7 +156,7 @@ def _lack(
     ran: Set[str],
     values: Sequence[Values],
     pairs: Sequence[tuple[int, int]],
-    differences: Sequence[np.ndarray],
+    differences: Sequence[pd.Series],
 ) -> str:
     """Return why a claim cannot be tested, or an empty text; `ran` names experiments."""
     names = [group_name(group) for group in claim.groups]

@@ -1,9 +1,10 @@
-"""The ledger of a study: the verdict on each of its claims, corrected for their number.
+"""The ledger of a study: the verdict on each of its primary claims, corrected for their number.
 
-Holm's method is applied once to the tests that support and once to those that contradict, each
-at half the level, so that the chance of any false verdict in a ledger is at most the level. A claim
-that was not run counts as one too: running it later takes no verdict back. The level holds for
-numbers of replicates that were fixed before any result was seen, not for looking again after each.
+A claim is supported where its p-value against the hypothesis that the difference lies outside the
+claimed region is at most level / m, with m primary claims, and contradicted likewise. Of the two
+hypotheses of a claim exactly one is true, so that m are true in all, and the chance of any false
+verdict is at most the level (docs/claims.md has the simulations). A claim that was not run counts
+as one of the m: running it later takes no verdict back. Exploratory claims get no verdict.
 """
 
 import math
@@ -14,10 +15,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
-from incbayes.claims.examine import Examined, Values, examine, group_name
-from incbayes.claims.paired import MOST, decision_chance, replicates_needed
+from incbayes.claims.examine import Comparison, Examined, Values, examine, group_name
+from incbayes.claims.history import History
+from incbayes.claims.looks import levels
+from incbayes.claims.paired import MOST, POWER, decision_chance, replicates_needed
 from incbayes.core.files import atomic_write, write_json
 from incbayes.core.seal import Seal, write_seal
 from incbayes.study.model.base import read, to_plain
@@ -27,73 +29,84 @@ CLAIMS = "claims"
 
 VERDICTS = ("supported", "contradicted", "inconclusive", "not run")
 SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = VERDICTS
+EXPLORATORY = "exploratory"
+"""In place of a verdict, of a claim that was run and is none of the family."""
 
-WORDS = ("paper", "place", "sentence", "metric", "relation", "level", "figure")
+WORDS = (
+    "paper", "place", "sentence", "metric", "relation", "level", "figure", "status", "evidence",
+    "looks",
+)  # fmt: skip
 """Keys of a claim that its entry repeats."""
 
-EVIDENCE = ("n", "effect", "low", "high", "standardised")
-P_VALUES = ("p_support", "p_contradiction", "p_support_holm", "p_contradiction_holm")
+EVIDENCE = ("n", "tested", "effect", "low", "high", "standardised")
+P_VALUES = ("p_support", "p_contradiction", "p_support_corrected", "p_contradiction_corrected")
 
 GROUP_FIELDS = Group.__struct_fields__
 
 Entry = dict[str, Any]
 
+UNKNOWN = History()
+"""Nothing is known of when claims were stated."""
+
 
 @dataclass(frozen=True)
 class Corrected:
-    """What Holm's method makes of a claim's p-values.
+    """A claim's p-values, corrected for the number of claims.
 
     Attributes:
-        p_support: twice the adjusted p-value; at most the level for support.
-        p_contradiction: likewise, for contradiction.
-        alpha_support: level at which this claim would be the next to be supported.
-        alpha_contradiction: likewise, contradicted.
+        p_support: at most the level for support.
+        p_contradiction: at most the level for contradiction.
+        alpha: level at which the claim alone is tested, on either side.
     """
 
     p_support: float
     p_contradiction: float
-    alpha_support: float
-    alpha_contradiction: float
+    alpha: float
 
 
-def judge(claims: Mapping[str, Claim], records: pd.DataFrame, reduced: bool) -> list[Entry]:
+def judge(
+    claims: Mapping[str, Claim], records: pd.DataFrame, reduced: bool, history: History = UNKNOWN
+) -> list[Entry]:
     """Return the entries of a ledger, in the order of the claims.
 
     Args:
         claims: as `study.claims_of` returns them.
         records: every record of the study.
         reduced: whether the study's budget is a reduced one.
+        history: when claims were stated and replicates first run.
     """
-    examined = [examine(claim, records) for claim in claims.values()]
-    corrected = correct(examined, [claim.level for claim in claims.values()])
-    return [
-        {"claim": name, **_entry(claims[name], *found), "reduced": reduced}
-        for name, found in zip(claims, zip(examined, corrected, strict=True), strict=True)
-    ]
+    family = sum(claim.status != EXPLORATORY for claim in claims.values())
+    entries = []
+    for name, claim in claims.items():
+        examined = examine(claim, records, history.choice(name, claim))
+        corrected = None
+        if claim.status != EXPLORATORY:
+            corrected = correct(examined, claim.level, family)
+        entry = _entry(claim, examined, corrected)
+        after = history.run_after(name, claim)
+        statement = history.statement(name)
+        said = {
+            "stated": statement.date if statement else None,
+            "changed_since_stated": name in history.stated.changed,
+            "run_after_stated": None if after is None else len(after & examined.replicates),
+        }
+        entries.append({"claim": name, **entry, **said, "reduced": reduced})
+    return entries
 
 
-def correct(examined: Sequence[Examined], levels: Sequence[float]) -> list[Corrected]:
-    """Return the p-values of every claim, corrected for the number of claims.
+def correct(examined: Examined, level: float, family: int) -> Corrected:
+    """Return the p-values of a claim, corrected for the number of claims.
 
     Args:
-        examined: every claim of the study, also those that were not run.
-        levels: of the claims.
+        examined: the claim.
+        level: its level.
+        family: number of primary claims of the study, with those that were not run.
     """
-    if not examined:
-        return []
-    support = _holm([claim.p_support for claim in examined])
-    contradiction = _holm([claim.p_contradiction for claim in examined])
-    half = np.divide(levels, 2)
-    return [
-        Corrected(*map(float, columns))
-        for columns in zip(
-            support,
-            contradiction,
-            half / max(1, np.sum(support > levels)),
-            half / max(1, np.sum(contradiction > levels)),
-            strict=True,
-        )
-    ]
+    return Corrected(
+        min(1.0, family * examined.p_support),
+        min(1.0, family * examined.p_contradiction),
+        level / family,
+    )
 
 
 def write_ledger(entries: Sequence[Entry], json: Path, csv: Path) -> None:
@@ -116,38 +129,51 @@ def seal_ledger(path: Path, study: str, records: Seal, files: Sequence[Path]) ->
     return write_seal(path, CLAIMS, {"study": study}, files, {"records": records})
 
 
-def _holm(p_values: Sequence[float]) -> np.ndarray:
-    """Return twice Holm's adjusted p-values, as one of two families at half the level each."""
-    return np.minimum(1.0, 2 * multipletests(p_values, method="holm")[1])
-
-
-def _entry(claim: Claim, examined: Examined, corrected: Corrected) -> Entry:
+def _entry(claim: Claim, examined: Examined, corrected: Corrected | None) -> Entry:
     verdict = _verdict(claim.level, examined, corrected)
-    needed = _needed(examined, corrected) if verdict == INCONCLUSIVE else None
+    needed = None
+    if corrected is not None and verdict == INCONCLUSIVE:
+        needed = needed_replicates(examined, corrected.alpha, claim.looks)
+    telling = _telling(verdict, examined)
+    chosen = None if telling is None else examined.comparisons[telling]
     return {
         **{key: to_plain(getattr(claim, key)) for key in WORDS},
         "region": [end if math.isfinite(end) else None for end in examined.test.region()],
         "groups": [_group(*pair) for pair in zip(claim.groups, examined.values, strict=True)],
         "comparisons": [asdict(comparison) for comparison in examined.comparisons],
-        "telling": _telling(verdict, examined),
+        "telling": telling,
         **_p_values(examined, corrected),
         "verdict": verdict,
+        "practically_equal": practically_equal(claim, chosen),
         "replicates_needed": needed,
-        "reason": examined.lack or _reason(verdict, needed, examined),
+        "reason": examined.lack or _reason(verdict, needed, examined, claim.looks),
         "budget": ", ".join(examined.budgets) or None,
     }
 
 
-def _p_values(examined: Examined, corrected: Corrected) -> dict[str, float | None]:
-    """Return the p-values of a claim as they are and corrected; None where it was not run."""
-    raw = (examined.p_support, examined.p_contradiction)
-    found = (*raw, corrected.p_support, corrected.p_contradiction)
-    return dict(zip(P_VALUES, found if examined.comparisons else [None] * 4, strict=True))
+def practically_equal(claim: Claim, telling: Comparison | None) -> bool:
+    """Return whether the interval of a directional claim lies within ±by: equal, but for little."""
+    by = claim.relation.options.get("by")
+    if not by or telling is None or telling.evidence.low is None or telling.evidence.high is None:
+        return False
+    return bool(-by < telling.evidence.low and telling.evidence.high < by)
 
 
-def _verdict(level: float, examined: Examined, corrected: Corrected) -> str:
+def _p_values(examined: Examined, corrected: Corrected | None) -> dict[str, float | None]:
+    """Return the p-values of a claim as they are and corrected; None where there are none."""
+    found: list[float | None] = [None] * 4
+    if examined.comparisons:
+        found[:2] = examined.p_support, examined.p_contradiction
+    if examined.comparisons and corrected is not None:
+        found[2:] = corrected.p_support, corrected.p_contradiction
+    return dict(zip(P_VALUES, found, strict=True))
+
+
+def _verdict(level: float, examined: Examined, corrected: Corrected | None) -> str:
     if not examined.comparisons:
         return NOT_RUN
+    if corrected is None:
+        return EXPLORATORY
     if corrected.p_support <= level:
         return SUPPORTED
     return CONTRADICTED if corrected.p_contradiction <= level else INCONCLUSIVE
@@ -166,38 +192,61 @@ def _telling(verdict: str, examined: Examined) -> int | None:
     return int(np.argmax([e.p_support for e in evidence]))
 
 
-def _needed(examined: Examined, corrected: Corrected) -> int | None:
+def needed_replicates(examined: Examined, alpha: float, looks: Sequence[int] | None) -> int | None:
     """Return how many replicates would decide an open claim at the observed effects.
 
-    The number is exact for a claim of one comparison. For several it is an upper bound, as
-    nothing is assumed of how they depend on each other: all must be decided to support the claim,
-    which fails at most as often as they do together (Bonferroni); to contradict it one is enough,
-    and at least the likeliest is. Fewer can suffice.
+    With looks it is the first of those to come at which a decision has the chance; None where
+    no number, or none of the looks, will do.
+    """
+    found = [comparison.evidence for comparison in examined.comparisons]
+    if not found or any(e.standardised is None for e in found):
+        return None
+    if looks is None:
+        return replicates_needed(lambda n: chance_of_decision(examined, n, alpha))
+    tested = min(e.tested for e in found)
+    for n, at_look in levels(looks, alpha):
+        if n > tested and chance_of_decision(examined, n, at_look) >= POWER:
+            return n
+    return None
+
+
+def chance_of_decision(examined: Examined, n: int, alpha: float) -> float:
+    """Return the chance that n replicates decide a claim, if the observed effects are true.
+
+    It is exact for a claim of one comparison. For several it is a lower bound, as nothing is
+    assumed of how they depend on each other: all must be decided to support the claim, which fails
+    at most as often as they do together (Bonferroni); to contradict it one is enough, and at
+    least the likeliest is.
+
+    Args:
+        examined: the claim, whose differences vary.
+        n: replicates, two or more.
+        alpha: level of the claim at this number.
     """
     low, high = examined.test.region()
     found = [c.evidence for c in examined.comparisons]
-    if any(e.standardised is None for e in found):
-        return None
     against = [e for e in found if not low < e.effect < high]
-    alpha = corrected.alpha_contradiction / len(found) if against else corrected.alpha_support
-
-    def chance(n: int) -> float:
-        chances = [
-            decision_chance(e.effect, e.deviation, low, high, n, alpha) for e in against or found
-        ]
-        return max(chances) if against else 1 - sum(1 - chance for chance in chances)
-
-    return replicates_needed(chance)
+    of_each = alpha / len(found) if against else alpha
+    chances = [
+        decision_chance(e.effect, e.deviation, low, high, n, of_each) for e in against or found
+    ]
+    return max(chances) if against else max(0.0, 1 - sum(1 - chance for chance in chances))
 
 
-def _reason(verdict: str, needed: int | None, examined: Examined) -> str:
+def _reason(
+    verdict: str, needed: int | None, examined: Examined, looks: Sequence[int] | None
+) -> str:
     """Return what would decide an open claim; nothing of one with a verdict."""
     if verdict != INCONCLUSIVE:
         return ""
     if any(c.evidence.standardised is None for c in examined.comparisons):
         return "every replicate has the same difference, which shows nothing of its error"
-    number = f"more than {MOST}" if needed is None else str(needed)
-    return f"{number} replicates would decide it at the observed effect"
+    if looks is None:
+        number = f"more than {MOST}" if needed is None else str(needed)
+        return f"{number} replicates would decide it at the observed effect"
+    if needed is None:
+        return f"no look, up to {looks[-1]} replicates, would decide it at the observed effect"
+    return f"the look at {needed} replicates would decide it at the observed effect"
 
 
 def _group(group: Group | float, values: Values) -> Entry:
@@ -219,8 +268,9 @@ def _row(entry: Entry) -> Entry:
     scales = [group.get("kl_scale") for group in entry["groups"]]
     return {
         **{key: entry[key] for key in ("claim", "verdict", "reason", "sentence", "paper", "place")},
-        **{key: entry[key] for key in ("metric", "level", "budget", "reduced", "figure")},
+        **{key: entry[key] for key in ("status", "metric", "level", "budget", "reduced", "figure")},
         "relation": entry["relation"]["kind"],
+        "smallest": entry["relation"].get("by", entry["relation"].get("margin")),
         "region_low": entry["region"][0],
         "region_high": entry["region"][1],
         "groups": "; ".join(names),
@@ -229,7 +279,9 @@ def _row(entry: Entry) -> Entry:
         "telling": telling,
         **{key: evidence.get(key) for key in EVIDENCE},
         **{key: entry[key] for key in P_VALUES},
-        "replicates_needed": entry["replicates_needed"],
+        **{key: entry[key] for key in ("practically_equal", "replicates_needed", "evidence")},
+        "looks": "; ".join(map(str, entry["looks"] or ())),
+        **{key: entry[key] for key in ("stated", "changed_since_stated", "run_after_stated")},
     }
 
 

@@ -242,6 +242,7 @@ def fit_and_write(
     request, outputs = writer.request, writer.outputs
     record = RunRecord(machine, device)
     with _claimed(outputs.posterior.parent):
+        record.remember(outputs.posterior.parent)
         identity = digest(writer.described)
         checkpoint = Checkpoint(outputs.checkpoint, identity, machine.checkpoint_seconds)
         fitted = fit_block(

@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 
 from incbayes.core.device import prepare_device
-from incbayes.core.files import sha256_file
+from incbayes.core.files import atomic_write, sha256_file
 from incbayes.core.json_digest import digest
 from incbayes.core.seal import Seal, read_seal, seal_path
 from incbayes.data.images import ImageSource
@@ -311,13 +312,33 @@ class ReadSources:
     seals: Mapping[str, Seal]
 
 
+FIRST_RUN = ".first_run"
+"""File beside a stage's outputs, and none of them, so that it outlives them."""
+
+
 class RunRecord:
     """What was volatile about a job: time, host, device. Goes to `run.json`, and nowhere else."""
 
     def __init__(self, machine: Machine, device: torch.device):
         """Start the clock."""
         self._clock, self._machine, self._device = time.monotonic(), machine, device
-        self._started = datetime.now(UTC)
+        self._started = self._first = datetime.now(UTC)
+
+    def remember(self, folder: Path) -> None:
+        """Take from a folder when its stage was first begun, or leave there that it is now.
+
+        Replicates that were once run stay known, also where their outputs are made anew.
+        """
+        path = folder / FIRST_RUN
+        if path.is_file():
+            with suppress(ValueError):  # no date: of a writer that was killed
+                self._first = datetime.fromisoformat(path.read_text(encoding="utf-8").strip())
+                return
+        with atomic_write(path) as partial:
+            partial.write_text(f"{self._now()}\n", encoding="utf-8")
+
+    def _now(self) -> str:
+        return self._started.isoformat(timespec="seconds")
 
     def close(self, epochs: Mapping[int, int]) -> dict[str, Any]:
         """Return the record; `epochs` counts the epochs that each replicate took."""
@@ -326,7 +347,8 @@ class RunRecord:
             name = torch.cuda.get_device_name(self._device)
         return {
             "seconds": round(time.monotonic() - self._clock, 3),
-            "started": self._started.isoformat(timespec="seconds"),
+            "started": self._now(),
+            "first_started": self._first.isoformat(timespec="seconds"),
             "host": socket.gethostname(),
             "cores": os.cpu_count(),
             "threads": self._machine.threads,

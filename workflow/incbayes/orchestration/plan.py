@@ -50,7 +50,7 @@ FITTING_JOBS = ("fit", "fit_part", "pretrain", "choose_variance", "evaluate", "e
 OF_A_FIT = {key: OF_AN_EXPERIMENT[key] for key in ("model", "pixels", "likelihood")}
 """Of an experiment, the kinds whose code a fit runs; a data set's runs when it is prepared."""
 
-NOT_DRAWN = (*NOT_SHOWN, "claims", "tune", "tuned", "budgets")
+NOT_DRAWN = (*NOT_SHOWN, "claims", "stated", "tune", "tuned", "budgets")
 """Keys of a study that no figure depends on."""
 
 
@@ -118,6 +118,17 @@ class Plan:
         """Files of the ledger; none where the study claims nothing."""
         names = ("claims.json", "claims.csv") if self.study.claims else ()
         return [f"{self.results}/{name}" for name in names]
+
+    @property
+    def claims_pictures(self) -> list[str]:
+        """Files of the ledger's picture; none where the study claims nothing."""
+        suffixes = ("svg", "png", "pdf", "csv") if self.study.claims else ()
+        return [f"{self.results}/figures/claims.{suffix}" for suffix in suffixes]
+
+    @property
+    def dated_runs(self) -> list[str]:
+        """Run records that say when replicates were first run; none where no claim is stated."""
+        return self.chain_files(f"{self.stage}/run.json") if self.study.stated else []
 
     # ---- What there is ----
 

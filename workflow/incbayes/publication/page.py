@@ -14,7 +14,13 @@ from incbayes.core.durations import duration
 from incbayes.figures.base import FigureFile
 from incbayes.figures.context import FigureContext, context_of
 from incbayes.report import tables
-from incbayes.report.claims_table import Ledger, ledger_row, verdict_counts
+from incbayes.report.claims_table import (
+    Ledger,
+    ledger_row,
+    on_statements,
+    verdict_counts,
+    verdict_groups,
+)
 from incbayes.report.escapes import for_markdown
 from incbayes.report.methods import replicates
 from incbayes.report.provenance import sources, stage_seconds
@@ -23,8 +29,6 @@ from incbayes.study.chains import chains_left_out, chosen_experiments
 from incbayes.study.model import Study
 
 BEGIN, END = "<!-- ledger -->", "<!-- /ledger -->"
-FIRST_FIGURE = "accuracy_by_parts"
-"""The figure that stands beside a ledger."""
 
 
 def published_page(
@@ -54,13 +58,12 @@ def published_page(
             tables.parts_table(differences, name, context),
         ]
         results.append({"title": context.experiments[name], "tables": list(filter(None, found))})
-    rows = [ledger_row(entry, context) for entry in ledger.entries] if ledger else []
     return _template().render(
         study=study,
         replicates=replicates(study),
         tempering=context.tempering,
         missing=_missing(study, context),
-        ledger={"rows": rows, "counts": verdict_counts(ledger)} if ledger else None,
+        ledger=_ledger(ledger, context) if ledger else None,
         results=results,
         figures=figures,
         sources=sources(provenance, study),
@@ -68,6 +71,18 @@ def published_page(
         begin=BEGIN,
         end=END,
     )
+
+
+def _ledger(ledger: Ledger, context: FigureContext) -> dict[str, Any]:
+    """Return the ledger for the template."""
+    return {
+        "rows": [ledger_row(entry, context) for entry in ledger.primary],
+        "exploratory": [ledger_row(entry, context) for entry in ledger.exploratory],
+        "counts": verdict_counts(ledger),
+        "groups": verdict_groups(ledger),
+        "statements": on_statements(ledger),
+        "picture": ledger.picture,
+    }
 
 
 def _missing(study: Study, context: FigureContext) -> list[str]:
@@ -95,13 +110,13 @@ def with_ledgers(readme: str, root: Path) -> str:
 
 
 def _section(page: Path, root: Path) -> str:
-    """Return title, ledger and first figure of a published page, linked from the root."""
+    """Return title, picture and verdicts of a published page, linked from the root."""
     text, folder = page.read_text(encoding="utf-8"), page.parent.relative_to(root).as_posix()
     title = text.partition("\n")[0].removeprefix("# ")
     ledger = text.partition(BEGIN)[2].partition(END)[0].strip()
     ledger = ledger.replace("](figures/", f"]({folder}/figures/")
-    picture = f"![{title}: accuracy]({folder}/figures/{FIRST_FIGURE}.svg)"
-    return f"### [{title}]({folder}/README.md)\n\n{ledger}\n\n{picture}\n\n"
+    link = f"Every claim with its effect, and all results: [{title}]({folder}/README.md)."
+    return f"### {title}\n\n{ledger}\n\n{link}\n\n"
 
 
 def _template() -> jinja2.Template:

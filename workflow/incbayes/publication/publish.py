@@ -14,10 +14,12 @@ import pandas as pd
 import yaml
 from msgspec.structs import replace
 
+from incbayes.claims.history import History, first_runs
 from incbayes.claims.ledger import judge, write_ledger
 from incbayes.core.errors import UserError
 from incbayes.core.files import atomic_write, write_json
 from incbayes.core.seal import Seal, SealError, read_seal, write_seal
+from incbayes.figures.claims import write_claims_figure
 from incbayes.figures.context import context_of
 from incbayes.figures.write import arranged, read_numbers, write_figure
 from incbayes.kinds import FIGURES
@@ -34,6 +36,7 @@ from incbayes.study.chains import Chain, all_chains, chain_name, chosen_chains, 
 from incbayes.study.model import Study, shown_study
 from incbayes.study.resolve import block_replicates, claims_of, resolve_study
 from incbayes.study.settings import chain_settings
+from incbayes.study.statement import stated
 from incbayes.study.streams import arrives
 from incbayes.study.tuning import tried_by_method
 
@@ -43,6 +46,9 @@ SEAL, ARTIFACT = "publication.seal.json", "publication"
 KEPT_PICTURE = "svg"
 DERIVED = ("study_id", "reduced")
 """What a resolved study holds beside what a study may state."""
+
+NOT_READ = (*DERIVED, "claims", "stated")
+"""Of a published study."""
 
 WAY_OUT = "restore it, or delete its folder to publish this run alone"
 
@@ -235,8 +241,11 @@ def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
     ledger = None
     if study.claims:
         files = folder / "claims.json", folder / "claims.csv"
-        write_ledger(judge(claims_of(study), records, study.reduced), *files)
-        ledger = read_ledger(*files)
+        history = History(stated(study), first_runs(provenance["runs"]))
+        entries = judge(claims_of(study), records, study.reduced, history)
+        write_ledger(entries, *files)
+        write_claims_figure(entries, context, folder / "figures", [KEPT_PICTURE])
+        ledger = read_ledger(*files, folder / "figures")
     shown = Numbers(records, measured.ends, figures, timings, provenance, ledger)
     write_report(folder / "report.html", study, shown)
     with atomic_write(folder / "README.md") as partial:
@@ -266,9 +275,18 @@ def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
 
 
 def _read_study(path: Path) -> Study:
-    """Return a published study in normal form, with keys that came to be known since."""
+    """Return a published study in normal form, with keys that came to be known since.
+
+    Without its claims: they are judged anew as the study now states them, and may have been
+    published in an older form.
+    """
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return resolve_study({key: written[key] for key in written if key not in DERIVED})
+    described = {key: value for key, value in written.items() if key not in NOT_READ}
+    described["budgets"] = {
+        name: {key: value for key, value in budget.items() if key not in NOT_READ}
+        for name, budget in written.get("budgets", {}).items()
+    }
+    return resolve_study(described)
 
 
 def _read_numbers(path: Path) -> pd.DataFrame:

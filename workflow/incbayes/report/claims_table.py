@@ -4,14 +4,17 @@ It knows what `claims.ledger` writes; it tests nothing.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from incbayes.claims.ledger import CLAIMS, VERDICTS
+from incbayes.claims.ledger import CLAIMS, EXPLORATORY, VERDICTS
 from incbayes.core.seal import Seal, read_seal, seal_path
+from incbayes.figures.base import FigureFile
+from incbayes.figures.claims import claims_file
 from incbayes.figures.context import FigureContext
 from incbayes.metrics.base import Metric
 from incbayes.report.tables import metric_of, number
@@ -28,19 +31,38 @@ class Ledger:
     Attributes:
         entries: one a claim, as `claims.ledger.judge` returns them.
         csv: the same as a table, the text of claims.csv.
+        picture: of the entries; None where none was drawn.
     """
 
     entries: Sequence[Entry]
     csv: str
+    picture: FigureFile | None = None
+
+    @property
+    def primary(self) -> Sequence[Entry]:
+        """The entries of the family, which have verdicts."""
+        return [entry for entry in self.entries if entry["status"] != EXPLORATORY]
+
+    @property
+    def exploratory(self) -> Sequence[Entry]:
+        """The entries of claims that were added once results were seen."""
+        return [entry for entry in self.entries if entry["status"] == EXPLORATORY]
 
 
-def read_ledger(entries: Path, table: Path) -> Ledger:
-    """Return the ledger that `claims.ledger.write_ledger` wrote as JSON and as CSV."""
-    return Ledger(json.loads(entries.read_text("utf-8")), table.read_text("utf-8"))
+def read_ledger(entries: Path, table: Path, figures: Path | None = None) -> Ledger:
+    """Return the ledger that `claims.ledger.write_ledger` wrote as JSON and as CSV.
+
+    Args:
+        entries: the JSON.
+        table: the CSV.
+        figures: folder in which `write_claims_figure` drew it; None where it did not.
+    """
+    picture = claims_file(figures) if figures else None
+    return Ledger(json.loads(entries.read_text("utf-8")), table.read_text("utf-8"), picture)
 
 
 def sealed_ledger(entries: Path, table: Path, study: str, records: Seal) -> tuple[Ledger, Seal]:
-    """Return the ledger of a study and its seal, verified to be judged on its records.
+    """Return the ledger of a study, not drawn, and its seal, verified to be judged on its records.
 
     Raises:
         SealError: it is damaged or edited, or was judged on other records.
@@ -50,11 +72,35 @@ def sealed_ledger(entries: Path, table: Path, study: str, records: Seal) -> tupl
 
 
 def verdict_counts(ledger: Ledger) -> str:
-    """Return e.g. `7 claims: 4 supported, 2 inconclusive, 1 not run.`."""
-    counts = Counter(entry["verdict"] for entry in ledger.entries)
+    """Return e.g. `7 primary claims: 4 supported, 2 inconclusive, 1 not run; 2 exploratory.`."""
+    counts = Counter(entry["verdict"] for entry in ledger.primary)
     found = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
-    total = len(ledger.entries)
-    return f"{total} claim{'s' if total != 1 else ''}: {found}."
+    total, others = len(ledger.primary), len(ledger.exploratory)
+    more = f"; {others} exploratory" if others else ""
+    return f"{total} primary claim{'s' if total != 1 else ''}: {found or 'none'}{more}."
+
+
+def verdict_groups(ledger: Ledger) -> list[dict[str, Any]]:
+    """Return of each verdict, and of what is exploratory, how many and which sentences."""
+    groups = [(v, [e for e in ledger.primary if e["verdict"] == v]) for v in VERDICTS]
+    groups.append((EXPLORATORY, list(ledger.exploratory)))
+    return [
+        {"verdict": verdict, "sentences": [entry["sentence"] for entry in entries]}
+        for verdict, entries in groups
+        if entries
+    ]
+
+
+def on_statements(ledger: Ledger) -> str:
+    """Return a sentence on when the primary claims were stated."""
+    said = [entry["stated"] for entry in ledger.primary if entry["stated"]]
+    total = len(ledger.primary)
+    if not said:
+        return (
+            "When the claims were stated is not on record (`snakemake state_claims`), so that none "
+            "of these replicates counts as run after that."
+        )
+    return f"{len(said)} of {total} primary claims were stated on record, the last on {max(said)}."
 
 
 def ledger_row(entry: Entry, context: FigureContext) -> dict[str, Any]:
@@ -68,12 +114,53 @@ def ledger_row(entry: Entry, context: FigureContext) -> dict[str, Any]:
         "source": ", ".join(text for text in (entry["paper"], entry["place"]) if text),
         "measured": _measured(entry, metric, context),
         "verdict": entry["verdict"],
-        "notes": [note for note in (entry["reason"], reduced) if note],
+        "notes": [note for note in (*_notes(entry, metric), reduced) if note],
         "effects": [_effect(c, named, metric) for c in entry["comparisons"]],
         "claimed": _claimed(entry, metric),
         "reported": _reported(entry, named, metric),
         "figure": entry["figure"],
     }
+
+
+def _notes(entry: Entry, metric: Metric) -> list[str]:
+    """Return what is to be said beside a verdict."""
+    by, n = entry["relation"].get("by"), _replicates(entry)
+    notes = [entry["reason"]]
+    if entry["practically_equal"]:
+        size, unit = number(metric.factor * by, metric.decimals), metric.difference_unit
+        notes.append(f"practically equal: the interval lies within ±{size} {unit}")
+    if by == 0:
+        notes.append("claimed by any difference, so that only a difference can decide it")
+    if entry["verdict"] == EXPLORATORY:
+        notes.append(f"the interval lies {_lies(entry)}")
+    elif entry["looks"] is not None and n is not None:
+        looks = ", ".join(map(str, entry["looks"]))
+        notes.append(f"judged on the first {n}, of looks at {looks}" if n else f"looks at {looks}")
+    if entry["stated"]:
+        notes.append(f"stated {entry['stated']}; replicates run after: {entry['run_after_stated']}")
+    if entry["changed_since_stated"]:
+        notes.append("its sentence, test or settings have changed since it was stated")
+    return notes
+
+
+def _replicates(entry: Entry) -> int | None:
+    """Return how many replicates the verdict is of; None where the claim was not run."""
+    tested = [comparison["evidence"]["tested"] for comparison in entry["comparisons"]]
+    return min(tested) if tested else None
+
+
+def _lies(entry: Entry) -> str:
+    """Return where the interval of the telling comparison lies, beside the claimed region."""
+    evidence = entry["comparisons"][entry["telling"]]["evidence"]
+    low, high = entry["region"]
+    low, high = (-math.inf if low is None else low), (math.inf if high is None else high)
+    if evidence["low"] is None:
+        return "nowhere, as all differences are equal"
+    if low < evidence["low"] and evidence["high"] < high:
+        return "within the claimed region"
+    if evidence["high"] < low or high < evidence["low"]:
+        return "outside the claimed region"
+    return "across the edge of the claimed region"
 
 
 def _measured(entry: Entry, metric: Metric, context: FigureContext) -> str:

@@ -27,7 +27,7 @@ from incbayes.figures.context import FigureContext, context_of
 from incbayes.kinds import METRICS
 from incbayes.report import tables
 from incbayes.report.arrivals import arrival_table
-from incbayes.report.claims_table import Ledger, ledger_row, verdict_counts
+from incbayes.report.claims_table import Ledger, ledger_row, on_statements, verdict_counts
 from incbayes.report.convergence import convergence_table
 from incbayes.report.methods import describe_experiment, describe_method, overrides, replicates
 from incbayes.report.provenance import rule_costs, sources, stage_costs, stage_seconds
@@ -82,7 +82,7 @@ def write_report(out: Path, study: Study, shown: Numbers) -> None:
         unfinished=shown.unfinished,
         replicates=replicates(study),
         style=Markup((FOLDER / "report.css").read_text("utf-8")),
-        ledger=_ledger(ledger, figures, context) if ledger else None,
+        ledger=_ledger(ledger, figures, context, out.parent) if ledger else None,
         figures=[_figure(figure, out.parent) for figure in figures],
         results=_results(shown.records, context),
         convergence=_convergence(shown.ends, context),
@@ -148,16 +148,25 @@ def _figure(figure: FigureFile, folder: Path) -> dict[str, Any]:
 
 
 def _ledger(
-    ledger: Ledger, figures: Sequence[FigureFile], context: FigureContext
+    ledger: Ledger, figures: Sequence[FigureFile], context: FigureContext, folder: Path
 ) -> dict[str, Any]:
     """Return the ledger for the template; a figure is linked to where the page shows it."""
     # The first figure opens the results; each other one has a section of its own name.
     places = {f.name: f.name if place else "results" for place, f in enumerate(figures)}
     titles = {figure.name: figure.title for figure in figures}
-    rows = [ledger_row(entry, context) for entry in ledger.entries]
-    for row in rows:
-        row["figure"] = titles.get(row["figure"]) and (places[row["figure"]], titles[row["figure"]])
-    return {"rows": rows, "counts": verdict_counts(ledger), "source": _csv_uri(ledger.csv)}
+    listed = {}
+    for kind, entries in (("rows", ledger.primary), ("exploratory", ledger.exploratory)):
+        listed[kind] = [ledger_row(entry, context) for entry in entries]
+        for row in listed[kind]:
+            shown = titles.get(row["figure"])
+            row["figure"] = shown and (places[row["figure"]], shown)
+    return {
+        **listed,
+        "counts": verdict_counts(ledger),
+        "statements": on_statements(ledger),
+        "picture": _figure(ledger.picture, folder) if ledger.picture else None,
+        "source": _csv_uri(ledger.csv),
+    }
 
 
 def _results(records: pd.DataFrame, context: FigureContext) -> list[dict[str, Any]]:

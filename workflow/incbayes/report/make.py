@@ -1,11 +1,13 @@
 """Makes the report of a study from its files, all of which it verifies first."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from incbayes.core.files import write_json
+from incbayes.figures.claims import write_claims_figure
+from incbayes.figures.context import context_of
 from incbayes.figures.write import describe_figure, sealed_figures
 from incbayes.kinds import FIGURES
 from incbayes.report.arrivals import collect_arrivals
@@ -86,8 +88,13 @@ def make_report(
     training = collect_training(sources.training)
     training.check_posteriors(seal)
     parents, ledger = {"records": seal, "figures": sealed_figures(folder, name, seal)}, None
+    drawn: list[Path] = []
     if sources.ledger:
         ledger, parents["claims"] = sealed_ledger(*sources.ledger, name, seal)
+        context = context_of(study)
+        picture = write_claims_figure(ledger.entries, context, files.page.parent / "figures")
+        ledger = replace(ledger, picture=picture)
+        drawn = [picture.svg, picture.png, picture.pdf, picture.csv]
     provenance = collect_provenance(
         made.command,
         made.code,
@@ -109,4 +116,4 @@ def make_report(
         collect_arrivals(sources.drift) if sources.drift else None,
     )
     write_report(files.page, study, shown)
-    seal_report(files.seal, name, [files.page, files.provenance], parents)
+    seal_report(files.seal, name, [files.page, files.provenance, *drawn], parents)

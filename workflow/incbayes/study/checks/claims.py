@@ -6,6 +6,7 @@ It takes a study in normal form, as `study_checks` does, and reads no results.
 import math
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 from msgspec.structs import replace
 
@@ -37,6 +38,10 @@ def check_claims(study: Study) -> None:
         _check_groups((*path, "groups"), claim, study)
         _check_same((*path, "groups"), claim, study)
         _check_open(path, claim)
+        _check_looks((*path, "looks"), claim)
+        _check_evidence((*path, "evidence"), claim)
+    for name in study.stated:
+        _check_name(("stated", name), "claim", name, study.claims)
 
 
 def _check_groups(path: KeyPath, claim: Claim, study: Study) -> None:
@@ -169,6 +174,19 @@ def _check_open(path: KeyPath, claim: Claim) -> None:
             f"found {shown(found)}; {metric} is a number {_limits(metric)}, so that no result "
             f"could {'support' if never else 'contradict'} the claim",
         )
+
+
+def _check_looks(path: KeyPath, claim: Claim) -> None:
+    for place, (look, after) in enumerate(pairwise(claim.looks or ())):
+        if after <= look:
+            detail = f"found {after} after {look}; each look is at more replicates than the last"
+            raise StudyError((*path, place + 1), detail)
+
+
+def _check_evidence(path: KeyPath, claim: Claim) -> None:
+    if claim.evidence == "confirmatory" and claim.status != "primary":
+        detail = "found 'confirmatory'; an exploratory claim gets no verdict; allowed: all"
+        raise StudyError(path, detail)
 
 
 def _ends(metric: str, group: Group | float) -> tuple[float, float]:

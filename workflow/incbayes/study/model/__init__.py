@@ -18,6 +18,7 @@ from incbayes.study.model.methods import Changes, Method
 from incbayes.study.model.partition import PartitionSettings
 from incbayes.study.model.scoring import EvaluationSettings
 from incbayes.study.model.search import Outcome, Score, Search, SearchIdentity, TriedCandidate
+from incbayes.study.model.statement import Statement
 from incbayes.study.model.study import Study, plain_study, shown_study, study_of
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Search",
     "SearchIdentity",
     "Section",
+    "Statement",
     "Study",
     "TrainingSettings",
     "TriedCandidate",

@@ -18,6 +18,7 @@ from incbayes.study.model.base import (
     to_plain,
 )
 
+Look = Annotated[int, Meta(ge=2, le=10_000)]
 Reported = Annotated[float, Meta(ge=-1_000_000, le=1_000_000)]
 
 
@@ -63,8 +64,15 @@ class Claim(Section, frozen=True, kw_only=True):
         relation: What the claim says of the groups.
         groups: What is compared, two or more: a group of results, or a number such as 0.969, a
             constant, for one of the groups after the first.
-        level: Largest chance of a false verdict, of all claims of the study together. Half of it is
-            for being wrongly supported, half for being wrongly contradicted.
+        status: `primary`: stated before its runs, and one of the family that verdicts are corrected
+            for. `exploratory`: added once results were seen; it is shown with effect and interval,
+            and gets no verdict.
+        level: Largest chance of a false verdict, of all primary claims of the study together.
+        looks: Numbers of replicates at which the claim is judged, rising, e.g. `[5, 10, 20, 40]`;
+            each looks at the first so many by number. Null judges once, on all replicates that
+            there are, whose number is then to be fixed before results are seen.
+        evidence: `all` replicates, or `confirmatory`: those alone that were first run after
+            the claim was stated; see `stated`.
         figure: Name of the figure of the report that shows it; null for none.
     """
 
@@ -74,7 +82,10 @@ class Claim(Section, frozen=True, kw_only=True):
     metric: str = "accuracy"
     relation: RelationSpec
     groups: Annotated[tuple[Group | Reported, ...], Meta(min_length=2), UNIQUE]
+    status: Literal["primary", "exploratory"] = "primary"
     level: Annotated[float, Meta(gt=0, le=0.5)] = 0.05
+    looks: Annotated[tuple[Look, ...], Meta(min_length=1), UNIQUE] | None = None
+    evidence: Literal["all", "confirmatory"] = "all"
     figure: Annotated[str | None, stated(x_default="the figure of its metric")]
 
 

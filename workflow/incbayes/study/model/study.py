@@ -26,6 +26,7 @@ from incbayes.study.model.machine import MachineSettings
 from incbayes.study.model.methods import Method
 from incbayes.study.model.scoring import EvaluationSettings
 from incbayes.study.model.search import Outcome, Search
+from incbayes.study.model.statement import Statement
 
 Budget = Annotated[
     Mapping[str, Any],
@@ -82,7 +83,10 @@ class Study(Section, frozen=True, kw_only=True):
             chosen settings; the report shows it. Not to be written by hand. Null: none.
         claims: Sentences of a paper, by a name of each, as tests on the metrics. Each gets a
             verdict, which the report opens with. The groups are compared pairwise over replicates;
-            verdicts are corrected for the number of claims.
+            verdicts are corrected for the number of primary claims.
+        stated: When each claim was stated, as `snakemake state_claims` writes it to `stated.yaml`
+            under the study's results, a further `--configfile` to keep beside the study. Not to be
+            written by hand.
         study_id: Folder of its results: the name, with that of a budget that overrides keys.
         reduced: Whether the budget overrides keys.
     """
@@ -106,6 +110,7 @@ class Study(Section, frozen=True, kw_only=True):
     tune: Search | None = None
     tuned: Outcome | None = None
     claims: Mapping[Name, Claim] = field(default_factory=dict)
+    stated: Mapping[Name, Statement] = field(default_factory=dict)
     study_id: Annotated[str, DERIVED]
     reduced: Annotated[bool, DERIVED]
 

@@ -1,0 +1,354 @@
+"""The ledger as a picture: each claim's effect and interval against the region that it claims.
+
+One row a claim, grouped by the figure of the paper that it is of; exploratory claims apart. It
+knows the entries of a ledger; it judges nothing.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from incbayes.claims.ledger import EXPLORATORY, NOT_RUN, VERDICTS
+from incbayes.figures import style, texts
+from incbayes.figures.base import FORMATS, FigureFile
+from incbayes.figures.context import FigureContext
+from incbayes.figures.scales import view_limits
+from incbayes.kinds import METRICS
+from incbayes.metrics.base import unregistered
+
+NAME = "claims"
+TITLE = "Claims: the effect of each, and where it is claimed to lie"
+FIGURE_OF_PAPER = re.compile(r"Fig(?:ure|\.) ?\d+(?: ?\([a-z]\))?")
+
+SIZE = 8.0
+"""Points of all text in a row."""
+
+LINE = 0.16
+"""Inches of a line of text, and of a comparison."""
+
+GAP, HEAD, FOOT = 0.12, 0.24, 0.36
+"""Inches between two rows, above the rows of a panel, and below them for the axis."""
+
+TEXT_WIDTH, AXIS_WIDTH, MARGIN = 3.05, 3.2, 0.06
+"""Inches of the sentences, of the axis, and of what is left free beside them."""
+
+SPREAD = 8.0
+"""Beyond so many times the smallest margin an axis grows by factors, not by differences."""
+
+REGION, EDGE = "#DCE8F3", "#7FA3C4"
+LOOKS = {
+    "supported": {"color": "#0173B2", "marker": "o", "markerfacecolor": "#0173B2"},
+    "contradicted": {"color": "#CC3311", "marker": "X", "markerfacecolor": "#CC3311"},
+    "inconclusive": {"color": "#5A5A5A", "marker": "o", "markerfacecolor": "white"},
+    "not run": {"color": "#5A5A5A", "marker": "", "markerfacecolor": "white"},
+    EXPLORATORY: {"color": "#7A4B00", "marker": "D", "markerfacecolor": "white"},
+}
+TEXT_COLUMNS = ("group", "status", "claim", "sentence", "verdict", "metric", "unit")
+
+
+def claim_numbers(entries: Sequence[Mapping[str, Any]], context: FigureContext) -> pd.DataFrame:
+    """Return one row a comparison of each claim; of a claim that was not run, one without effect.
+
+    Effects, intervals and ends of regions are in the unit that `unit` names; an open end is NaN.
+    """
+    rows = []
+    for entry in entries:
+        name = entry["metric"]
+        metric = METRICS[name] if name in METRICS else unregistered(name)
+        low, high = (np.nan if end is None else metric.factor * end for end in entry["region"])
+        claim = {
+            "group": _group(entry, context),
+            "status": entry["status"],
+            "claim": entry["claim"],
+            "sentence": entry["sentence"],
+            "verdict": entry["verdict"],
+            "metric": metric.heading.partition(" (")[0],
+            "unit": metric.difference_unit,
+            "decimals": metric.decimals,
+            "region_low": low,
+            "region_high": high,
+        }
+        for comparison in entry["comparisons"] or [None]:
+            found = comparison["evidence"] if comparison else {}
+            numbers = {key: found.get(key) for key in ("effect", "low", "high")}
+            scaled = {k: np.nan if v is None else metric.factor * v for k, v in numbers.items()}
+            rows.append({**claim, **scaled, "n": found.get("n", 0)})
+    return pd.DataFrame(rows)
+
+
+def _group(entry: Mapping[str, Any], context: FigureContext) -> str:
+    """Return the figure of the paper that a claim is of, or else its place or its experiments."""
+    place = entry["place"] or ""
+    found = FIGURE_OF_PAPER.search(place)
+    experiments = [group["experiment"] for group in entry["groups"] if "constant" not in group]
+    titles = ", ".join(dict.fromkeys(context.titles[name] for name in experiments))
+    if found is None:
+        return place or titles
+    return titles if titles.startswith(found[0]) else f"{found[0]}: {titles}"
+
+
+def write_claims_figure(
+    entries: Sequence[Mapping[str, Any]],
+    context: FigureContext,
+    folder: Path,
+    formats: Sequence[str] = FORMATS,
+) -> FigureFile:
+    """Write the numbers of a ledger's picture as csv into `folder`, and the picture of that file.
+
+    Args:
+        entries: of the ledger, one or more.
+        context: labels and order.
+        folder: where the files go.
+        formats: of the picture, any of `FORMATS`.
+    """
+    file = claims_file(folder)
+    style.save_numbers(claim_numbers(entries, context), file.csv)
+    text = dict.fromkeys(TEXT_COLUMNS, str)
+    data = pd.read_csv(file.csv, dtype=text, keep_default_na=False, na_values=[""])
+    with style.theme():
+        style.save_figure(draw(data, context), folder / NAME, formats)
+    return file
+
+
+def claims_file(folder: Path) -> FigureFile:
+    """Return the picture of a ledger as the files that `write_claims_figure` makes in `folder`."""
+    return FigureFile(
+        name=NAME,
+        title=TITLE,
+        caption=CAPTION,
+        alt=ALT,
+        module=__name__,
+        svg=folder / f"{NAME}.svg",
+        png=folder / f"{NAME}.png",
+        pdf=folder / f"{NAME}.pdf",
+        csv=folder / f"{NAME}.csv",
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """The place of a claim in a panel; downwards, in inches.
+
+    Attributes:
+        comparisons: of the claim.
+        sentence: on as many lines as it needs.
+        top: where it begins.
+        bottom: where it ends.
+    """
+
+    comparisons: pd.DataFrame
+    sentence: Sequence[str]
+    top: float
+    bottom: float
+
+    @property
+    def places(self) -> list[float]:
+        """The middle of the line of each comparison, below that of the verdict."""
+        count = len(self.comparisons)
+        first = (self.top + self.bottom - count * LINE) / 2 + LINE
+        return [first + place * LINE for place in range(count)]
+
+
+def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
+    """Return the picture of the numbers of a ledger."""
+    # What is measured alike is drawn on one axis; a claim without a verdict on none of theirs.
+    exploratory = data["status"] == EXPLORATORY
+    keys = [exploratory, data["group"], data["metric"]]
+    ordered = data.groupby(keys, sort=False)
+    panels = [panel for _, panel in sorted(ordered, key=lambda item: item[0][0])]
+    rows = [_rows(panel) for panel in panels]
+    titles = [_titles(panel) for panel in panels]
+    heads = [HEAD + LINE * (len(lines) - 1) for lines in titles]
+    heights = [h + r[-1].bottom + FOOT for h, r in zip(heads, rows, strict=True)]
+    notes = [BY_FACTORS] if any(_by_factors(panel) for panel in panels) else []
+    page = style.page(context, TITLE, sum(heights), legend=_legend(data), notes=notes)
+    whole, top = sum(heights), 0.0
+    for panel_rows, lines, head, height in zip(rows, titles, heads, heights, strict=True):
+        below = top + height - FOOT
+        box = (
+            (TEXT_WIDTH + 2 * MARGIN) / style.WIDTH,
+            1 - below / whole,
+            AXIS_WIDTH / style.WIDTH,
+            (height - head - FOOT) / whole,
+        )
+        _draw_panel(page.body, box, panel_rows)
+        for place, line in enumerate(lines):
+            y = 1 - (top + 0.1 + place * LINE) / whole
+            x = MARGIN / style.WIDTH
+            page.body.text(x, y, line, fontsize=9, fontweight="bold", va="center")
+        top += height
+    return page.figure
+
+
+def _titles(panel: pd.DataFrame) -> list[str]:
+    """Return the lines of a panel's title."""
+    first = panel.iloc[0]
+    lead = "Exploratory, no verdict – " if first["status"] == EXPLORATORY else ""
+    text = f"{lead}{first['group']} – difference in {first['metric'].lower()}"
+    text = text.replace(" nll", " NLL").replace(" ece", " ECE")
+    return texts.cut(f"{text} ({first['unit']})", style.WIDTH - 4 * MARGIN, 9, bold=True)
+
+
+def _rows(panel: pd.DataFrame) -> list[Row]:
+    """Return the place of every claim: as high as its sentence, or as its comparisons are."""
+    rows, top = [], 0.0
+    for _, comparisons in panel.groupby("claim", sort=False):
+        lines = texts.cut(comparisons.iloc[0]["sentence"], TEXT_WIDTH, SIZE)
+        height = LINE * max(len(lines), 1 + len(comparisons)) + GAP
+        rows.append(Row(comparisons, lines, top, top + height))
+        top += height
+    return rows
+
+
+def _draw_panel(band: SubFigure, box: tuple[float, float, float, float], rows: list[Row]) -> None:
+    ax = band.add_axes(box)
+    _scale(ax, pd.concat([row.comparisons for row in rows]))
+    ax.set_ylim(rows[-1].bottom, 0)
+    ax.set_yticks([])
+    ax.grid(False, axis="y")
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.axvline(0, color="#888888", linewidth=0.8, zorder=1.5)
+    for row in rows:
+        _draw_row(ax, row)
+
+
+def _range(data: pd.DataFrame) -> tuple[float, float, float]:
+    """Return the ends of an axis and the smallest margin on it."""
+    ends = data[["region_low", "region_high"]].to_numpy().ravel()
+    low, high = view_limits([0.0, *data["effect"], *ends], data["low"], data["high"])
+    sizes = np.abs(ends[np.isfinite(ends) & (ends != 0)])
+    unit = float(sizes.min()) if len(sizes) else (high - low) / 5
+    # A claimed region is to be seen as one, also where it is open.
+    return min(low, -1.6 * unit), max(high, 1.6 * unit), unit
+
+
+def _by_factors(data: pd.DataFrame) -> bool:
+    """Return whether an axis grows by factors and not by differences."""
+    low, high, unit = _range(data)
+    return max(-low, high) > SPREAD * unit
+
+
+def _scale(ax: Axes, data: pd.DataFrame) -> None:
+    """Set the range and the scale of an axis."""
+    low, high, unit = _range(data)
+    if _by_factors(data):
+        ax.set_xscale("symlog", linthresh=unit, linscale=0.7)
+        low, high = min(1.4 * low, -2.5 * unit), max(1.4 * high, 2.5 * unit)
+        ticks = [0.0]
+        for power in range(-6, 7):
+            ticks += [s * 10.0**power for s in (-1, 1) if unit <= 10.0**power]
+        ticks += [-unit, unit] if not any(abs(t) < 4 * unit for t in ticks if t) else []
+        shown = sorted(tick for tick in ticks if low <= tick <= high)
+        ax.set_xticks(shown, [_tick(tick) for tick in shown])
+        ax.minorticks_off()
+    ax.set_xlim(low, high)
+    ax.tick_params(axis="x", labelsize=SIZE, pad=1)
+
+
+def _tick(value: float) -> str:
+    return f"{value:+g}".replace("-", "−") if value else "0"
+
+
+def _draw_row(ax: Axes, row: Row) -> None:
+    claim = row.comparisons.iloc[0]
+    left, right = ax.get_xlim()
+    low = left if np.isnan(claim["region_low"]) else claim["region_low"]
+    high = right if np.isnan(claim["region_high"]) else claim["region_high"]
+    top, bottom = row.top + GAP / 4, row.bottom - GAP / 4
+    ax.fill_betweenx([top, bottom], low, high, color=REGION, linewidth=0, zorder=1)
+    for end in (claim["region_low"], claim["region_high"]):
+        ax.plot([end, end], [top, bottom], color=EDGE, linewidth=1.0, zorder=1.2)
+    look = LOOKS[claim["verdict"]]
+    middle = (row.top + row.bottom) / 2
+    x = -(TEXT_WIDTH + MARGIN) / AXIS_WIDTH
+    first = middle - LINE * (len(row.sentence) - 1) / 2
+    for place, line in enumerate(row.sentence):
+        _text(ax, x, first + place * LINE, line)
+    x = 1 + 1.5 * MARGIN / AXIS_WIDTH
+    counts = sorted(set(row.comparisons["n"]))
+    n = f", n = {'–'.join(map(str, counts))}" if claim["verdict"] != NOT_RUN else ""
+    words = {"color": look["color"], "fontweight": "bold"}
+    _text(ax, x, row.places[0] - LINE, f"{claim['verdict']}{n}", **words)
+    for y, (_, comparison) in zip(row.places, row.comparisons.iterrows(), strict=True):
+        if np.isnan(comparison["effect"]):
+            continue
+        _draw_effect(ax, y, comparison, look, (left, right))
+        _text(ax, x, y, _effect(comparison))
+
+
+def _draw_effect(
+    ax: Axes, y: float, comparison: pd.Series, look: dict[str, str], view: tuple[float, float]
+) -> None:
+    """Draw an effect with its interval, which ends in an arrow where it leaves the picture."""
+    low, high = comparison["low"], comparison["high"]
+    if not np.isnan(low):
+        ends = [max(low, view[0]), min(high, view[1])]
+        ax.plot(ends, [y, y], color=look["color"], linewidth=1.6, zorder=3)
+        for end, edge, arrow in ((low, view[0], "<"), (high, view[1], ">")):
+            if (end - edge) * (1 if arrow == ">" else -1) > 0:
+                ax.plot(edge, y, marker=arrow, markersize=4.5, color=look["color"], zorder=4)
+    ax.plot(
+        comparison["effect"],
+        y,
+        marker=look["marker"],
+        markersize=6,
+        markerfacecolor=look["markerfacecolor"],
+        markeredgecolor=look["color"],
+        markeredgewidth=1.2,
+        zorder=5,
+    )
+
+
+def _text(ax: Axes, x: float, y: float, text: str, **keywords: Any) -> None:
+    """Write a line beside the axis; x is in its widths, y in inches."""
+    place = ax.get_yaxis_transform()
+    ax.text(x, y, text, transform=place, fontsize=SIZE, va="center", ha="left", **keywords)
+
+
+def _effect(comparison: pd.Series) -> str:
+    """Return e.g. `+0.10 [+0.08, +0.11]`."""
+    decimals = int(comparison["decimals"])
+    effect, low, high = (
+        f"{round(comparison[key], decimals) + 0.0:+.{decimals}f}".replace("-", "−")
+        for key in ("effect", "low", "high")
+    )
+    return effect if np.isnan(comparison["low"]) else f"{effect} [{low}, {high}]"
+
+
+def _legend(data: pd.DataFrame) -> list[Any]:
+    """Return the entries of the legend, of the verdicts that occur."""
+    found = set(data["verdict"])
+    handles: list[Any] = [
+        Patch(facecolor=REGION, edgecolor=EDGE, label="claimed region"),
+    ]
+    for verdict in (*VERDICTS, EXPLORATORY):
+        look = LOOKS[verdict]
+        if verdict in found and look["marker"]:
+            handles.append(Line2D([], [], markersize=6, label=verdict, **look))
+    return handles
+
+
+BY_FACTORS = (
+    "An axis marked by powers of ten grows by factors beyond the smallest margin on it, which it "
+    "shows in proportion."
+)
+CAPTION = (
+    "One row a claim: the mean difference of its two groups, paired on replicates, with its 95 % "
+    "Student-t interval, one line a comparison where all of several must hold. Shaded is where the "
+    "claim says that the difference lies. Colour and shape are the verdict, which is corrected for "
+    "the number of primary claims: an interval that lies within the shade, or outside, may still "
+    "be inconclusive. Exploratory claims, added once results were seen, have no verdict."
+)
+ALT = (
+    "One row a claim: its effect and interval beside the shaded region that it claims, and its "
+    "verdict in words. The numbers are in the table of claims."
+)
