@@ -82,22 +82,22 @@ def test_what_did_not_run_is_named(tmp_path):
     assert "not run:" not in page_of(FULL, tmp_path).partition(BEGIN)[0]
 
 
-def test_the_readme_takes_every_ledger_with_links_from_where_it_lies(tmp_path):
+def test_a_page_takes_every_ledger_with_links_from_where_it_lies(tmp_path):
     for name, shape in (("a", FULL), ("b", REDUCED)):
         folder = tmp_path / "results" / "published" / name
         folder.mkdir(parents=True)
         (folder / "README.md").write_text(page_of(shape, folder), encoding="utf-8")
-    readme = with_ledgers(f"before\n{BEGIN}\nold\n{END}\nafter\n", tmp_path)
-    assert readme.startswith("before\n") and readme.endswith("after\n") and "old" not in readme
-    assert with_ledgers(readme, tmp_path) == readme
-    assert [len(table) for table in tables_of(readme)] == [
+    page = with_ledgers(f"before\n{BEGIN}\nold\n{END}\nafter\n", tmp_path, "../")
+    assert page.startswith("before\n") and page.endswith("after\n") and "old" not in page
+    assert with_ledgers(page, tmp_path, "../") == page
+    assert [len(table) for table in tables_of(page)] == [
         1 + len(made_claims(shape)) for shape in (FULL, REDUCED)
     ]
     for name in "ab":
-        assert f"](results/published/{name}/README.md)" in readme
-        assert f"[figure](results/published/{name}/figures/accuracy_by_parts.svg)" in readme
-    assert "](figures/" not in readme
+        assert f"](../results/published/{name}/README.md)" in page
+        assert f"[figure](../results/published/{name}/figures/accuracy_by_parts.svg)" in page
+    assert "](figures/" not in page
 
 
-def test_a_readme_without_marks_stays_as_it_is(tmp_path):
-    assert with_ledgers("no marks\n", tmp_path) == "no marks\n"
+def test_a_page_without_marks_stays_as_it_is(tmp_path):
+    assert with_ledgers("no marks\n", tmp_path, "") == "no marks\n"

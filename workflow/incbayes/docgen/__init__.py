@@ -1,1 +1,1 @@
-"""Generates what is derived: the schema of the kinds, docs/config.md, ledgers in README.md."""
+"""Generates what is derived: the schema of the kinds, docs/config.md, ledgers in docs/claims.md."""

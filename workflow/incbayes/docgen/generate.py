@@ -1,4 +1,4 @@
-"""Generates what is derived: the two schemas, `docs/config.md` and the ledgers in README.md.
+"""Generates what is derived: the two schemas, `docs/config.md` and the ledgers in `docs/claims.md`.
 
 `python -m incbayes.docgen` writes them, `--check` only says whether they are current. It
 imports every registered class, torch included, so that planning a study need not.
@@ -26,7 +26,7 @@ REGISTRIES = OF_AN_EXPERIMENT | OF_A_METHOD | {"relation": CLAIM_TESTS}
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "config.md"
-README = ROOT / "README.md"
+LEDGERS = ROOT / "docs" / "claims.md"
 KINDS_HEADER = """\
 # The kinds that a study may name, and their options.
 # Generated from the registered classes by `python -m incbayes.docgen`; do not edit.
@@ -65,7 +65,7 @@ def generated_files() -> dict[Path, str]:
         SCHEMAS / STUDY: STUDY_HEADER + _yaml(study),
         SCHEMAS / KINDS: KINDS_HEADER + _yaml(kinds),
         PAGE: config_page(joined_schema(study, kinds), METRICS),
-        README: with_ledgers(README.read_text(encoding="utf-8"), ROOT),
+        LEDGERS: with_ledgers(LEDGERS.read_text(encoding="utf-8"), ROOT, "../"),
     }
 
 
@@ -137,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--check", action="store_true", help="write nothing; exit 1 if a file is out of date"
     )
     check_only = parser.parse_args(arguments).check
-    if not README.is_file() or not PAGE.parent.is_dir():
+    if not LEDGERS.is_file():
         print(
             f"{ROOT}: no checkout of incbayes; the generated files are only in one", file=sys.stderr
         )

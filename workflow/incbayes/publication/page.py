@@ -1,4 +1,4 @@
-"""The page of a published study in Markdown, and its ledger within the project's README.
+"""The page of a published study in Markdown, and its ledger within the documentation.
 
 Knows what the report's tables and ledger return and how Markdown looks; computes no number.
 """
@@ -78,30 +78,32 @@ def _missing(study: Study, context: FigureContext) -> list[str]:
     ]
 
 
-def with_ledgers(readme: str, root: Path) -> str:
-    """Return the README with the ledger of every published study between its marks.
+def with_ledgers(page: str, root: Path, to_root: str) -> str:
+    """Return a page with the ledger of every published study between its marks.
 
     Args:
-        readme: its text; without marks it stays as it is.
-        root: folder of the README, which `results/published/` lies in.
+        page: its text; without marks it stays as it is.
+        root: folder of the checkout, which `results/published/` lies in.
+        to_root: what leads there from the folder of the page, as `../`.
     """
-    before, found, rest = readme.partition(BEGIN)
+    before, found, rest = page.partition(BEGIN)
     _, closed, after = rest.partition(END)
     if not (found and closed):
-        return readme
-    pages = sorted(root.glob("results/published/*/README.md"))
-    ledgers = "".join(_section(page, root) for page in pages)
+        return page
+    published = sorted(root.glob("results/published/*/README.md"))
+    ledgers = "".join(_section(path, root, to_root) for path in published)
     return f"{before}{BEGIN}\n\n{ledgers}{END}{after}"
 
 
-def _section(page: Path, root: Path) -> str:
-    """Return title, ledger and first figure of a published page, linked from the root."""
-    text, folder = page.read_text(encoding="utf-8"), page.parent.relative_to(root).as_posix()
+def _section(page: Path, root: Path, to_root: str) -> str:
+    """Return title, ledger and first figure of a published page, linked from another page."""
+    text = page.read_text(encoding="utf-8")
+    folder = to_root + page.parent.relative_to(root).as_posix()
     title = text.partition("\n")[0].removeprefix("# ")
     ledger = text.partition(BEGIN)[2].partition(END)[0].strip()
     ledger = ledger.replace("](figures/", f"]({folder}/figures/")
     picture = f"![{title}: accuracy]({folder}/figures/{FIRST_FIGURE}.svg)"
-    return f"### [{title}]({folder}/README.md)\n\n{ledger}\n\n{picture}\n\n"
+    return f"## [{title}]({folder}/README.md)\n\n{ledger}\n\n{picture}\n\n"
 
 
 def _template() -> jinja2.Template:
