@@ -46,6 +46,7 @@ SUBSTITUTES = {
     "CHECKOUT/Snakefile": "Snakefile",
     "study.yaml": "config.yaml",
     "FILE": "results/data/digits/checksums.json",
+    "FOLDER": "photos",
     "results/published/STUDY": "results/published/kochurov2018",
 }
 """What a reader would put in the place of a word that names something of theirs."""
@@ -67,6 +68,17 @@ PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PLUGIN = "cluster-generic"
 """An executor that is not among the locked packages, with its options."""
 
+WITHOUT = "without_plugin"
+"""Folder of copies of the profiles that name it, less that."""
+
+
+def settings_of(profile):
+    return yaml.safe_load((ROOT / profile / "config.yaml").read_text(encoding="utf-8"))
+
+
+WITH_PLUGIN = [profile for profile in PROFILES if settings_of(profile).get("executor") == PLUGIN]
+SUBSTITUTES |= {profile: f"{WITHOUT}/{profile}" for profile in WITH_PLUGIN}
+
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
@@ -78,6 +90,14 @@ def clone(tmp_path_factory):
     (folder / "raw/cifar10-jpeg.tar.gz").touch()
     make_images(folder / "raw/photos", ["cat", "dog"])
     assert main(["new", str(folder / "raw/photos"), "--out", str(folder / "photos.yaml")]) == 0
+    for profile in WITH_PLUGIN:
+        kept = {
+            key: value
+            for key, value in settings_of(profile).items()
+            if value != PLUGIN and not key.startswith(PLUGIN)
+        }
+        (folder / WITHOUT / profile).mkdir(parents=True)
+        (folder / WITHOUT / profile / "config.yaml").write_text(yaml.safe_dump(kept))
     return folder
 
 
@@ -139,10 +159,11 @@ def plans():
         options = ["--configfile", study, "--config", "data_root=raw"]
         add(["--cores", "all", *options], f"{study} by itself")
         for profile in PROFILES[1:]:
-            add(["--profile", profile, *options], f"{study} by {profile}")
+            planned = SUBSTITUTES.get(profile, profile)
+            add(["--profile", planned, *options], f"{study} by {profile}")
             for of_page in groups:
                 everything = ["publish", *(["tune"] if states_a_search(study) else [])]
-                add([*everything, "--profile", profile, *options, *of_page], f"{study} in groups")
+                add([*everything, "--profile", planned, *options, *of_page], f"{study} in groups")
     return list(found.values())
 
 
