@@ -23,7 +23,7 @@ SNAKEMAKE = $(RUN) snakemake
 CONFIGFILE_OPTION = $(if $(STUDY),--configfile $(STUDY))
 CONFIG_OPTION = $(if $(CONFIG),--config $(CONFIG))
 
-.PHONY: report test lint format docs lock environment help
+.PHONY: report test lint format docs site lock environment help
 .DEFAULT_GOAL = report
 
 report: $(STUDY) $(READY)  ## run a study and print where its report is (the default)
@@ -45,8 +45,12 @@ format: $(READY)  ## bring style in order
 	$(RUN) ruff format .
 	$(RUN) snakefmt Snakefile workflow
 
-docs: $(READY)  ## generate docs/config.md, the schemas of a study and the ledgers in README.md
+docs: $(READY)  ## generate docs/config.md, the schemas of a study and the ledgers in docs/claims.md
 	$(RUN) incbayes.docgen
+
+site: $(READY)  ## build the documentation as a site, site/index.html
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
+	@echo "Site: site/index.html"
 
 environment: $(READY)  ## make or update .venv and nothing else
 
@@ -73,7 +77,7 @@ export REPORT_PATH
 # The versions in envs/ are to follow; a test compares them.
 lock: $(READY)  ## resolve the dependencies of pyproject.toml into requirements.lock
 	cp requirements.lock $(VENV)/lock.txt
-	$(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	$(VENV)/bin/uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-annotate --no-header --quiet \
 		--output-file $(VENV)/lock.txt $(ARGS)
 	printf '# %s\n' \

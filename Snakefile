@@ -1,33 +1,8 @@
-"""Entry of the workflow: the study, the rules, and what a plain `snakemake` makes.
-
-The study is config.yaml, or the file given by --configfile; see docs/config.md.
-"""
-
-from snakemake.utils import min_version
-
-min_version("9.0")
+"""The workflow, from the top of the checkout: what workflow/Snakefile holds."""
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/pretrain.smk"
-include: "workflow/rules/fit.smk"
-include: "workflow/rules/stream.smk"
-include: "workflow/rules/evaluate.smk"
-include: "workflow/rules/tune.smk"
-include: "workflow/rules/claims.smk"
-include: "workflow/rules/report.smk"
+include: "workflow/Snakefile"
 
 
-# The workflow that uses this one as a module says itself what it is.
-if workflow.modifier.is_main_snakefile():
-
-    report: "workflow/report/workflow.rst"
-
-
-rule all:
-    input:
-        f"{RESULTS}/report.html",
-        f"{RESULTS}/metrics.parquet",
-        f"{RESULTS}/metrics.csv",
-        LEDGER,
+# Snakemake takes no default target from what is included.
+workflow.default_target = workflow.default_target or workflow.modifier.modify_rulename("all")

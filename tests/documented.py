@@ -9,7 +9,7 @@ from pathlib import Path
 OURS = ("snakemake", "make", "python", "incbayes")
 """Programs of the commands that a test plans or runs."""
 
-OTHERS = ("cd", "git", "pip", "source", "squeue", "tar")
+OTHERS = ("cd", "docker", "export", "git", "pip", "source", "squeue", "tar")
 """Programs of commands around ours, which take a network, a cluster or a file of a run."""
 
 SHELLS = ("sh", "bash", "console")

@@ -1,4 +1,4 @@
-"""Every command of README.md and docs/ works as typed, and every study is planned by every profile.
+"""Every command of the pages works as typed, and every study is planned by the profiles.
 
 What would run for long is planned; what writes into the project has its command line read.
 """
@@ -20,13 +20,15 @@ from running import ROOT, environment, typed
 from shipped_studies import make_images
 from stage_files import as_files, changed, images_of_test, two_replicates
 
+from incbayes.cli.main import main
 from incbayes.core.files import sha256_file
+from incbayes.data.prepared import prepare
 
 IN_ORDER = {"your-data.md", "your-table.md"}
 """Pages whose commands build on one another; tests of their own run them in order."""
 
 PAGES = [
-    ROOT / "README.md",
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")),
     *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name not in IN_ORDER),
 ]
 COMMANDS = [command for page in PAGES for command in commands(page)]
@@ -44,6 +46,7 @@ SUBSTITUTES = {
     "CHECKOUT/Snakefile": "Snakefile",
     "study.yaml": "config.yaml",
     "FILE": "results/data/digits/checksums.json",
+    "FOLDER": "photos",
     "results/published/STUDY": "results/published/kochurov2018",
 }
 """What a reader would put in the place of a word that names something of theirs."""
@@ -57,11 +60,24 @@ OF_RESULTS = {"partial=true", "--generate-unit-tests"}
 OF_A_POSTERIOR = ("predict", "show", "export")
 """Commands of `incbayes` that need a posterior, and images that are a reader's own."""
 
-PREDICTION = ROOT / "docs" / "predict.md"
+PREDICTION, TUTORIAL, DESIGN = (
+    ROOT / "docs" / f"{name}.md" for name in ("predict", "tutorial", "how-it-works")
+)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 PLUGIN = "cluster-generic"
 """An executor that is not among the locked packages, with its options."""
+
+WITHOUT = "without_plugin"
+"""Folder of copies of the profiles that name it, less that."""
+
+
+def settings_of(profile):
+    return yaml.safe_load((ROOT / profile / "config.yaml").read_text(encoding="utf-8"))
+
+
+WITH_PLUGIN = [profile for profile in PROFILES if settings_of(profile).get("executor") == PLUGIN]
+SUBSTITUTES |= {profile: f"{WITHOUT}/{profile}" for profile in WITH_PLUGIN}
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +89,15 @@ def clone(tmp_path_factory):
     (folder / "raw").mkdir()
     (folder / "raw/cifar10-jpeg.tar.gz").touch()
     make_images(folder / "raw/photos", ["cat", "dog"])
+    assert main(["new", str(folder / "raw/photos"), "--out", str(folder / "photos.yaml")]) == 0
+    for profile in WITH_PLUGIN:
+        kept = {
+            key: value
+            for key, value in settings_of(profile).items()
+            if value != PLUGIN and not key.startswith(PLUGIN)
+        }
+        (folder / WITHOUT / profile).mkdir(parents=True)
+        (folder / WITHOUT / profile / "config.yaml").write_text(yaml.safe_dump(kept))
     return folder
 
 
@@ -91,6 +116,8 @@ def fitted(tmp_path_factory):
     shutil.make_archive(str(folder / "more"), "zip", photos)
     (code,) = (c for c in PYTHON.findall(PREDICTION.read_text("utf-8")) if "class MyNet" in c)
     (folder / "mynet.py").write_text(code)
+    prepare({"kind": "digits"}, folder, folder / "results/data/digits")
+    run_python(TUTORIAL, folder)
     return folder
 
 
@@ -131,7 +158,7 @@ def plans():
     for study in STUDIES:
         options = ["--configfile", study, "--config", "data_root=raw"]
         add(["--cores", "all", *options], f"{study} by itself")
-        for profile in PROFILES[1:]:
+        for profile in (profile for profile in PROFILES[1:] if profile not in WITH_PLUGIN):
             add(["--profile", profile, *options], f"{study} by {profile}")
             for of_page in groups:
                 everything = ["publish", *(["tune"] if states_a_search(study) else [])]
@@ -157,7 +184,7 @@ def states_a_search(study):
 def assert_planned(folder, options):
     done = typed(folder, "--dry-run", *options)
     assert done.returncode == 0, f"snakemake {shlex.join(options)}\n{done.stdout}"
-    if "--unlock" not in options:
+    if {"--unlock", "--lint"}.isdisjoint(options):
         assert re.search(r"^total +\d+$", done.stdout, flags=re.MULTILINE), done.stdout
 
 
@@ -230,17 +257,23 @@ def test_what_is_done_by_hand_works_as_typed(words, tmp_path, request):
     assert done.returncode == 0 and done.stdout, done.stdout + done.stderr
 
 
-def test_the_python_of_the_page_on_prediction_works_as_written(fitted):
+def run_python(page, folder):
+    """Run every block of Python of a page, as it stands."""
+    for code in PYTHON.findall(page.read_text(encoding="utf-8")):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, cwd=folder, env=environment(), capture_output=True, text=True
+        )
+        assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+def test_the_python_of_the_pages_works_as_written(fitted):
     path = "results/digits/digits/ffg/T3/r0-2/t03/posterior.safetensors"
     program = Path(sys.executable).with_name("incbayes")
     export = ["export", path, "network.pt2", "--replicate", "0", "--format", "torch-export"]
     subprocess.run([program, *export], cwd=fitted, check=True)
-    for code in PYTHON.findall(PREDICTION.read_text(encoding="utf-8")):
-        command = [sys.executable, "-c", code]
-        done = subprocess.run(
-            command, cwd=fitted, env=environment(), capture_output=True, text=True
-        )
-        assert done.returncode == 0 and not done.stderr, done.stderr
+    run_python(PREDICTION, fitted)
+    run_python(DESIGN, fitted)
 
 
 def test_commands_are_found_wherever_a_page_has_them(tmp_path):

@@ -23,7 +23,8 @@ PYPI_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 """Packages that conda-forge calls otherwise."""
 
 RUNTIME = [Requirement(text) for text in PROJECT["dependencies"]]
-DEVELOPMENT = [Requirement(text) for text in PROJECT["optional-dependencies"]["dev"]]
+EXTRAS = PROJECT["optional-dependencies"]
+DEVELOPMENT = [Requirement(text) for extra in ("dev", "docs") for text in EXTRAS[extra]]
 
 
 def locked() -> dict[str, Version]:

@@ -237,7 +237,6 @@ def add(library: Path, extension: Extension) -> None:
 
 def document(checkout: Path) -> None:
     """Do what `make docs` does: the schema learns which kinds a study may name."""
-    shutil.copy(ROOT / "README.md", checkout)
     shutil.copytree(ROOT / "docs", checkout / "docs")
     (checkout / "results").symlink_to(ROOT / "results")
     environment = os.environ | {"PYTHONPATH": str(checkout / "workflow")}

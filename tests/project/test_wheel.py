@@ -1,8 +1,9 @@
-"""A built wheel, away from the checkout, reads a study and has its command."""
+"""A built wheel, away from the checkout, reads a study and has its command; so has an sdist's."""
 
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -51,6 +52,21 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path):
         held = {name for name in archive.namelist() if name.startswith("incbayes/")}
     assert held == files
     assert {Path(name).suffix for name in held} == {".py", *DATA}
+
+
+def test_a_wheel_made_of_the_sdist_holds_the_same(wheel: Path, tmp_path: Path):
+    build = [sys.executable, "-m", "hatchling", "build", "--directory", str(tmp_path), "--target"]
+    subprocess.run([*build, "sdist"], cwd=ROOT, check=True)
+    (sdist,) = tmp_path.glob("incbayes-*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    unpacked = tmp_path / sdist.name.removesuffix(".tar.gz")
+    for name in ("Snakefile", "workflow/Snakefile", "config.yaml", "requirements.lock", "Makefile"):
+        assert (unpacked / name).is_file(), "the workflow runs from it, too"
+    subprocess.run([*build, "wheel"], cwd=unpacked, check=True)
+    (again,) = tmp_path.glob("incbayes-*.whl")
+    with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(again) as other:
+        assert one.namelist() == other.namelist()
 
 
 def test_it_resolves_the_default_study(installed: Path, tmp_path: Path):

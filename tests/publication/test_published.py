@@ -95,9 +95,7 @@ def test_the_readme_takes_every_ledger_with_links_from_where_it_lies(tmp_path):
     assert tables_of(readme) == [], "the table is on the page of the study"
     assert "5 primary claims: 1 supported, 1 contradicted, 2 inconclusive, 1 not run." in readme
     assert "1 primary claim: 1 not run. All at the reduced budget `quick`." in readme
-    for verdict in ("supported", "contradicted"):
-        assert re.search(rf"^- \*\*{verdict}\*\*: .+\.$", readme, flags=re.MULTILINE)
-    assert "- **inconclusive**: 2 claims\n" in readme
+    assert "- **" not in readme, "sentences are on the page of the study"
     for name in "ab":
         assert f"](results/published/{name}/README.md)" in readme
         assert f"](results/published/{name}/figures/claims.svg)" in readme

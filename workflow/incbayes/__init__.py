@@ -8,7 +8,7 @@ does not pay for torch. The library knows nothing of Snakemake but in `orchestra
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _OFFERED = {
     "load_study": "incbayes.study.sources",

@@ -67,6 +67,9 @@ placed = workflow.modifier.path_modifier.replace_prefix
 # What a module calls the rule that adds to what is published.
 PUBLISH = workflow.modifier.modify_rulename("publish")
 IN_MODULE = not workflow.modifier.is_main_snakefile()
+# Where commands that are printed are typed: the checkout, whichever of its two entries was named,
+# or the folder of the workflow that takes this one as a module.
+TOP = LIBRARY.parent if Path(workflow.basedir).resolve() == LIBRARY.resolve() else workflow.basedir
 
 
 onerror:
@@ -329,7 +332,7 @@ def growing(amount):
 def reproduce():
     """Return the command that makes this study again; in a module, of what that workflow makes."""
     target = placed(f"{RESULTS}/report.html") if IN_MODULE else None
-    return reproducing(workflow.overwrite_configfiles, COMMAND_LINE, workflow.basedir, target)
+    return reproducing(workflow.overwrite_configfiles, COMMAND_LINE, TOP, target)
 
 
 # ---- Streams ----

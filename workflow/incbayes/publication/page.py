@@ -110,13 +110,12 @@ def with_ledgers(readme: str, root: Path) -> str:
 
 
 def _section(page: Path, root: Path) -> str:
-    """Return title, picture and verdicts of a published page, linked from the root."""
+    """Return title, picture and numbers of verdicts of a published page, linked from the root."""
     text, folder = page.read_text(encoding="utf-8"), page.parent.relative_to(root).as_posix()
     title = text.partition("\n")[0].removeprefix("# ")
-    ledger = text.partition(BEGIN)[2].partition(END)[0].strip()
+    ledger = text.partition(BEGIN)[2].partition(END)[0].partition("\n- **")[0].strip()
     ledger = ledger.replace("](figures/", f"]({folder}/figures/")
-    link = f"Every claim with its effect, and all results: [{title}]({folder}/README.md)."
-    return f"### {title}\n\n{ledger}\n\n{link}\n\n"
+    return f"### [{title}]({folder}/README.md)\n\n{ledger}\n\n"
 
 
 def _template() -> jinja2.Template:
