@@ -64,6 +64,8 @@ def test_a_chain_of_parts_reaches_the_closed_form_and_the_claims_say_so(tmp_path
     # Of all but a number there is nothing to draw, and the figure says so.
     picture = (results / "figures" / "reliability.svg").read_text(encoding="utf-8")
     assert "Left out: line" in " ".join(picture.split())
+    stages = (results / "figures" / "stages.svg").read_text(encoding="utf-8")
+    assert "Test RMSE and NLPD over the stages" in " ".join(stages.split())
     # New rows are prepared anew, and with them all that comes of them.
     assert planned(tmp_path, study) <= {"all"}
     conjugate_table.rows(240, 3).to_csv(tmp_path / "rows.csv", index=False)

@@ -59,7 +59,7 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
         (context.titles[experiment] for experiment in experiments), style.WIDTH / columns - 0.9
     )
     height = style.taller(4.6, len(legend)) + more
-    page = style.page(context, TITLE, height * rows, legend=legend)
+    page = style.page(context, _title(data), height * rows, legend=legend)
     grid = page.body.subplots(ROWS * rows, columns, squeeze=False)
     for ax in grid.flat:
         ax.set_visible(False)
@@ -73,6 +73,12 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
             _draw_panel(ax, panel[panel["metric"] == name], context, DRAWN[name])
         grid[top, column].set_title(titles[place])
     return page.figure
+
+
+def _title(data: pd.DataFrame) -> str:
+    """Return the heading, with the metrics that are drawn."""
+    *titles, last = [metric.title for name, metric in DRAWN.items() if name in set(data["metric"])]
+    return f"Test {', '.join(titles)} and {last} over the stages"
 
 
 def _draw_panel(ax: Axes, panel: pd.DataFrame, context: FigureContext, metric: Metric) -> None:
