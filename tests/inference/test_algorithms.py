@@ -117,7 +117,8 @@ def test_every_algorithm_is_in_the_schema_with_its_facts(name):
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_ends_in_the_same_bits_wherever_it_is_interrupted(name, tmp_path):
-    chosen = dataclasses.replace(settings("point", model=MLP, epochs=2), inference={"kind": name})
+    family = ALGORITHMS[name].constraints.get("families", ["point"])[0]
+    chosen = dataclasses.replace(settings(family, model=MLP, epochs=2), inference={"kind": name})
     undisturbed = fit(tmp_path / "whole", chosen, False, PARTS)
     exact(interrupted(tmp_path / "cut", chosen), undisturbed)
 

@@ -83,6 +83,7 @@ ALGORITHMS = Registry(
     "inference algorithm",
     {
         "vi": "incbayes.inference.vi:VariationalInference",
+        "ivon": "incbayes.inference.ivon:Ivon",
     },
     open=True,
 )

@@ -56,6 +56,14 @@ class MinibatchRun(Run):
             DivergenceError: something is not finite; `report_divergence` finds what.
         """
 
+    def outputs(self, images: Tensor, noise: Noise) -> Tensor:
+        """Return the network's stochastic outputs [B, K] for images, in training's precision."""
+        # Entered per pass: an autocast context held open caches stale low-precision weights.
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"
+        ):
+            return self.network(images, noise)
+
     def own_tensors(self) -> Mapping[str, Tensor]:
         """Return by name what the steps depend on beside the network's tensors, such as moments.
 

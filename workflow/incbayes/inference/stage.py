@@ -248,7 +248,8 @@ def _problem(
     settings = stage.settings
     family = family_of(settings)
     device, start = task.part.images.device, task.start
-    network = variational(stage.architecture(task.outputs), family, start.state, algorithm.trained)
+    architecture = stage.architecture(task.outputs)
+    network = variational(architecture, family, start.state, algorithm.trained)
     prior = {
         layer: {key: value.to(device) for key, value in tensors.items()}
         for layer, tensors in start.prior.items()
@@ -261,6 +262,8 @@ def _problem(
         Objective.of(settings.objective),
         LIKELIHOODS.build(settings.likelihood),
         stream,
+        architecture,
+        follows=stage.keys.t > 1,
     )
 
 

@@ -66,11 +66,7 @@ class VariationalRun(MinibatchRun):
         self, images: Tensor, labels: Tensor, prior: NetworkState, noise: Noise
     ) -> Pass:
         """Return the summed NLL of one stochastic pass, and the KL of every layer."""
-        # Entered per pass: an autocast context held open caches stale low-precision weights.
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"
-        ):
-            outputs = self.network(images, noise)
+        outputs = self.outputs(images, noise)
         if self.objective.complexity == "monte_carlo":
             kl = self.network.cost_of_draw(prior)
         else:

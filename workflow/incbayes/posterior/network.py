@@ -141,6 +141,11 @@ class VariationalNetwork(nn.Module):
         return [module.layer for module in self._layers]
 
     @property
+    def variational_layers(self) -> list[VariationalLayer]:
+        """The modules of those layers, which hold the state and the draws that are kept."""
+        return list(self._layers)
+
+    @property
     def running(self) -> list[str]:
         """Paths of the layers whose running statistics every pass of training changes."""
         return [layer.name for layer in self.layers if layer.buffers]
