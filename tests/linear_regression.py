@@ -51,20 +51,20 @@ class GaussianNoise(Likelihood):
 
 
 class Row:
-    """A model of one linear map without a bias, in float64."""
+    """A model of one linear map without a bias."""
 
     def build(self, shape, outputs):
-        return nn.Sequential(nn.Linear(*shape, outputs, bias=False, dtype=torch.float64))
+        return nn.Sequential(nn.Linear(*shape, outputs, bias=False))
 
 
 ARCHITECTURE = Architecture({"kind": "row"}, (INPUTS,), 1, own=Row)
 
 
-def parts_of_orthogonal_design():
+def parts_of_orthogonal_design(number=PARTS):
     generator = torch.Generator().manual_seed(11)
     true = torch.tensor([[0.8, -1.2, 0.3]], dtype=torch.float64)
     scales = torch.tensor([1.0, 0.6, 1.4], dtype=torch.float64)
-    for _ in range(PARTS):
+    for _ in range(number):
         q, _ = torch.linalg.qr(torch.randn(12, INPUTS, generator=generator, dtype=torch.float64))
         x = q * scales * 2
         y = x @ true.T + VARIANCE**0.5 * torch.randn(
@@ -99,7 +99,7 @@ def fit(parts, begin, trained=None, objective=None, likelihood=None, **training)
         training: changes of `TRAINING`.
     """
     family = FAMILIES["ffg"]()
-    network = Row().build((INPUTS,), 1)
+    network = Row().build((INPUTS,), 1).double()
     (layer,) = layers_of(network)
     zero = torch.zeros(1, INPUTS, dtype=torch.float64)
     start = {"weight": zero}, {"weight": torch.full_like(zero, WIDTH / 10)}
@@ -107,7 +107,7 @@ def fit(parts, begin, trained=None, objective=None, likelihood=None, **training)
     state = {layer.name: family.from_gaussian(layer, *start)}
     chosen = {} if trained is None else {"trained": trained}
     for number, part in enumerate(parts):
-        net = VariationalNetwork(Row().build((INPUTS,), 1), family, state, **chosen)
+        net = VariationalNetwork(Row().build((INPUTS,), 1).double(), family, state, **chosen)
         problem = Problem(
             net,
             prior,

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 from bad_studies import refusal
-from linear_regression import PARTS, closed_form, fit, joined, parts_of_orthogonal_design
+from linear_regression import closed_form, fit, joined, parts_of_orthogonal_design
 from replicate_fits import CLASSES, part, settings, stage_of
 from replicate_fits import fit as fit_replicates
 from small_study import changed
@@ -22,6 +22,7 @@ from incbayes.posterior.build import fresh_network
 from incbayes.priors.base import Source
 from incbayes.study.model import KindSpec
 
+PARTS = 3
 OPTIONS = {"initial_curvature": 0.3, "momentum": 0.8, "curvature_decay": 0.95, "clip": 0.5}
 
 
@@ -58,7 +59,7 @@ def begin(problem):
 @pytest.mark.parametrize("number", [1, PARTS])
 @pytest.mark.parametrize("temper", [1.0, 0.2])
 def test_the_chain_reaches_the_exact_posterior(number, temper):
-    parts = list(parts_of_orthogonal_design())
+    parts = list(parts_of_orthogonal_design(PARTS))
     mean, sigma = closed_form(joined(parts), temper)
     fitted = fit(
         parts if number > 1 else [joined(parts)],
@@ -66,7 +67,7 @@ def test_the_chain_reaches_the_exact_posterior(number, temper):
         trained=Ivon().trained,
         objective=Objective(kl_scale=temper, draws=2),
         learning_rate=0.2,
-        epochs=600,
+        epochs=400,
         schedule="constant",
     )
     torch.testing.assert_close(fitted[0], mean, rtol=1e-7, atol=1e-9)

@@ -84,6 +84,8 @@ ALGORITHMS = Registry(
     {
         "vi": "incbayes.inference.vi:VariationalInference",
         "ivon": "incbayes.inference.ivon:Ivon",
+        "laplace": "incbayes.inference.laplace:OnlineLaplace",
+        "function": "incbayes.inference.function:FunctionalPrior",
     },
     open=True,
 )

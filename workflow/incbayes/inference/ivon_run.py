@@ -134,7 +134,7 @@ class IvonRun(MinibatchRun):
             for name in ("h", "gradient")
         }
 
-    def epoch_record(self, nll: float) -> EpochRecord:
+    def epoch_record(self, nll: float, *further: float) -> EpochRecord:
         """Return ELBO, NLL, KL and σ/σ_prior, total and per layer, as variational inference does.
 
         The KL is that at the end of the epoch.
