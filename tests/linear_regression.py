@@ -87,7 +87,7 @@ def closed_form(part, temper=1.0):
     return mean.T, precision.diag().rsqrt()[None]
 
 
-def fit(parts, begin, trained=None, objective=None, likelihood=None, **training):
+def fit(parts, begin, trained=None, objective=None, likelihood=None, family=None, **training):
     """Fit parts in sequence; return mean and standard deviation of the last posterior.
 
     Args:
@@ -96,9 +96,10 @@ def fit(parts, begin, trained=None, objective=None, likelihood=None, **training)
         trained: as of a network; None for all tensors.
         objective: None for the bound.
         likelihood: None for that of the noise.
+        family: None for `ffg` as it is.
         training: changes of `TRAINING`.
     """
-    family = FAMILIES["ffg"]()
+    family = family or FAMILIES["ffg"]()
     network = Row().build((INPUTS,), 1).double()
     (layer,) = layers_of(network)
     zero = torch.zeros(1, INPUTS, dtype=torch.float64)

@@ -21,7 +21,7 @@ from incbayes.study.datasets import data_constraints
 from incbayes.study.messages import check_known
 from incbayes.study.model import Experiment, Method, PartitionSettings, Study
 from incbayes.study.schema import kind_constraints, kind_names
-from incbayes.study.settings import method_settings
+from incbayes.study.settings import mean_scale_of, method_settings
 from incbayes.study.streams import arrives
 from incbayes.study.user_paths import expanded, taken_for_a_name
 from incbayes.study.yaml import KeyPath, StudyError, shown
@@ -341,6 +341,12 @@ def _check_complexity(experiment: str, study: Study) -> None:
     for name in study.experiments[experiment].methods:
         settings = method_settings(study, experiment, name)
         complexity, family = settings.objective.complexity, settings.family.kind
+        if complexity == "monte_carlo" and mean_scale_of(settings.family) != 1:
+            raise StudyError(
+                ("methods", name, "objective", "complexity"),
+                f"monte_carlo estimates the KL itself, and {family} weighs its means apart; give "
+                "this method closed_form",
+            )
         if complexity == "monte_carlo" and not _is_bayesian(family):
             raise StudyError(
                 ("methods", name, "objective", "complexity"),
@@ -364,6 +370,12 @@ def _check_objective(experiment: str, study: Study) -> None:
                     f"found {shown(found)}, which {algorithm} does not know; give this method "
                     f"{allowed}",
                 )
+        if facts.get("weighs_prior") and mean_scale_of(settings.family) != 1:
+            found = shown(mean_scale_of(settings.family))
+            raise StudyError(
+                ("methods", name, "family", "mean_scale"),
+                f"found {found}, which {algorithm} does not know; leave it out",
+            )
         if facts.get("weighs_prior") and settings.objective.kl_scale == 0:
             raise StudyError(
                 (*path, "kl_scale"),
