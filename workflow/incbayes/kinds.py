@@ -86,6 +86,7 @@ ALGORITHMS = Registry(
         "ivon": "incbayes.inference.ivon:Ivon",
         "laplace": "incbayes.inference.laplace:OnlineLaplace",
         "function": "incbayes.inference.function:FunctionalPrior",
+        "cumulative": "incbayes.inference.cumulative:Cumulative",
     },
     open=True,
 )

@@ -171,7 +171,8 @@ class Algorithm(ABC):
             `bytes_per_weight`: memory for state, prior, gradients, moments and a checkpoint.
             `objective`: by key of a method's objective the values that it knows, all where a key is
             absent. `weighs_prior`: whether kl_scale must be above 0. `all_layers`: whether every
-            layer must have the family's distribution.
+            layer must have the family's distribution. `all_parts`: whether every stage is fitted to
+            all parts so far, from the first prior.
     """
 
     constraints: ClassVar[dict[str, Any]] = {}

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 import torch
 
@@ -127,6 +128,12 @@ def check_family(family: Family, layers: Sequence[Layer], model: str) -> None:
             check_held(family, layer)
     except NetworkError as error:
         raise NetworkError(f"model {model}, {error}") from None
+
+
+def takes_all_parts(settings: StageSettings) -> bool:
+    """Return whether every stage is fitted to all parts so far, and starts as the first does."""
+    facts: Mapping[str, Any] = ALGORITHMS[settings.inference["kind"]].constraints
+    return bool(facts.get("all_parts", False))
 
 
 def later_start(settings: StageSettings, parent: NetworkState) -> Start:
@@ -263,7 +270,7 @@ def _problem(
         LIKELIHOODS.build(settings.likelihood),
         stream,
         architecture,
-        follows=stage.keys.t > 1,
+        follows=stage.keys.t > 1 and not takes_all_parts(settings),
     )
 
 

@@ -20,7 +20,13 @@ from incbayes.data.pixels import PixelStatistics
 from incbayes.inference.base import EpochRecord
 from incbayes.inference.checkpoint import Checkpoint
 from incbayes.inference.settings import IMPLIED
-from incbayes.inference.stage import ReplicateTask, first_start, fit_block, later_start
+from incbayes.inference.stage import (
+    ReplicateTask,
+    first_start,
+    fit_block,
+    later_start,
+    takes_all_parts,
+)
 from incbayes.jobs.request import (
     POSTERIOR,
     RUN,
@@ -35,7 +41,7 @@ from incbayes.jobs.scaling import Numbers, described_pixels, scaling_numbers
 from incbayes.kinds import FAMILIES, LIKELIHOODS, MODELS
 from incbayes.posterior.file import write_posterior
 from incbayes.posterior.network import NetworkState
-from incbayes.priors.base import Start
+from incbayes.priors.base import Source, Start
 from incbayes.study.model.base import to_plain
 
 
@@ -85,13 +91,15 @@ def run_stage(
     device = machine.prepare()
     data = request.open(device)
     images, cuts = data.train, data.parts.cuts
-    indices = {replicate: cut.parts[t - 1] for replicate, cut in cuts.items()}
+    indices = request.fitted(t, cuts)
     if lineage.parent is not None:
         parent, seal = data.read_stage(lineage.parent, request.identity(t - 1))
-        before = {replicate: cut.parts[t - 2] for replicate, cut in cuts.items()}
-        data.check_data(lineage.parent, parent, before)
+        data.check_data(lineage.parent, parent, request.fitted(t - 1, cuts))
         ancestry, seals = parent.sha256, {"parent": seal}
-        starts = _later_starts(request, parent.states)
+        if takes_all_parts(request.settings):
+            starts = _first_starts(request, images, cuts, dict.fromkeys(cuts, Source()))
+        else:
+            starts = _later_starts(request, parent.states)
     else:
         sources = lineage.source.read(request, data)
         ancestry, seals = lineage.source.digest(), sources.seals

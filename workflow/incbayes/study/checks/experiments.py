@@ -16,6 +16,7 @@ from incbayes.core.outside import is_outside
 from incbayes.core.registry import nearest
 from incbayes.study.chains import check_only
 from incbayes.study.checks.claims import check_claims
+from incbayes.study.checks.inference import check_inference, check_suitable
 from incbayes.study.checks.tuning import check_tuning
 from incbayes.study.datasets import data_constraints
 from incbayes.study.messages import check_known
@@ -54,7 +55,7 @@ def check_meaning(study: Study) -> None:
     check_only(study)
     for name in study.methods:
         _check_prior_suits_family(study, name)
-        _check_inference_suits_family(study, name)
+        check_suitable(study, name)
         _check_bayesian_layers(study, name)
     for name, experiment in study.experiments.items():
         path = ("experiments", name)
@@ -63,7 +64,7 @@ def check_meaning(study: Study) -> None:
             check(path, experiment, data)
         _check_methods(path, experiment, study.methods)
         _check_complexity(name, study)
-        _check_objective(name, study)
+        check_inference(name, study)
         _check_transfer(name, study)
     check_claims(study)
     check_tuning(study)
@@ -98,25 +99,9 @@ def _needs_source(prior: str) -> bool:
     return kind_constraints("prior", prior).get("needs_source", False)
 
 
-def _check_inference_suits_family(study: Study, name: str) -> None:
-    family = study.methods[name].family.kind
-    algorithm = study.methods[name].inference.kind
-    suitable = kind_constraints("inference", algorithm).get("families")
-    if suitable is not None and family not in suitable:
-        raise StudyError(
-            ("methods", name, "inference"),
-            f"{algorithm} cannot fit the family {family}; it fits: {', '.join(suitable)}",
-        )
-
-
 def _check_bayesian_layers(study: Study, name: str) -> None:
     """Check what a method says of its layers, whatever the network's are called."""
     method, path = study.methods[name], ("methods", name, "bayesian")
-    algorithm = method.inference.kind
-    of_all = kind_constraints("inference", algorithm).get("all_layers", False)
-    if of_all and method.bayesian not in (UNSET, WHOLE[0]):
-        detail = f"found {shown(method.bayesian)}, but {algorithm} fits no points; leave it out"
-        raise StudyError(path, detail)
     if isinstance(method.bayesian, str) and method.bayesian not in WHOLE:
         close = nearest(method.bayesian, WHOLE)
         detail = f"found {shown(method.bayesian)}{close}; allowed: {', '.join(WHOLE)}, or a list of"
@@ -352,35 +337,6 @@ def _check_complexity(experiment: str, study: Study) -> None:
                 ("methods", name, "objective", "complexity"),
                 f"monte_carlo needs the density of a draw, which the family {family} has not; "
                 "give this method closed_form",
-            )
-
-
-def _check_objective(experiment: str, study: Study) -> None:
-    """Check that every method's inference algorithm knows the objective that it is given."""
-    for name in study.experiments[experiment].methods:
-        settings = method_settings(study, experiment, name)
-        algorithm = settings.inference.kind
-        facts, path = kind_constraints("inference", algorithm), ("methods", name, "objective")
-        for key, known in facts.get("objective", {}).items():
-            found = getattr(settings.objective, key)
-            if found not in known:
-                allowed = ", ".join(shown(value) for value in known)
-                raise StudyError(
-                    (*path, key),
-                    f"found {shown(found)}, which {algorithm} does not know; give this method "
-                    f"{allowed}",
-                )
-        if facts.get("weighs_prior") and mean_scale_of(settings.family) != 1:
-            found = shown(mean_scale_of(settings.family))
-            raise StudyError(
-                ("methods", name, "family", "mean_scale"),
-                f"found {found}, which {algorithm} does not know; leave it out",
-            )
-        if facts.get("weighs_prior") and settings.objective.kl_scale == 0:
-            raise StudyError(
-                (*path, "kl_scale"),
-                f"found 0, at which the posterior of {algorithm} has no width; give this method "
-                "more",
             )
 
 
