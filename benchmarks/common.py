@@ -47,7 +47,7 @@ class Contestant:
         """Start the network as stage 1 of a study would, under the default prior."""
         family, self.spec, self.training = FAMILIES.build(spec), spec, training
         architecture = Architecture({"kind": model}, SHAPES[model], CLASSES)
-        network = fresh_network(architecture, 0)
+        network, self.architecture = fresh_network(architecture, 0), architecture
         layers, fresh = layers_of(network), plain_weights(network)
         noise = GeneratorNoise(torch_stream(0, "start"))
         start: Start = PRIORS.build({"kind": "normal"}).start(
@@ -63,7 +63,16 @@ class Contestant:
         stream = lambda *names, device="cpu": torch_stream(0, *names, device=device)  # noqa: E731
         objective = Objective(kl_scale=1.0)
         run = VariationalRun(
-            Problem(self.network, self.prior, part, self.training, objective, Categorical(), stream)
+            Problem(
+                self.network,
+                self.prior,
+                part,
+                self.training,
+                objective,
+                Categorical(),
+                stream,
+                self.architecture,
+            )
         )
         run.run(lambda _: ends.append(time.perf_counter()))
         self.seconds += [b - a for a, b in zip(ends[:-2], ends[1:-1], strict=True)]

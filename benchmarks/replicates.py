@@ -77,6 +77,7 @@ class Block:
                     objective,
                     Categorical(),
                     stream,
+                    stage.architecture(CLASSES),
                 )
             )
         return built

@@ -335,6 +335,19 @@ BAD = [
     ),
     ("objective.complexity", "monte_carlo", "methods.ft.objective.complexity: monte_carlo needs"),
     (f"{PLAIN}.objective.complexity", "monte_carlo", "methods.ft.objective.complexity: monte_ca"),
+    (
+        "methods.ffg",
+        {
+            "family": {"kind": "ffg", "mean_scale": 2},
+            "objective": {"complexity": "monte_carlo"},
+        },
+        "methods.ffg.objective.complexity: monte_carlo estimates the KL itself, and ffg weighs its",
+    ),
+    (
+        "methods.ffg",
+        {"family": {"kind": "ffg", "mean_scale": 2}, "inference": "ivon"},
+        "methods.ffg.family.mean_scale: found 2, which ivon does not know; leave it out",
+    ),
     ("methods.ffg.label", "ft", f"{PLAIN}.methods[1]: ffg has the label of ft, 'ft'; give each"),
     # Budgets.
     ("budget", "quik", "budget: found 'quik' (did you mean 'quick'?); allowed: full, quick"),

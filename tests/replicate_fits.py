@@ -14,6 +14,7 @@ from incbayes.inference.stage import (
     StreamKeys,
     first_start,
     fit_block,
+    later_start,
 )
 from incbayes.priors.base import Source, Start
 from incbayes.study.model import KindSpec, ObjectiveSettings
@@ -51,14 +52,20 @@ def stage_of(chosen, parts=1, t=1):
     return BlockStage(chosen, SHAPE, StreamKeys(0, "experiment", parts, t))
 
 
-def fit(path, chosen, together, parts=None, *, seconds=1e9, **heard):
-    """Fit three replicates, each on a part of its own; `heard` is as of `listening`."""
-    stage = stage_of(chosen)
+def fit(path, chosen, together, parts=None, *, seconds=1e9, before=None, **heard):
+    """Fit three replicates, each on a part of its own; `heard` is as of `listening`.
+
+    `before` is what the fit of an earlier stage returned, from which this is the second.
+    """
+    stage = stage_of(chosen) if before is None else stage_of(chosen, 2, 2)
     parts = [part(seed) for seed in range(3)] if parts is None else parts
 
     def task(replicate):
         dtype = parts[replicate].images.dtype
-        start = first_start(stage, replicate, CLASSES, Source())
+        if before is None:
+            start = first_start(stage, replicate, CLASSES, Source())
+        else:
+            start = later_start(chosen, before[replicate][0])
         start = Start(cast(start.state, dtype), cast(start.prior, dtype))
         return ReplicateTask(parts[replicate], start, CLASSES)
 

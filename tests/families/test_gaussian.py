@@ -92,3 +92,18 @@ def test_mapping_over_replicates_gives_what_each_gives_alone(function, shared):
         torch.testing.assert_close(found[row], expected)
         for of_all, of_one in zip(gradients, own_gradients, strict=True):
             torch.testing.assert_close(of_all[row], of_one)
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.3, 1.0, 50.0])
+def test_only_the_means_are_weighed_apart(scale):
+    q, p = made(*SHAPE, seed=1), made(*SHAPE, seed=2)
+    mean = q["mean"].requires_grad_()
+    found = diagonal_kl(
+        state(mean, q["log_sigma"]), state(p["mean"], p["log_sigma"]), "w", mean_scale=scale
+    )
+    normals = [Normal(of["mean"].detach(), of["log_sigma"].exp()) for of in (q, p)]
+    squares = ((mean - p["mean"]) / p["log_sigma"].exp()).square()
+    widths = torch.distributions.kl_divergence(*normals) - 0.5 * squares.detach()
+    torch.testing.assert_close(found, (widths + 0.5 * scale * squares).sum())
+    (gradient,) = torch.autograd.grad(found, mean)
+    torch.testing.assert_close(gradient, scale * (mean - p["mean"]) / p["log_sigma"].exp() ** 2)

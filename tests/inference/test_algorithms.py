@@ -26,6 +26,7 @@ MLP = {"kind": "mlp", "widths": [5]}
 PARTS = [part(seed, dtype=torch.float32) for seed in range(3)]
 MOMENTUM = 0.9
 CARRIED = "weight_curvature"
+ONE_AT_A_TIME = "the inference algorithm fits one replicate at a time"
 
 
 class StopError(Exception):
@@ -115,14 +116,49 @@ def test_every_algorithm_is_in_the_schema_with_its_facts(name):
     assert issubclass(ALGORITHMS[name], Algorithm) and ALGORITHMS[name]()
 
 
+def settings_of(name):
+    """Return settings of a method that an algorithm of the library can fit."""
+    family = ALGORITHMS[name].constraints.get("families", ["point"])[0]
+    return dataclasses.replace(settings(family, model=MLP, epochs=2), inference={"kind": name})
+
+
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_every_algorithm_ends_in_the_same_bits_wherever_it_is_interrupted(name, tmp_path):
-    chosen = dataclasses.replace(settings("point", model=MLP, epochs=2), inference={"kind": name})
-    undisturbed = fit(tmp_path / "whole", chosen, False, PARTS)
-    exact(interrupted(tmp_path / "cut", chosen), undisturbed)
+@pytest.mark.parametrize("stage", [1, 2])
+def test_every_algorithm_ends_in_the_same_bits_wherever_it_is_interrupted(stage, name, tmp_path):
+    chosen = settings_of(name)
+    before = fit(tmp_path / "first", chosen, False, PARTS[::-1]) if stage == 2 else None
+    undisturbed = fit(tmp_path / "whole", chosen, False, PARTS, before=before)
+    exact(interrupted(tmp_path / "cut", chosen, before), undisturbed)
 
 
-def interrupted(path, chosen):
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_algorithm_ends_a_stage_again_where_it_was_killed_there(name, tmp_path, monkeypatch):
+    chosen, kinds = settings_of(name), []
+    noted = lambda replicate, run: kinds.append(type(run))  # noqa: E731
+    undisturbed = fit(tmp_path / "whole", chosen, False, PARTS, on_step=noted)
+
+    def killed(run):
+        raise StopError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kinds[0], "end_stage", killed)
+        with pytest.raises(StopError):
+            fit(tmp_path / "cut", chosen, False, PARTS, seconds=0)
+    exact(fit(tmp_path / "cut", chosen, False, PARTS), undisturbed)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_replicates_of_every_algorithm_are_stacked_or_fitted_in_turn(name, tmp_path):
+    chosen, lines = settings_of(name), []
+    parts = [part(seed) for seed in range(3)]
+    before = fit(tmp_path / "first", chosen, False, parts)
+    alone = fit(tmp_path / "alone", chosen, False, parts, before=before)
+    heard = {"before": before, "log": lines.append}
+    assert_close(fit(tmp_path / "stacked", chosen, True, parts, **heard), alone, rtol=1e-8, atol=0)
+    assert not lines or lines == ["replicates are fitted in turn: " + ONE_AT_A_TIME]
+
+
+def interrupted(path, chosen, before=None):
     """Return a fit that is ended at every third step, and goes on from its checkpoint."""
     for _ in range(100):
         steps = []
@@ -133,7 +169,7 @@ def interrupted(path, chosen):
                 raise StopError
 
         try:
-            return fit(path, chosen, False, PARTS, on_step=stop, seconds=0)
+            return fit(path, chosen, False, PARTS, on_step=stop, seconds=0, before=before)
         except StopError:
             continue
     raise AssertionError("it does not go on")
@@ -231,8 +267,7 @@ def test_without_a_stacked_form_replicates_are_fitted_in_turn(momentum, tmp_path
     lines = []
     found = fit(tmp_path / "stacked", momentum, True, PARTS, log=lines.append)
     exact(found, fit(tmp_path / "alone", momentum, False, PARTS))
-    reason = "the inference algorithm fits one replicate at a time"
-    assert lines == [f"replicates are fitted in turn: {reason}"]
+    assert lines == [f"replicates are fitted in turn: {ONE_AT_A_TIME}"]
 
 
 def test_what_is_not_finite_at_the_end_of_a_stage_names_the_replicate(momentum, tmp_path):

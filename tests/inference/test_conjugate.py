@@ -1,33 +1,22 @@
-"""Bayesian linear regression with an orthogonal design, where the chain is exact.
-
-The posterior of every part is then a diagonal Gaussian, so that fitting ten parts in
-sequence, one part of everything, and the closed form must agree.
-"""
+"""Variational inference on Bayesian linear regression, where the chain is exact."""
 
 import pytest
 import torch
-from torch import nn
+from linear_regression import (
+    PARTS,
+    VARIANCE,
+    WIDTH,
+    GaussianNoise,
+    closed_form,
+    fit,
+    joined,
+    parts_of_orthogonal_design,
+)
 
-from incbayes.core.streams import torch_stream
 from incbayes.data.part import Part
-from incbayes.inference.base import Problem
+from incbayes.families.ffg import FullyFactorisedGaussian
 from incbayes.inference.objective import Objective
-from incbayes.inference.training import Training
 from incbayes.inference.vi_run import VariationalRun
-from incbayes.kinds import FAMILIES
-from incbayes.likelihoods.gaussian import Gaussian
-from incbayes.networks.layers import layers_of
-from incbayes.posterior.network import VariationalNetwork
-
-VARIANCE, WIDTH, PARTS = 0.25, 1.5, 10
-
-
-class OfPairs(Gaussian):
-    """The likelihood of a number with given noise, of rows that stand twice in a part."""
-
-    def nll(self, outputs, targets):
-        # See Paired: every row counts half.
-        return super().nll(outputs, targets) / 2
 
 
 class Paired:
@@ -45,62 +34,56 @@ class Paired:
         return self.normal(output.shape, output)
 
 
-def parts_of_orthogonal_design():
-    generator = torch.Generator().manual_seed(11)
-    true = torch.tensor([[0.8, -1.2, 0.3]], dtype=torch.float64)
-    scales = torch.tensor([1.0, 0.6, 1.4], dtype=torch.float64)
-    for _ in range(PARTS):
-        q, _ = torch.linalg.qr(torch.randn(12, 3, generator=generator, dtype=torch.float64))
-        x = q * scales * 2
-        y = x @ true.T + VARIANCE**0.5 * torch.randn(
-            12, 1, generator=generator, dtype=torch.float64
-        )
-        yield Part(x, y[:, 0])
+def begin(problem):
+    run = VariationalRun(problem)
+    run.noise = Paired()
+    in_order = [torch.arange(len(problem.part.labels))]
+    run.order = lambda: in_order
+    return run
 
 
-def fit(parts, epochs):
-    family = FAMILIES["ffg"]()
-    network = nn.Linear(3, 1, bias=False).double()
-    network = nn.Sequential(network)
-    (layer,) = layers_of(network)
-    zero, width = torch.zeros(1, 3).double(), torch.full((1, 3), WIDTH).double()
-    prior = {layer.name: family.from_gaussian(layer, {"weight": zero}, {"weight": width})}
-    start = {layer.name: family.from_gaussian(layer, {"weight": zero}, {"weight": width / 10})}
-    net = VariationalNetwork(network, family, start)
-    training = Training(
-        epochs=epochs,
-        batch_size=10_000,
-        learning_rate=0.05,
-        log_sigma_rate=1.0,
-        schedule="cosine",
-        plateau=None,
-        precision="fp32",
-    )
-    for part in parts:
-        stream = lambda *names, device="cpu": torch_stream(0, *names)  # noqa: E731
-        twice = Part(part.images.repeat(2, 1), part.labels.repeat(2))
-        objective, likelihood = Objective(kl_scale=1.0), OfPairs(VARIANCE**0.5)
-        run = VariationalRun(Problem(net, prior, twice, training, objective, likelihood, stream))
-        run.noise = Paired()
-        in_order = [torch.arange(len(twice.labels))]
-        run.order = lambda order=in_order: order
-        run.run(lambda current: None)
-        prior = net.state()
-    return family.mean(layer, prior[layer.name])["weight"], family.sigma(layer, prior[layer.name])
-
-
-def closed_form(x, y):
-    precision = x.T @ x / VARIANCE + torch.eye(3, dtype=torch.float64) / WIDTH**2
-    assert (precision - precision.diag().diag()).abs().max() < 1e-9
-    mean = torch.linalg.solve(precision, x.T @ y / VARIANCE)
-    return mean[None], precision.diag().rsqrt()[None]
+def twice(parts):
+    return [Part(part.images.repeat(2, 1), part.labels.repeat(2, 1)) for part in parts]
 
 
 @pytest.mark.parametrize("number", [1, PARTS])
 def test_the_chain_reaches_the_exact_posterior(number):
     parts = list(parts_of_orthogonal_design())
-    x, y = (torch.cat([getattr(p, n) for p in parts]) for n in ("images", "labels"))
-    mean, sigma = closed_form(x, y)
-    fitted = fit(parts if number > 1 else [Part(x, y)], epochs=500)
+    mean, sigma = closed_form(joined(parts))
+    fitted_to = parts if number > 1 else [joined(parts)]
+    fitted = fit(twice(fitted_to), begin, likelihood=GaussianNoise(copies=2))
     torch.testing.assert_close(fitted[0], mean, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(fitted[1], sigma, rtol=1e-4, atol=0)
+
+
+def stiff_chain(parts, temper, stiffness, first=WIDTH**-2):
+    """Return means and σ of the parts' minima of NLL + temper·KL with the means weighed apart."""
+    mean, precision = torch.zeros(1, 3, dtype=torch.float64), torch.full((1, 3), first).double()
+    for part in parts:
+        curvature = part.images.square().sum(0, keepdim=True) / VARIANCE
+        pull = stiffness * temper * precision
+        pulled = part.labels.T @ part.images / VARIANCE + pull * mean
+        mean, precision = pulled / (curvature + pull), precision + curvature / temper
+    return mean, precision.rsqrt()
+
+
+@pytest.mark.parametrize(("temper", "stiffness"), [(1.0, 4.0), (0.1, 4.0), (1.0, 0.0)])
+def test_the_means_are_as_stiff_as_they_are_asked_to_be(temper, stiffness):
+    parts = list(parts_of_orthogonal_design(3))
+    mean, sigma = stiff_chain(parts, temper, stiffness)
+    family = FullyFactorisedGaussian(mean_scale=stiffness)
+    likelihood, objective = GaussianNoise(copies=2), Objective(kl_scale=temper)
+    fitted = fit(twice(parts), begin, None, objective, likelihood, family)
+    torch.testing.assert_close(fitted[0], mean, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(fitted[1], sigma, rtol=1e-3, atol=0)
+
+
+def test_without_temper_the_chain_with_stiff_means_is_online_ewc():
+    """Loo et al. (2021): the widths shrink to 0, and the penalty is λ times the curvature's."""
+    parts = list(parts_of_orthogonal_design())
+    mean, ewc = stiff_chain(parts, 1e-9, 4.0)[0], torch.zeros(1, 3, dtype=torch.float64)
+    curvatures = [part.images.square().sum(0, keepdim=True) / VARIANCE for part in parts]
+    for t, part in enumerate(parts):
+        pull = 4.0 * sum(curvatures[:t], torch.zeros_like(ewc))
+        ewc = (part.labels.T @ part.images / VARIANCE + pull * ewc) / (curvatures[t] + pull)
+    torch.testing.assert_close(mean, ewc, rtol=1e-7, atol=1e-8)

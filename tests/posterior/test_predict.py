@@ -11,6 +11,8 @@ from cases import BAYESIAN
 
 from incbayes.data.part import Part
 from incbayes.evaluation.score import Evaluation, calibration_table, predictions, score
+from incbayes.families.ffg import FullyFactorisedGaussian
+from incbayes.families.mixed import Mixed
 from incbayes.families.point import Point
 from incbayes.kinds import FAMILIES, METRICS
 from incbayes.networks.layers import layers_of, plain_weights
@@ -273,3 +275,49 @@ def test_what_is_not_finite_is_named(weights, pixels, expected, precision):
 def test_huge_logits_that_are_finite_are_predicted():
     predicted, _ = scripted(torch.tensor([[[3e38, -3e38, 0.0]]]))
     assert predicted[0].tolist() == pytest.approx([0.0, -6e38, -3e38], rel=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_linearised_draw_is_the_tangent_of_the_network_at_the_means(precision):
+    family, exact = FullyFactorisedGaussian(prediction="linearised"), FullyFactorisedGaussian()
+    q = posterior(family, 0.3)
+    network = fresh_network(Architecture(SPEC, SHAPE, CLASSES), seed=1).double()
+    x = images().double()
+    mean = dict(network.named_parameters())
+    jacobians = torch.func.jacrev(lambda w: torch.func.functional_call(network, w, (x,)))(mean)
+    noise = GeneratorNoise(torch.Generator().manual_seed(8))
+    found = predictor(family, precision=precision).draws(
+        q, images(), 2, torch.Generator().manual_seed(8)
+    )
+    for log_probabilities in found:
+        outputs = network(x)
+        for layer in layers_of(network):
+            drawn = exact.sample(layer, q[layer.name], noise)
+            for key, value in drawn.items():
+                name = f"{layer.name}.{key}"
+                offset = (value.double() - mean[name]).flatten()
+                outputs = outputs + jacobians[name].flatten(2) @ offset
+        tolerance = {"fp32": 1e-5, "bf16": 0.2}[precision]
+        expected = outputs.log_softmax(-1)
+        torch.testing.assert_close(log_probabilities, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_layers_that_are_points_are_no_part_of_a_tangent():
+    whole = FullyFactorisedGaussian(prediction="linearised")
+    last = Mixed(FullyFactorisedGaussian(prediction="linearised"), "last_layer")
+    sampled = Mixed(FullyFactorisedGaussian(), "last_layer")
+    q = posterior(whole, 0.3)
+    q["1"] = {key: q["1"][f"{key}_mean"] for key in ("weight", "bias")}
+    one, other = (
+        predictor(family).predictive(q, images(), 3, torch.Generator().manual_seed(8))
+        for family in (last, sampled)
+    )
+    # A network is linear in its last layer.
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_a_tangent_that_is_not_finite_is_named():
+    family = FullyFactorisedGaussian(prediction="linearised")
+    q = posterior(family, 1e38)
+    with pytest.raises(PredictionError, match="^draw 1 of 4: the output of the linearised network"):
+        predictor(family).predictive(q, images(), 4, torch.Generator().manual_seed(1))

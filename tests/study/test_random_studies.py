@@ -63,6 +63,8 @@ class Drawer:
         name = self.random.choice(list(node["$defs"]))
         if name in list(DATASETS) and self.chance(10):  # the one with small images
             name = "digits"
+        if list(node["$defs"]) == list(ALGORITHMS) and self.chance(70):  # others know few families
+            name = "vi"
         made = self._object(node["$defs"][name], "")
         short = node.get("then", {})
         plain = len(made) == 1 and name in short.get("anyOf", [short])[0].get("enum", [])
@@ -84,6 +86,8 @@ class Drawer:
         return self.random.choice([1e-3, 0.1, 0.5, 0.9]) * (most - least) + least
 
     def _string(self, node, key):
+        if key == "bayesian":  # any other text is refused
+            return self.random.choice(["all", "last_layer"])
         return self.random.choice(NAMES if "a-z" in node.get("pattern", "") else TEXTS)
 
     def _array(self, node, key):

@@ -110,7 +110,7 @@ OF_A_SECTION = {
     "budget": "a budget has results of its own",
     "experiments.*.partition.source_classes": "as target_classes",
     "experiments.*.likelihood": "as model; there is no other to change to",
-    "methods.*.inference": "as family; there is no other to change to",
+    "methods.*.inference": "as family",
     "tuned": "as tune",
     "partial": "tests/orchestration/test_partial.py",
     "claims.*.paper": "as sentence",

@@ -90,6 +90,12 @@ ALGORITHMS = Registry(
     "inference algorithm",
     {
         "vi": "incbayes.inference.vi:VariationalInference",
+        "ivon": "incbayes.inference.ivon:Ivon",
+        "laplace": "incbayes.inference.laplace:OnlineLaplace",
+        "function": "incbayes.inference.function:FunctionalPrior",
+        "shrink_perturb": "incbayes.inference.shrink_perturb:ShrinkPerturb",
+        "averaging": "incbayes.inference.averaging:Averaging",
+        "cumulative": "incbayes.inference.cumulative:Cumulative",
     },
     open=True,
 )

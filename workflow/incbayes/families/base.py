@@ -7,7 +7,7 @@ writes in the family's own form.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -23,12 +23,15 @@ class Family(ABC):
             be sampled and regularised to a prior. `step_cost`: a training step as a multiple of
             that of `point`, ample; a family without it is taken for costly. `step_cost_of`: by
             option and value, what it costs where that differs. `penalty`: the option that weighs a
-            penalty in place of a KL.
+            penalty in place of a KL; `mean_scale`: the one that weighs the means within it.
+        prediction: what a draw of the predictive distribution is: `sampled`, the network at a draw
+            of the weights, or `linearised`, its tangent at the means.
         scale_parameters: names of the parameters that hold a logarithm of a scale; they
             learn at `log_sigma_rate` times the learning rate.
     """
 
     constraints: ClassVar[dict[str, Any]] = {"bayesian": True}
+    prediction: Literal["sampled", "linearised"] = "sampled"
     scale_parameters: ClassVar[frozenset[str]] = frozenset()
 
     def refusal(self, layer: Layer) -> str | None:

@@ -42,8 +42,24 @@ class FullyFactorisedGaussian(Family):
     initial_sigma: float = option(0.1, INITIAL_SIGMA, **MULTIPLE)
     initialisation: Initialisation = option("prior_scaled", INITIALISATION)
 
+    mean_scale: float = option(
+        1.0,
+        "Factor λ of the KL's term in the means, (μ - μ_prior)²/(2σ_prior²): stiffness apart from "
+        "width. 1 is the KL; with another the objective is no variational bound. As kl_scale goes "
+        "to 0 the chain goes to online EWC of strength λ (Loo et al. 2021).",
+        minimum=0,
+        maximum=1e6,
+    )
+    prediction: Literal["sampled", "linearised"] = option(
+        "sampled",
+        "What a draw of the predictive distribution is: `sampled`, the network at a draw of the "
+        "weights; `linearised`, f(x; μ) + J(x)(w - μ), its tangent at the means, which suits a "
+        "posterior of `laplace`, at two to three times the cost.",
+    )
+
     constraints: ClassVar[dict[str, Any]] = {
         "bayesian": True,
+        "mean_scale": "mean_scale",
         "step_cost": 4,
         "step_cost_of": {"estimator": {"weight": 3}},
     }
@@ -96,8 +112,12 @@ class FullyFactorisedGaussian(Family):
         return {key: q[f"{key}_mean"] for key in layer.shapes}
 
     def kl(self, layer: Layer, q: State, p: State, noise: Noise) -> Tensor:
-        """Return KL(q‖p) in nats in closed form, the second term of eq. (2)."""
-        return sum(diagonal_kl(q, p, key) for key in layer.shapes)
+        """Return KL(q‖p) in nats, the second term of eq. (2), with its means weighed.
+
+        Loo et al. (2021) scale only what the precision of p has beyond the first prior's; here all
+        of it is, as the first prior is not known in later stages.
+        """
+        return sum(diagonal_kl(q, p, key, self.mean_scale) for key in layer.shapes)
 
     def sigma(self, layer: Layer, q: State) -> Tensor:
         """Return σ of every weight."""

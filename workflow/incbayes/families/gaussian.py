@@ -210,12 +210,16 @@ def log_density(q: State, prefix: str, value: Tensor) -> Tensor:
     return _LogDensity.apply(value, q[f"{prefix}_mean"], q[f"{prefix}_log_sigma"], 0)[0]
 
 
-def diagonal_kl(q: State, p: State, prefix: str) -> Tensor:
+def diagonal_kl(q: State, p: State, prefix: str, mean_scale: float = 1.0) -> Tensor:
     """Return KL(q‖p) in nats between two diagonal Gaussians over the tensor `prefix`.
 
     Σ log(σ_p/σ_q) + (σ_q² + (μ_q - μ_p)²) / (2σ_p²) - 1/2, written with the difference
     d = log σ_q - log σ_p so that it neither overflows nor cancels for σ from 1e-8 to 10:
-    ½·(e^{2d} - 1 - 2d + ((μ_q - μ_p)/σ_p)²). Differentiable in q; p is a given.
+    ½·(e^{2d} - 1 - 2d + ((μ_q - μ_p)/σ_p)²). Differentiable in q; p is a given. With a
+    `mean_scale` λ other than 1 the square of the means is multiplied by it, and this is no KL.
     """
-    mean, log_sigma = f"{prefix}_mean", f"{prefix}_log_sigma"
-    return _DiagonalKL.apply(q[mean], q[log_sigma], p[mean], p[log_sigma], 0)[0]
+    log_sigma = f"{prefix}_log_sigma"
+    means = [state[f"{prefix}_mean"] for state in (q, p)]
+    if mean_scale != 1:
+        means = [mean * math.sqrt(mean_scale) for mean in means]
+    return _DiagonalKL.apply(means[0], q[log_sigma], means[1], p[log_sigma], 0)[0]

@@ -41,8 +41,11 @@ class Mixed(Family):
         self.scale_parameters = (  # type: ignore[misc]
             family.scale_parameters | FullyFactorisedGaussian.scale_parameters
         )
+        self.prediction = family.prediction
         self._point = Point()
-        self._gaussian = FullyFactorisedGaussian("weight") if normalisation != "point" else None
+        mean_scale = getattr(family, "mean_scale", 1.0)
+        gaussian = FullyFactorisedGaussian("weight", mean_scale=mean_scale)
+        self._gaussian = gaussian if normalisation != "point" else None
 
     def of(self, layer: Layer) -> Family:
         """Return the family of a layer."""

@@ -22,6 +22,7 @@ from incbayes.inference.training import Training
 from incbayes.likelihoods.base import Likelihood
 from incbayes.networks.layers import Layer, State
 from incbayes.networks.noise import Noise
+from incbayes.posterior.build import Architecture
 from incbayes.posterior.network import NetworkState, VariationalNetwork
 from incbayes.priors.base import Prior, Source, Start
 
@@ -89,6 +90,8 @@ class Problem:
         objective: how likelihood and complexity are weighed.
         likelihood: of the labels given the network's outputs.
         stream: of the replicate's random numbers in this stage.
+        architecture: of the network, to build plain ones like it.
+        follows: whether `prior` is the posterior of an earlier part, and no first prior.
     """
 
     network: VariationalNetwork
@@ -98,6 +101,8 @@ class Problem:
     objective: Objective
     likelihood: Likelihood
     stream: Stream
+    architecture: Architecture
+    follows: bool = False
 
 
 class Run(ABC):
@@ -165,7 +170,10 @@ class Algorithm(ABC):
             that it can fit, all where absent. `predicts`: what it can be asked to predict,
             `classes` or `number`, either where absent. `step_cost`: a step as a multiple of that
             of `vi`. `bytes_per_weight`: memory for state, prior, gradients, moments and a
-            checkpoint.
+            checkpoint. `objective`: by key of a method's objective the values that it knows, all
+            where a key is absent. `weighs_prior`: whether kl_scale must be above 0. `all_layers`:
+            whether every layer must have the family's distribution. `all_parts`: whether every
+            stage is fitted to all parts so far, from the first prior.
     """
 
     constraints: ClassVar[dict[str, Any]] = {}

@@ -56,6 +56,14 @@ class MinibatchRun(Run):
             DivergenceError: something is not finite; `report_divergence` finds what.
         """
 
+    def outputs(self, images: Tensor, noise: Noise) -> Tensor:
+        """Return the network's stochastic outputs [B, K] for images, in training's precision."""
+        # Entered per pass: an autocast context held open caches stale low-precision weights.
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"
+        ):
+            return self.network(images, noise)
+
     def own_tensors(self) -> Mapping[str, Tensor]:
         """Return by name what the steps depend on beside the network's tensors, such as moments.
 
@@ -63,11 +71,12 @@ class MinibatchRun(Run):
         """
         return {}
 
-    def epoch_record(self, nll: float) -> EpochRecord:
+    def epoch_record(self, nll: float, *further: float) -> EpochRecord:
         """Return what is recorded of an epoch; `elbo` is what a plateau is judged by.
 
         Args:
             nll: mean over the epoch, in nats per image.
+            further: the same of what else `per_epoch` sums, beside the norm of the gradient.
         """
         return {"elbo": -nll * len(self.part.labels), "nll": nll}
 
@@ -159,9 +168,9 @@ class MinibatchRun(Run):
 
     def close_epoch(self) -> None:
         """Add the epoch's record to the history, and begin the next epoch."""
-        nll, norm = (self.sums / self.batches).tolist()
+        *means, norm = (self.sums / self.batches).tolist()
         record: EpochRecord = {"epoch": self.epoch + 1, "images": len(self.part.labels)}
-        record |= self.epoch_record(nll)
+        record |= self.epoch_record(*means)
         record |= {"gradient_norm": norm, "learning_rate": self.learning_rate()}
         self.history.append(record)
         self.epoch, self.step, self.sums = self.epoch + 1, 0, self.zero_sums()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 import torch
 
@@ -129,6 +130,18 @@ def check_family(family: Family, layers: Sequence[Layer], model: str) -> None:
             check_held(family, layer)
     except NetworkError as error:
         raise NetworkError(f"model {model}, {error}") from None
+
+
+def takes_all_parts(settings: StageSettings) -> bool:
+    """Return whether every stage is fitted to all parts so far, and starts as the first does."""
+    facts: Mapping[str, Any] = ALGORITHMS[settings.inference["kind"]].constraints
+    return bool(facts.get("all_parts", False))
+
+
+def _continues(settings: StageSettings) -> bool:
+    """Return whether the first prior is the posterior of another chain."""
+    facts: Mapping[str, Any] = PRIORS[settings.prior["kind"]].constraints
+    return "continues" in facts
 
 
 def later_start(settings: StageSettings, parent: NetworkState) -> Start:
@@ -256,7 +269,8 @@ def _problem(
     settings = stage.settings
     family = family_of(settings)
     device, start = task.part.images.device, task.start
-    network = variational(stage.architecture(task.classes), family, start.state, algorithm.trained)
+    architecture = stage.architecture(task.classes)
+    network = variational(architecture, family, start.state, algorithm.trained)
     prior = {
         layer: {key: value.to(device) for key, value in tensors.items()}
         for layer, tensors in start.prior.items()
@@ -269,6 +283,8 @@ def _problem(
         Objective.of(settings.objective),
         LIKELIHOODS.build(settings.likelihood),
         stream,
+        architecture,
+        follows=(stage.keys.t > 1 or _continues(settings)) and not takes_all_parts(settings),
     )
 
 

@@ -9,15 +9,8 @@ from incbayes.inference.base import Algorithm, OnStep, Problem, Run
 from incbayes.inference.vi_run import VariationalRun
 
 
-@dataclass(frozen=True)
-class VariationalInference(Algorithm):
-    """Adam on the variational bound, with gradients through the draws (Bayes by Backprop)."""
-
-    constraints: ClassVar[dict[str, Any]] = {"step_cost": 1, "bytes_per_weight": 200}
-
-    def begin(self, problem: Problem) -> VariationalRun:
-        """Return the run of one replicate, from fresh moments of Adam."""
-        return VariationalRun(problem)
+class ByAdam(Algorithm):
+    """An algorithm whose runs are variational ones, or kinds of them: they can be stacked."""
 
     def incompatibility(self, runs: Sequence[Run]) -> str | None:
         """Return why the runs cannot take their steps stacked, or None."""
@@ -31,6 +24,17 @@ class VariationalInference(Algorithm):
         """
         own = {replicate: _own(run) for replicate, run in runs.items()}
         vi_stacked.run_stacked(own, on_step)
+
+
+@dataclass(frozen=True)
+class VariationalInference(ByAdam):
+    """Adam on the variational bound, with gradients through the draws (Bayes by Backprop)."""
+
+    constraints: ClassVar[dict[str, Any]] = {"step_cost": 1, "bytes_per_weight": 200}
+
+    def begin(self, problem: Problem) -> VariationalRun:
+        """Return the run of one replicate, from fresh moments of Adam."""
+        return VariationalRun(problem)
 
 
 def _own(run: Run) -> VariationalRun:

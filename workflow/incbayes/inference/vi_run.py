@@ -66,16 +66,17 @@ class VariationalRun(MinibatchRun):
         self, images: Tensor, labels: Tensor, prior: NetworkState, noise: Noise
     ) -> Pass:
         """Return the summed NLL of one stochastic pass, and the KL of every layer."""
-        # Entered per pass: an autocast context held open caches stale low-precision weights.
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"
-        ):
-            outputs = self.network(images, noise)
-        if self.objective.complexity == "monte_carlo":
-            kl = self.network.cost_of_draw(prior)
-        else:
-            kl = self.network.kl(prior, noise)
+        outputs, kl = self.drawn_outputs(images, prior, noise)
         return self.likelihood.nll(outputs, labels), kl
+
+    def drawn_outputs(
+        self, images: Tensor, prior: NetworkState, noise: Noise
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the outputs [B, K] of one stochastic pass, and the KL of every layer."""
+        outputs = self.outputs(images, noise)
+        if self.objective.complexity == "monte_carlo":
+            return outputs, self.network.cost_of_draw(prior)
+        return outputs, self.network.kl(prior, noise)
 
     def bound(self, passes: Sequence[Pass], size: int) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """Return NLL and KL of every layer, averaged over passes, and the loss of this step.
@@ -93,7 +94,11 @@ class VariationalRun(MinibatchRun):
         count = len(self.part.labels)
         return nll, layer_kl, self.objective.loss(nll, kl, weight, size, count, self.batches)
 
-    def epoch_record(self, nll: float) -> EpochRecord:
+    def misfit(self, nll: float, *further: float) -> float:
+        """Return what the bound counts of an epoch's means, as of `epoch_record`, per image."""
+        return nll
+
+    def epoch_record(self, nll: float, *further: float) -> EpochRecord:
         """Return ELBO, NLL and, for a family with a scale, KL and σ/σ_prior, total and per layer.
 
         The ELBO is the bound that the epoch's steps optimised: minus the NLL of the part, minus
@@ -106,7 +111,7 @@ class VariationalRun(MinibatchRun):
         weight = self.objective.epoch_kl_weight(
             self.epoch, self.batches, self.whole_batches, images
         )
-        elbo = -nll * images - weight * kl
+        elbo = -self.misfit(nll, *further) * images - weight * kl
         record = {"elbo": elbo, "nll": nll}
         if ratios:
             record |= {"kl": kl} | {f"kl/{name}": layers[name] for name in layers if name in ratios}

@@ -142,7 +142,7 @@ def _read_chain(
     verify_chain(list(paths), read)
     for t, (path, posterior) in enumerate(zip(paths, read, strict=True), 1):
         cuts = data.parts.cuts.items()
-        data.check_data(path, posterior, {replicate: cut.parts[t - 1] for replicate, cut in cuts})
+        data.check_data(path, posterior, request.fitted(t, dict(cuts)))
     return read, seals
 
 

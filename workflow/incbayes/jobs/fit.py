@@ -20,7 +20,13 @@ from incbayes.data.pixels import PixelStatistics
 from incbayes.inference.base import EpochRecord
 from incbayes.inference.checkpoint import Checkpoint
 from incbayes.inference.settings import IMPLIED
-from incbayes.inference.stage import ReplicateTask, first_start, fit_block, later_start
+from incbayes.inference.stage import (
+    ReplicateTask,
+    first_start,
+    fit_block,
+    later_start,
+    takes_all_parts,
+)
 from incbayes.jobs.continued import read_continued
 from incbayes.jobs.request import (
     POSTERIOR,
@@ -94,23 +100,23 @@ def run_stage(
     device = machine.prepare()
     data = request.open(device)
     images, cuts = data.train, data.parts.cuts
-    indices = {replicate: cut.parts[t - 1] for replicate, cut in cuts.items()}
+    indices = request.fitted(t, cuts)
     continues: Mapping[str, object] = {}
     if lineage.parent is not None:
         parent, seal = data.read_stage(lineage.parent, request.identity(t - 1))
-        before = {replicate: cut.parts[t - 2] for replicate, cut in cuts.items()}
-        data.check_data(lineage.parent, parent, before)
+        data.check_data(lineage.parent, parent, request.fitted(t - 1, cuts))
         ancestry, seals = parent.sha256, {"parent": seal}
-        starts = _later_starts(request, parent.states)
+        if takes_all_parts(request.settings):
+            starts = first_starts(request, images, cuts, dict.fromkeys(cuts, Source()))
+        else:
+            starts = _later_starts(request, parent.states)
         numbers = scaling_numbers(request, images, cuts, [lineage.parent])
     elif lineage.continued:
         network = described_network(request, images.shape)
         going_on = read_continued(lineage.continued, request, images, cuts, network)
         ancestry, seals, numbers = going_on.digest, going_on.seals, going_on.numbers
-        starts, continues = (
-            first_starts(request, images, cuts, going_on.sources),
-            going_on.described,
-        )
+        starts = first_starts(request, images, cuts, going_on.sources)
+        continues = going_on.described
     else:
         sources = lineage.source.read(request, data)
         ancestry, seals = lineage.source.digest(), sources.seals

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from incbayes.core.device import prepare_device
@@ -21,7 +22,7 @@ from incbayes.data.images import ImageSource
 from incbayes.data.partition import Partition
 from incbayes.inference.listener import Listener, Silent
 from incbayes.inference.settings import StageSettings
-from incbayes.inference.stage import BlockStage, StreamKeys
+from incbayes.inference.stage import BlockStage, StreamKeys, takes_all_parts
 from incbayes.jobs.partition import Parts, PartsRequest, read_parts
 from incbayes.kinds import PRIORS
 from incbayes.posterior.file import Posterior, PosteriorError, read_posterior
@@ -154,6 +155,14 @@ class BlockRequest(ChainRequest):
         )
         parts = None if whatever_parts else self.parts
         return BlockData(train, read_parts(self.parts_file, asked, train.seal, parts))
+
+    def fitted(self, t: int, cuts: Mapping[int, Partition]) -> dict[int, np.ndarray]:
+        """Return the indices that stage t is fitted to, by replicate: its part, or all so far."""
+        first = 1 if takes_all_parts(self.settings) else t
+        return {
+            replicate: cut.parts[t - 1] if first == t else np.concatenate(cut.parts[first - 1 : t])
+            for replicate, cut in cuts.items()
+        }
 
     def images(self, split: str, device: torch.device) -> ImageSource:
         """Open `train` or `test` of the data set."""

@@ -251,11 +251,18 @@ def _held(study: Study, experiment: str, method: str | None, parts: int, work: W
     data = _data(study, experiment)
     whole = images_in(described.partition.fraction, data["train"])
     if work in ("stage", "search"):
-        return math.ceil(whole / parts)
+        return whole if _takes_all_parts(study, method) else math.ceil(whole / parts)
     if work in ("source", "fisher"):
         return images_in(described.partition.source_fraction, data["train"])
     shown = _scoring(study, method).part_images or whole
     return data["test"] + min(parts * shown, whole)
+
+
+def _takes_all_parts(study: Study, method: str | None) -> bool:
+    if method is None:
+        return False
+    facts = kind_constraints("inference", study.methods[method].inference.kind)
+    return bool(facts.get("all_parts", False))
 
 
 def _scoring(study: Study, method: str | None) -> EvaluationSettings:

@@ -53,7 +53,7 @@ class VariationalLayer(nn.Module):
         super().__init__()
         self.layer, self.family = layer, family
         self.noise: Noise | None = None
-        self.keeps_draws = False
+        self.keeps_draws = self.stays_at_mean = False
         self.draw: State = {}
         self.log_density: Tensor | None = None
         self._names = list(state)
@@ -71,7 +71,7 @@ class VariationalLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a stochastic output where noise is set, else that of the posterior mean."""
-        if self.noise is None:
+        if self.noise is None or self.stays_at_mean:
             return self._plain(x, self.family.mean(self.layer, self.state))
         if self.keeps_draws:
             drawn = self.family.sample_with_log_density(self.layer, self.state, self.noise)
@@ -90,7 +90,7 @@ class VariationalNormalisation(VariationalLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x, normalised, with one draw of scales and shifts where noise is set."""
-        if self.noise is None or self.keeps_draws:
+        if self.noise is None or self.keeps_draws or self.stays_at_mean:
             return super().forward(x)
         return self._plain(x, self.family.sample(self.layer, self.state, self.noise))
 
@@ -141,6 +141,11 @@ class VariationalNetwork(nn.Module):
         return [module.layer for module in self._layers]
 
     @property
+    def variational_layers(self) -> list[VariationalLayer]:
+        """The modules of those layers, which hold the state and the draws that are kept."""
+        return list(self._layers)
+
+    @property
     def running(self) -> list[str]:
         """Paths of the layers whose running statistics every pass of training changes."""
         return [layer.name for layer in self.layers if layer.buffers]
@@ -180,6 +185,11 @@ class VariationalNetwork(nn.Module):
         for module in self._layers:
             module.keeps_draws = True
 
+    def stay_at_means(self) -> None:
+        """From now on take the mean of all weights in every pass; noise is for dropout alone."""
+        for module in self._layers:
+            module.stays_at_mean = True
+
     def cost_of_draw(self, prior: NetworkState) -> dict[str, Tensor]:
         """Return ln q(w) - ln p(w) in nats of every layer, at the draw of the last pass.
 
@@ -193,6 +203,16 @@ class VariationalNetwork(nn.Module):
                 raise RuntimeError(f"layer {layer.name}: no pass has kept a draw")
             costs[layer.name] = module.log_density - log_p
         return costs
+
+    def mean(self) -> NetworkState:
+        """Return the plain weights of the posterior mean, and running statistics, detached."""
+        means: NetworkState = {}
+        for module in self._layers:
+            layer, state = module.layer, module.state
+            running = {key: state[key] for key in layer.buffers}
+            found = {**self.family.mean(layer, state), **running}
+            means[layer.name] = {key: value.detach() for key, value in found.items()}
+        return means
 
     def state(self) -> NetworkState:
         """Return detached copies of all tensors of the state, trained and carried."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, jvp
 
 from incbayes.core.errors import UserError
 from incbayes.families.base import Family
@@ -18,6 +19,7 @@ from incbayes.networks.noise import GeneratorNoise, Noise
 from incbayes.posterior.build import Architecture, fresh_network, with_weights
 from incbayes.posterior.network import NetworkState
 
+NOT_FINITE = "it is not finite"
 WAY_OUT = "fit it again with a smaller learning rate or a narrower prior"
 
 
@@ -90,10 +92,7 @@ class Predictor:
         Raises:
             PredictionError: naming the layer whose output is not finite.
         """
-        weights = {}
-        for layer in self.layers:
-            state = self._on_device(q[layer.name])
-            weights[layer.name] = {**self.family.mean(layer, state), **_running(layer, state)}
+        weights = self._mean({name: self._on_device(state) for name, state in q.items()})
         return self._predicted(weights, images, "the posterior mean")
 
     def predictive(
@@ -102,7 +101,9 @@ class Predictor:
         """Return log p(y | x) = ln (1/S)·Σ_s p(y | x, w_s), w_s ~ q, float64 [N, K], in nats.
 
         Every w_s is one draw of all weights, shared by all images: a draw from q itself
-        whatever estimator training used, at the price of one deterministic pass.
+        whatever estimator training used, at the price of one deterministic pass. Where the
+        family's `prediction` is linearised, the outputs are those of the network's tangent at the
+        means, f(x; μ) + J(x)(w_s - μ) (Immer et al. 2021, eq. 8).
 
         Of a number the S Gaussians, float64 [N, S, 2]: mean and standard deviation.
 
@@ -132,7 +133,21 @@ class Predictor:
         q = {name: self._on_device(state) for name, state in q.items()}
         for draw in range(1, samples + 1):
             weights = {layer.name: self._draw(layer, q[layer.name], noise) for layer in self.layers}
-            yield self._predicted(weights, images, f"draw {draw} of {samples}")
+            which = f"draw {draw} of {samples}"
+            if self.family.prediction == "linearised":
+                yield self._linearised(self._mean(q), weights, images, which)
+            else:
+                yield self._predicted(weights, images, which)
+
+    def _mean(self, q: NetworkState) -> NetworkState:
+        """Return the plain weights of the posterior mean, with running statistics."""
+        return {
+            layer.name: {
+                **self.family.mean(layer, q[layer.name]),
+                **_running(layer, q[layer.name]),
+            }
+            for layer in self.layers
+        }
 
     def _draw(self, layer: Layer, q: State, noise: Noise) -> State:
         """Return one draw of the plain weights, without the latent variables of the family."""
@@ -153,6 +168,30 @@ class Predictor:
             raise PredictionError(f"{which}: {self._not_finite(network, batches)}; {WAY_OUT}")
         return found
 
+    @torch.no_grad()
+    def _linearised(
+        self, mean: NetworkState, draw: NetworkState, images: Tensor, which: str
+    ) -> Tensor:
+        """Return what f(x; μ) + J(x)(w - μ) predicts, as the likelihood has it."""
+        network, batches = with_weights(self.network, mean), images.split(self.passes.batch_size)
+        means = {name: p.detach() for name, p in network.named_parameters()}
+        offsets = {}
+        for name, value in means.items():
+            layer, _, key = name.rpartition(".")
+            offsets[name] = (draw[layer][key] - mean[layer][key]).to(value)
+        outputs = []
+        for batch in batches:
+            x = batch.to(self.passes.dtype)
+            at = lambda weights, x=x: functional_call(network, weights, (x,))  # noqa: E731
+            outputs.append(torch.add(*jvp(at, (means,), (offsets,))))
+        found = torch.cat([self.likelihood.predicted(output) for output in outputs])
+        if not torch.isfinite(found).all():
+            reason = self._not_finite(network, batches)
+            if reason == NOT_FINITE:
+                reason = "the output of the linearised network is not finite"
+            raise PredictionError(f"{which}: {reason}; {WAY_OUT}")
+        return found
+
     def _not_finite(self, network: nn.Module, batches: Sequence[Tensor]) -> str:
         """Return what is the first of weights, images and outputs that is not finite."""
         for name, tensor in network.named_parameters():
@@ -168,7 +207,7 @@ class Predictor:
                 if not torch.isfinite(call.made).all():
                     what = f"the output of {path_of(call.name)} ({type(call.module).__name__})"
                     return f"{what} is not finite, with weights of up to {largest:.3g}"
-        return "it is not finite"
+        return NOT_FINITE
 
 
 def _running(layer: Layer, q: State) -> State:

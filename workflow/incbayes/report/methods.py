@@ -11,7 +11,13 @@ from incbayes.kinds import PIXELS
 from incbayes.study.chains import chains_left_out, chosen_experiments
 from incbayes.study.model import KindSpec, MethodSettings, Study, to_plain
 from incbayes.study.schema import kind_constraints
-from incbayes.study.settings import evaluation_settings, method_settings, penalty_of, scored_share
+from incbayes.study.settings import (
+    evaluation_settings,
+    mean_scale_of,
+    method_settings,
+    penalty_of,
+    scored_share,
+)
 from incbayes.study.tables import is_table
 
 USUAL_INFERENCE, USUAL_LIKELIHOOD = "vi", "categorical"
@@ -101,8 +107,10 @@ def _scoring(study: Study, experiment: str, method: str) -> dict[str, Any]:
 def _objective(chosen: MethodSettings) -> str:
     family, scale = chosen.family, chosen.objective.kl_scale
     if kind_constraints("family", family.kind)["bayesian"]:
-        tempered = " (tempered: no variational bound)" if scale != 1 else ""
-        return settings(to_plain(chosen.objective)) + tempered
+        no_bound = " (tempered: no variational bound)" if scale != 1 else ""
+        if mean_scale_of(family) != 1:
+            no_bound += f" (means weighed by {mean_scale_of(family):g}: no variational bound)"
+        return settings(to_plain(chosen.objective)) + no_bound
     if penalty_of(family):
         return f"NLL and kl_scale {scale:g} × the penalty of {penalty_of(family)}; no KL"
     return "NLL alone: no KL"

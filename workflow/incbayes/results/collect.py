@@ -32,7 +32,7 @@ class CollectError(UserError, ValueError):
 
 STAGE_COLUMNS = {"study": str, "experiment": str, "method": str, "T": int, "t": int}
 TRAINING_COLUMNS = {"replicate": int, "epoch": int, "images": int, "elbo": float, "nll": float}
-TRAINING_OPTIONAL = re.compile(r"(kl|sigma_ratio)(/.+)?|gradient_norm|learning_rate")
+TRAINING_OPTIONAL = re.compile(r"(kl|sigma_ratio)(/.+)?|penalty|function_kl|gradient_norm|learning_rate")
 
 RECORD_KEY = [column for column in RECORD_COLUMNS if column not in ("value", "budget", "family")]
 RECORD_ORDER = ["experiment", "method", "T", "t", "replicate", "split", "predictor", "metric"]

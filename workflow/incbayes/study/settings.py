@@ -90,6 +90,12 @@ def penalty_of(family: KindSpec) -> str | None:
     return option if option is not None and family.options.get(option) else None
 
 
+def mean_scale_of(family: KindSpec) -> float:
+    """Return what a family multiplies its KL's term in the means by; 1 where it does not."""
+    option = kind_constraints("family", family.kind).get("mean_scale")
+    return 1.0 if option is None else family.options.get(option, 1.0)
+
+
 def evaluation_settings(study: Study, method: str) -> EvaluationSettings:
     """Return how the posteriors of a method are evaluated.
 

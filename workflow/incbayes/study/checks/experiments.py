@@ -16,14 +16,15 @@ from incbayes.core.outside import is_outside
 from incbayes.core.registry import nearest
 from incbayes.study.chains import check_only
 from incbayes.study.checks.claims import check_claims
-from incbayes.study.checks.tables import TABLE_CHECKS, check_inference
+from incbayes.study.checks.inference import check_inference, check_suitable
+from incbayes.study.checks.tables import TABLE_CHECKS, check_predicted
 from incbayes.study.checks.tuning import check_tuning
 from incbayes.study.continuation import continued_path
 from incbayes.study.datasets import data_constraints
 from incbayes.study.messages import check_known
 from incbayes.study.model import Experiment, Method, PartitionSettings, Study
 from incbayes.study.schema import kind_constraints, kind_names
-from incbayes.study.settings import method_settings
+from incbayes.study.settings import mean_scale_of, method_settings
 from incbayes.study.streams import arrives
 from incbayes.study.user_paths import expanded, taken_for_a_name
 from incbayes.study.yaml import KeyPath, StudyError, shown
@@ -57,7 +58,7 @@ def check_meaning(study: Study) -> None:
     for name, method in study.methods.items():
         continued_path(method.prior, ("methods", name, "prior"))
         _check_prior_suits_family(study, name)
-        _check_inference_suits_family(study, name)
+        check_suitable(study, name)
         _check_bayesian_layers(study, name)
     for name, experiment in study.experiments.items():
         path = ("experiments", name)
@@ -65,8 +66,9 @@ def check_meaning(study: Study) -> None:
         for check in EXPERIMENT_CHECKS:
             check(path, experiment, data)
         _check_methods(path, experiment, study.methods)
-        check_inference(path, experiment, data, study.methods)
+        check_predicted(path, experiment, data, study.methods)
         _check_complexity(name, study)
+        check_inference(name, study)
         _check_transfer(name, study)
     check_claims(study)
     check_tuning(study)
@@ -99,17 +101,6 @@ def _is_distribution(prior: str) -> bool:
 
 def _needs_source(prior: str) -> bool:
     return kind_constraints("prior", prior).get("needs_source", False)
-
-
-def _check_inference_suits_family(study: Study, name: str) -> None:
-    family = study.methods[name].family.kind
-    algorithm = study.methods[name].inference.kind
-    suitable = kind_constraints("inference", algorithm).get("families")
-    if suitable is not None and family not in suitable:
-        raise StudyError(
-            ("methods", name, "inference"),
-            f"{algorithm} cannot fit the family {family}; it fits: {', '.join(suitable)}",
-        )
 
 
 def _check_bayesian_layers(study: Study, name: str) -> None:
@@ -339,6 +330,12 @@ def _check_complexity(experiment: str, study: Study) -> None:
     for name in study.experiments[experiment].methods:
         settings = method_settings(study, experiment, name)
         complexity, family = settings.objective.complexity, settings.family.kind
+        if complexity == "monte_carlo" and mean_scale_of(settings.family) != 1:
+            raise StudyError(
+                ("methods", name, "objective", "complexity"),
+                f"monte_carlo estimates the KL itself, and {family} weighs its means apart; give "
+                "this method closed_form",
+            )
         if complexity == "monte_carlo" and not _is_bayesian(family):
             raise StudyError(
                 ("methods", name, "objective", "complexity"),
