@@ -1,7 +1,7 @@
 """What the site of mkdocs.yml has beside the pages of docs/.
 
 A page may link to any file of the checkout, as it is read there too: such files are taken into the
-site, below `checkout/`, and links to them are set right. The pages of the API, one a room of the
+site, below `checkout/`, and links to them are set right. The pages of the API, one a folder of the
 library, are made of the names of its modules; mkdocstrings fills them from the docstrings.
 """
 
@@ -101,8 +101,8 @@ def _api_index() -> str:
         words = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8")))
         rooms.append(f"| [`{room.name}`]({room.name}.md) | {words.splitlines()[0]} |")
     head = ["# API", "What a program needs of the library is offered by `incbayes` itself:"]
-    table = ["| room | what it holds |", "|---|---|", *rooms]
-    return "\n\n".join([*head, "\n".join(offered), "## Rooms", "\n".join(table)]) + "\n"
+    table = ["| folder | what it holds |", "|---|---|", *rooms]
+    return "\n\n".join([*head, "\n".join(offered), "## Folders", "\n".join(table)]) + "\n"
 
 
 def _api_page(room: Path) -> str:
