@@ -16,7 +16,7 @@ from incbayes.core.outside import is_outside
 from incbayes.core.registry import nearest
 from incbayes.study.chains import check_only
 from incbayes.study.checks.claims import check_claims
-from incbayes.study.checks.tables import TABLE_CHECKS, check_inference
+from incbayes.study.checks.tables import TABLE_CHECKS, check_predicted
 from incbayes.study.checks.tuning import check_tuning
 from incbayes.study.datasets import data_constraints
 from incbayes.study.messages import check_known
@@ -55,7 +55,7 @@ def check_meaning(study: Study) -> None:
     check_only(study)
     for name in study.methods:
         _check_prior_suits_family(study, name)
-        _check_inference_suits_family(study, name)
+        _check_predicted_suits_family(study, name)
         _check_bayesian_layers(study, name)
     for name, experiment in study.experiments.items():
         path = ("experiments", name)
@@ -63,7 +63,7 @@ def check_meaning(study: Study) -> None:
         for check in EXPERIMENT_CHECKS:
             check(path, experiment, data)
         _check_methods(path, experiment, study.methods)
-        check_inference(path, experiment, data, study.methods)
+        check_predicted(path, experiment, data, study.methods)
         _check_complexity(name, study)
         _check_transfer(name, study)
     check_claims(study)
@@ -99,7 +99,7 @@ def _needs_source(prior: str) -> bool:
     return kind_constraints("prior", prior).get("needs_source", False)
 
 
-def _check_inference_suits_family(study: Study, name: str) -> None:
+def _check_predicted_suits_family(study: Study, name: str) -> None:
     family = study.methods[name].family.kind
     algorithm = study.methods[name].inference.kind
     suitable = kind_constraints("inference", algorithm).get("families")

@@ -120,7 +120,7 @@ def check_number(path: KeyPath, experiment: Experiment, data: Facts) -> None:
             )
 
 
-def check_inference(
+def check_predicted(
     path: KeyPath, experiment: Experiment, data: Facts, methods: Mapping[str, Method]
 ) -> None:
     """Check that the algorithms of an experiment's methods can fit what it predicts.
