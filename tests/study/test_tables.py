@@ -159,7 +159,7 @@ def test_an_algorithm_of_classes_alone_is_not_asked_for_a_number(monkeypatch):
     facts = tables.kind_constraints
 
     def of_classes(key, kind):
-        return facts(key, kind) | ({"predicts": ["classes"]} if key == "inference" else {})
+        return facts(key, kind) | ({"predicts": "classes"} if key == "inference" else {})
 
     monkeypatch.setattr(tables, "kind_constraints", of_classes)
     line = refusal(study(NUMBER))

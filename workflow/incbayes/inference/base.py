@@ -167,7 +167,7 @@ class Algorithm(ABC):
 
     Attributes:
         constraints: facts that planning reads, each of them optional. `families`: names of those
-            that it can fit, all where absent. `predicts`: what it can be asked to predict,
+            that it can fit, all where absent. `predicts`: what alone it can be asked to predict,
             `classes` or `number`, either where absent. `step_cost`: a step as a multiple of that
             of `vi`. `bytes_per_weight`: memory for state, prior, gradients, moments and a
             checkpoint. `objective`: by key of a method's objective the values that it knows, all

@@ -116,7 +116,7 @@ class FunctionalPrior(ByAdam):
     constraints: ClassVar[dict[str, Any]] = {
         "step_cost": 1,
         "bytes_per_weight": 200,
-        "predicts": ["classes"],
+        "predicts": "classes",
     }
 
     def begin(self, problem: Problem) -> VariationalRun:

@@ -131,7 +131,7 @@ def check_predicted(
     predicted = "number" if data.get("number") else "classes"
     for position, name in enumerate(experiment.methods):
         algorithm = methods[name].inference.kind
-        if predicted not in kind_constraints("inference", algorithm).get("predicts", (predicted,)):
+        if kind_constraints("inference", algorithm).get("predicts", predicted) != predicted:
             raise StudyError(
                 (*path, "methods", position),
                 f"{name} is fitted by {algorithm}, which is of classes alone; the target of "
