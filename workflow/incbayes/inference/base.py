@@ -167,10 +167,8 @@ class Algorithm(ABC):
 
     Attributes:
         constraints: facts that planning reads, each of them optional. `families`: names of those
-            that it can fit, all where absent. `predicts`: what it can be asked to predict,
-            `classes` or `number`, either where absent. `step_cost`: a step as a multiple of that
-            of `vi`. `bytes_per_weight`: memory for state, prior, gradients, moments and a
-            checkpoint.
+            that it can fit, all where absent. `step_cost`: a step as a multiple of that of `vi`.
+            `bytes_per_weight`: memory for state, prior, gradients, moments and a checkpoint.
             `objective`: by key of a method's objective the values that it knows, all where a key is
             absent. `weighs_prior`: whether kl_scale must be above 0. `all_layers`: whether every
             layer must have the family's distribution. `all_parts`: whether every stage is fitted to

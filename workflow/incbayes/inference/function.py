@@ -113,11 +113,7 @@ class FunctionalPrior(ByAdam):
         20, "Draws of the teacher `predictive`, once a stage.", minimum=1, maximum=10_000
     )
 
-    constraints: ClassVar[dict[str, Any]] = {
-        "predicts": "classes",
-        "step_cost": 1,
-        "bytes_per_weight": 200,
-    }
+    constraints: ClassVar[dict[str, Any]] = {"step_cost": 1, "bytes_per_weight": 200}
 
     def begin(self, problem: Problem) -> VariationalRun:
         """Return the run of one replicate; before any part it is that of `vi`."""

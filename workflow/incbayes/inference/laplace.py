@@ -133,7 +133,6 @@ class OnlineLaplace(ByAdam):
 
     constraints: ClassVar[dict[str, Any]] = {
         "families": ["ffg"],
-        "predicts": "classes",
         "step_cost": 1,
         "bytes_per_weight": 200,
         "objective": {"complexity": ["closed_form"], "draws": [1]},
