@@ -131,3 +131,14 @@ def test_planning_needs_no_torch():
     code = f"import sys, {modules}; print('torch' in sys.modules)"
     said = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT / "workflow")
     assert said == b"False\n"
+
+
+def test_a_method_that_goes_back_to_all_parts_asks_for_all_images():
+    methods = {"chain": {"family": "point"}, "bound": {"family": "point"}}
+    methods["bound"]["inference"] = "cumulative"
+    experiment = {"dataset": "mnist", "model": "lenet5", "parts": [1, 10]}
+    chosen = study(experiments={"one": experiment}, methods=methods, budgets={}, claims={})
+    for parts in (1, 10):
+        chain, bound = (asked(chosen, method, parts) for method in methods)
+        assert (bound.runtime > chain.runtime) == (bound.mem_mb > chain.mem_mb) == (parts > 1)
+        assert bound == asked(chosen, "chain", 1)
