@@ -60,7 +60,7 @@ def test_the_table_names_chains_replicates_and_claims():
     table = next_table([STEP], study, context)
     (row,) = table["rows"]
     assert "Digits 0 in parts, Fine-tuning, T = 3: 5, 6, 7, 9" in row[0] and row[1] == "2.2"
-    assert row[2] == f"{claims['falls_behind'].sentence} 88 %"
+    assert row[2] == f"88 %: {claims['falls_behind'].sentence}"
     assert next_table([], study, context) is None
 
 

@@ -12,7 +12,7 @@ from incbayes.study.model import Study
 from incbayes.study.resolve import claims_of
 from incbayes.study.statement import stated
 
-HEADINGS = ["Further replicates", "Core-hours", "Chance of a decision then"]
+HEADINGS = ["Further replicates", "Core-hours", "Chance of a decision then, either way"]
 CAPTION = (
     "Which further replicates decide most claims a core-hour, the best first, each counting on "
     "those above it; chances are for the observed effects and spreads as the true ones, hours are "
@@ -51,7 +51,7 @@ def next_table(
             ),
             step.cost,
             "; ".join(
-                f"{study.claims[name].sentence} {100 * chance:.0f} %"
+                f"{100 * chance:.0f} %: {study.claims[name].sentence}"
                 for name, chance in step.chances.items()
             ),
         ]
