@@ -79,14 +79,29 @@ def stated(group):
     return {key: value for key, value in group.items() if key != "kl_scale"}
 
 
-def measured(only, command="snakemake", value=None, **changes):
-    """Return what a run of the made study's chains that `only` names would have to publish."""
-    study = study_of(plain_study(whole_study()) | {"only": only} | changes)
+def measured(only, command="snakemake", value=None, numbers=range(4), **changes):
+    """Return what a run of the made study's chains that `only` names would have to publish.
+
+    Args:
+        only: names of chains.
+        command: of the run.
+        value: of every record; None for the made ones.
+        numbers: of its replicates.
+        changes: keys of the study.
+    """
+    stated = {"only": only, "first_replicate": numbers.start, "replicates": len(numbers)}
+    study = study_of(plain_study(whole_study()) | stated | changes)
+    described = {n: replace(e, replicates=len(numbers)) for n, e in study.experiments.items()}
+    study = replace(study, experiments=described)
     chains = set(chosen_chains(study))
     frames = made_frames(SHAPE)
     chosen = Frames(
-        *(rows_of(frame, chains) for frame in (frames.records, frames.training, frames.calibration))
+        *(
+            rows_of(frame[frame["replicate"].isin(numbers)], chains)
+            for frame in (frames.records, frames.training, frames.calibration)
+        )
     )
+    block = {"block": f"r{numbers.start}-{numbers.stop - 1}", "replicates": list(numbers)}
     whole = made_provenance(SHAPE)
     (source,) = whole["sources"]
     names = [name for name in source["chains"] if name in set(map(chain_name, chains))]
@@ -101,11 +116,13 @@ def measured(only, command="snakemake", value=None, **changes):
         {
             "sources": [source | {"chains": names, "command": command}],
             "runs": [
-                run | {"records": scored(chosen.records, run)}
+                run | block | {"records": scored(chosen.records, run | block)}
                 for run in whole["runs"]
                 if chain_of(run) in chains
             ],
         },
+        chosen.training,
+        chosen.calibration,
     )
 
 
@@ -186,12 +203,87 @@ def test_a_chain_that_is_run_again_takes_the_place_of_the_published_one(tmp_path
 
 
 @pytest.mark.parametrize(
+    "parts",
+    [
+        (range(2), range(2, 4)),
+        (range(2, 4), range(2)),
+        (range(3, 4), range(1), range(1, 3)),
+    ],
+    ids=["in order", "the last first", "in pieces"],
+)
+def test_added_replicates_are_as_if_all_had_been_run_at_once(parts):
+    at_once, in_turn = joined(None, measured(None)), None
+    for numbers in parts:
+        in_turn = joined(in_turn, measured(None, numbers=numbers))
+    assert shown_study(in_turn.study) == shown_study(at_once.study)
+    for frame in ("records", "ends", "training", "calibration"):
+        pd.testing.assert_frame_equal(getattr(in_turn, frame), getattr(at_once, frame))
+    for name, numbers in at_once.numbers.items():
+        pd.testing.assert_frame_equal(in_turn.numbers[name], numbers, check_dtype=False)
+    runs = [found.provenance["runs"] for found in (in_turn, at_once)]
+    assert len(runs[0]) == len(parts) * len(runs[1])
+
+
+def test_a_chain_of_more_replicates_has_its_figures_made_anew():
+    first = joined(None, measured(["e0.m1"], numbers=range(3)))
+    found = joined(first, measured(["e0.m1.T3"], numbers=range(3, 4)))
+    for name, column in (("accuracy_by_parts", "n"), ("kl_and_width", "n"), ("training", "n")):
+        counts = found.numbers[name].groupby("T")[column].max()
+        assert counts.loc[3] == 4 and counts.get(1, 3) == 3, name
+    assert found.study.experiments["e0"].replicates == 4 and found.study.first_replicate == 0
+
+
+def test_figures_name_replicates_that_were_published_before_their_numbers_were(tmp_path):
+    first = measured(["e0.m1"], numbers=range(3))
+    nothing = {name: getattr(first, name).iloc[:0] for name in ("training", "calibration")}
+    publish_in_turn(tmp_path, dataclasses.replace(first, **nothing))
+    assert "Without these replicates" not in (tmp_path / "README.md").read_text()
+    publish_in_turn(tmp_path, measured(["e0.m1.T3"], numbers=range(3, 4)))
+    lines = (tmp_path / "README.md").read_text().splitlines()
+    said = [line for line in lines if "e0.m1.T3: 0, 1, 2." in line]
+    assert len(said) == 3, "reliability, KL and training; not those made of records"
+
+
+def test_replicates_of_other_settings_code_and_images_are_not_added():
+    kept = joined(None, measured(["e0.m0"], numbers=range(2)))
+    more = measured(["e0.m0"], numbers=range(2, 4))
+    joined(kept, more)
+    other = dataclasses.replace(more, study=changed(more.study, training={"epochs": 99}))
+    with pytest.raises(PublicationError, match="e0.m0.T1 was published with training.epochs 12"):
+        joined(kept, other)
+    (source,) = more.provenance["sources"]
+    newer = {**more.provenance, "sources": [{**source, "code_digest": "beef" * 16}]}
+    other = dataclasses.replace(more, provenance=newer)
+    with pytest.raises(PublicationError, match="by code c0dec0dec0dec0de, and this is beefbeef"):
+        joined(kept, other)
+    both = joined(kept, dataclasses.replace(other, study=replace(more.study, other_code=True)))
+    assert len(both.provenance["sources"]) == 2
+    images = {"e0": {"train": "c" * 64, "test": "b" * 64}}
+    moved = {**more.provenance, "sources": [{**source, "images": images}]}
+    with pytest.raises(PublicationError, match="made of other images"):
+        joined(kept, dataclasses.replace(more, provenance=moved))
+
+
+def test_a_published_block_stays_or_goes_as_a_whole(one_method):
+    with pytest.raises(PublicationError, match="e0.m0.T1: block r0-3 was published as a whole"):
+        joined(read_published(one_method), measured(["e0.m0"], numbers=range(2, 6)))
+
+
+def test_a_replicate_that_is_run_again_was_first_run_when_it_was_before(one_method):
+    again = measured(["e0.m0"], "again")
+    later = [run | {"started": "2026-03-01T00:00:00+00:00"} for run in again.provenance["runs"]]
+    provenance = {**again.provenance, "runs": later}
+    both = joined(read_published(one_method), dataclasses.replace(again, provenance=provenance))
+    first = {run["first_started"] for run in both.provenance["runs"]}
+    assert first == {"2026-01-05T12:00:00+00:00"}
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"seed": 7}, "e0.m0.T1 was published with seed 2018, and the study has 7"),
         ({"training": {"epochs": 99}}, "training.epochs 12, and the study has 99"),
         ({"evaluation": {"samples": 5}}, "evaluation.samples 100, and the study has 5"),
-        ({"e0": {"replicates": 9}}, "replicates 4, and the study has 9"),
         ({"e0": {"settings": {"m0": {"objective": {"kl_scale": 3}}}}}, "kl_scale 0.1, and .* 3"),
     ],
 )

@@ -116,6 +116,8 @@ OF_A_SECTION = {
     "methods.*.inference": "as family",
     "tuned": "as tune",
     "partial": "tests/orchestration/test_partial.py",
+    "first_replicate": "other replicates are other blocks, as replicates_per_block",
+    "other_code": "it says what may be published, see tests/publication",
     "claims.*.paper": "as sentence",
     "claims.*.place": "as sentence",
     "claims.*.metric": "as relation",

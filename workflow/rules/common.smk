@@ -96,7 +96,7 @@ onstart:
     if any(job.rule.name == PUBLISH for job in workflow.dag.needrun_jobs()):
         from incbayes.publication.publish import check_joins
 
-        in_one_line(check_joins, Path(PUBLISHED), STUDY)
+        in_one_line(check_joins, Path(PUBLISHED), STUDY, in_one_line(code_of_fits, STUDY))
 
 
 def given_study():

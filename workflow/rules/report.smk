@@ -100,6 +100,7 @@ rule publish:
     input:
         records=FIGURE_DATA["records"],
         training=FIGURE_DATA["training"],
+        calibration=FIGURE_DATA["calibration"],
         numbers=untimed([f"{RESULTS}/figures/{name}.csv" for name in FIGURES]),
         figures_seal=rules.figures.output.seal,
         provenance=untimed(rules.report.output.provenance),
@@ -136,3 +137,23 @@ rule republish:
         benchmarks=placed(BENCHMARKS),
     script:
         "../scripts/republish.py"
+
+
+# Likewise: it prints which further replicates of what is published decide most claims an hour.
+rule next:
+    log:
+        f"{LOGS}/next.log",
+    conda:
+        "../../envs/incbayes.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    params:
+        study=for_scripts(plain_study(STUDY)),
+        folder=PUBLISHED,
+        files=list(workflow.overwrite_configfiles),
+        settings=for_scripts(COMMAND_LINE),
+        top=str(workflow.basedir),
+    script:
+        "../scripts/next.py"

@@ -12,6 +12,7 @@ with job(snakemake, "publication") as console:
     files = RunFiles(
         records=Path(given.records),
         training=[Path(path) for path in given.training],
+        calibration=[Path(path) for path in given.calibration],
         numbers=[Path(path) for path in given.numbers],
         figures=Path(given.figures_seal),
         provenance=Path(given.provenance),

@@ -7,7 +7,7 @@ frames were collected, or of the report that shows them.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from incbayes.figures.context import FigureContext
 from incbayes.results.frames import Frames
@@ -37,6 +37,7 @@ class StudyFigure:
             `experiment`, `method` and `T` name it.
         draw: returns the picture of such numbers; called within `style.theme`.
         module: the module that defines it.
+        of: frame that the numbers are made of.
         arrange: returns which of the numbers are shown, with what depends on several chains.
     """
 
@@ -46,6 +47,7 @@ class StudyFigure:
     numbers: "Callable[[Frames, FigureContext], DataFrame]"
     draw: "Callable[[DataFrame, FigureContext], Figure]"
     module: str
+    of: Literal["records", "training", "calibration"] = "records"
     arrange: "Callable[[DataFrame], DataFrame]" = all_numbers
 
 

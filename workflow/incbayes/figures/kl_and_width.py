@@ -132,4 +132,5 @@ FIGURE = StudyFigure(
     arrange=most_parts,
     draw=draw,
     module=__name__,
+    of="training",
 )

@@ -209,4 +209,5 @@ FIGURE = StudyFigure(
     arrange=extreme_parts,
     draw=draw,
     module=__name__,
+    of="calibration",
 )

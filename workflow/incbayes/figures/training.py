@@ -156,4 +156,5 @@ FIGURE = StudyFigure(
     arrange=arrange,
     draw=draw,
     module=__name__,
+    of="training",
 )

@@ -69,7 +69,8 @@ def of_done_chains(study: Study, results: Path) -> Study:
 
 
 def _blocks(study: Study, chain: Chain) -> list[str]:
-    return blocks(study.experiments[chain[0]].replicates, study.replicates_per_block)
+    described, size = study.experiments[chain[0]], study.replicates_per_block
+    return blocks(described.replicates, size, study.first_replicate)
 
 
 def _is_done(study: Study, chain: Chain, results: Path) -> bool:

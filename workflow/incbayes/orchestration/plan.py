@@ -75,7 +75,8 @@ class Plan:
         self.chosen = chosen_experiments(study)
         size = study.replicates_per_block
         self.blocks = {
-            name: blocks(described.replicates, size) for name, described in self.chosen.items()
+            name: blocks(described.replicates, size, study.first_replicate)
+            for name, described in self.chosen.items()
         }
         searched = study.tune
         self.tuned_blocks = blocks(searched.replicates, size) if searched else []

@@ -231,7 +231,8 @@ def settled_stages(study: Study, streams: Mapping[str, Stream], results: Path) -
         if stream.has_test:
             _check_test(stream)
         for method in stream.experiment.methods:
-            for block in blocks(stream.experiment.replicates, study.replicates_per_block):
+            described, size = stream.experiment, study.replicates_per_block
+            for block in blocks(described.replicates, size, study.first_replicate):
                 place = f"{name}/{method}/stream/{block}"
                 expected = _expected(study, stream, method, block_replicates(block))
                 prior = method_settings(study, name, method).prior

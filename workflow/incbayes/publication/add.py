@@ -17,7 +17,7 @@ from incbayes.publication.publish import (
 from incbayes.report.convergence import stage_ends
 from incbayes.report.html import sealed_provenance
 from incbayes.report.provenance import collect_timings
-from incbayes.results.collect import collect_training, sealed_records
+from incbayes.results.collect import collect_calibration, collect_training, sealed_records
 from incbayes.study.chains import Chain, chain_name, chosen_chains
 from incbayes.study.model import Study
 
@@ -29,6 +29,7 @@ class RunFiles:
     Attributes:
         records: metrics.parquet.
         training: the training.csv of every stage.
+        calibration: the calibration.csv of every stage.
         numbers: the csv of every figure, in the registry's order.
         figures: the seal of the figures.
         provenance: of the report.
@@ -36,6 +37,7 @@ class RunFiles:
 
     records: Path
     training: Sequence[Path]
+    calibration: Sequence[Path]
     numbers: Sequence[Path]
     figures: Path
     provenance: Path
@@ -85,7 +87,9 @@ def _measured(study: Study, files: RunFiles) -> Measured:
     name = study.study_id
     records, seal = sealed_records(files.records, name)
     training = collect_training(files.training)
-    training.check_posteriors(seal)
+    calibration = collect_calibration(files.calibration)
+    for collected in (training, calibration):
+        collected.check_posteriors(seal)
     sealed_figures(files.figures.parent, name, seal)
     return Measured(
         study,
@@ -93,6 +97,8 @@ def _measured(study: Study, files: RunFiles) -> Measured:
         stage_ends(training.frame, study),
         {name: read_numbers(path) for name, path in zip(FIGURES, files.numbers, strict=True)},
         sealed_provenance(files.provenance, name, seal),
+        training.frame,
+        calibration.frame,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from incbayes.claims.next_runs import NextRuns
 from incbayes.core.durations import duration
 from incbayes.figures.base import FigureFile
 from incbayes.figures.context import FigureContext, context_of
@@ -23,6 +24,7 @@ from incbayes.report.claims_table import (
 )
 from incbayes.report.escapes import for_markdown
 from incbayes.report.methods import replicates
+from incbayes.report.next_table import next_table
 from incbayes.report.provenance import sources, stage_seconds
 from incbayes.report.templates import environment
 from incbayes.study.chains import chains_left_out, chosen_experiments
@@ -37,6 +39,7 @@ def published_page(
     figures: Sequence[FigureFile],
     provenance: Mapping[str, Any],
     ledger: Ledger | None,
+    steps: Sequence[NextRuns] = (),
 ) -> str:
     """Return the page of a study, whose links are to the files that are published beside it.
 
@@ -46,6 +49,7 @@ def published_page(
         figures: in the order of the page.
         provenance: as `provenance.collect_provenance` returns it.
         ledger: of the study's claims; None for a study without claims.
+        steps: what to run next, as `next_table.steps_of` returns it.
     """
     context = context_of(study)
     chosen = chosen_experiments(study)
@@ -64,6 +68,7 @@ def published_page(
         tempering=context.tempering,
         missing=_missing(study, context),
         ledger=_ledger(ledger, context) if ledger else None,
+        next=next_table(steps, study, context),
         results=results,
         figures=figures,
         sources=sources(provenance, study),

@@ -4,9 +4,11 @@ A study that no single machine or day can run is published chain by chain; its c
 and its figures drawn, on all of them. Knows the files of a published folder; computes no number.
 """
 
+import dataclasses
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +16,47 @@ import pandas as pd
 import yaml
 from msgspec.structs import replace
 
-from incbayes.claims.history import History, first_runs
+from incbayes.claims.history import History, Runs, first_runs
 from incbayes.claims.ledger import judge, write_ledger
-from incbayes.core.errors import UserError
 from incbayes.core.files import atomic_write, write_json
 from incbayes.core.seal import Seal, SealError, read_seal, write_seal
 from incbayes.figures.claims import write_claims_figure
 from incbayes.figures.context import context_of
-from incbayes.figures.write import arranged, read_numbers, write_figure
+from incbayes.figures.rows import final_stage
+from incbayes.figures.write import read_numbers, write_figure
 from incbayes.kinds import FIGURES
 from incbayes.publication.folders import atomic_folder, restore_folder
+from incbayes.publication.kept import (
+    CHAIN,
+    Kept,
+    PublicationError,
+    check_code,
+    kept_replicates,
+    rows_kept,
+    runs_kept,
+)
+from incbayes.publication.numbers import joined_numbers, ordered, together, with_gaps
 from incbayes.publication.page import published_page
 from incbayes.report.claims_table import read_ledger
 from incbayes.report.convergence import STAGE, read_ends
 from incbayes.report.html import Numbers, write_report
-from incbayes.report.methods import dotted, value
+from incbayes.report.next_table import steps_of
 from incbayes.report.provenance import chain_of, in_order_of_stages
 from incbayes.results.collect import ordered_records, read_records, write_records
+from incbayes.results.frames import Frames
 from incbayes.results.records import records_digest, stage_name
-from incbayes.study.chains import Chain, all_chains, chain_name, chosen_chains, fewest_names
+from incbayes.study.chains import Chain, chain_name, chosen_chains, fewest_names
 from incbayes.study.model import Study, shown_study
 from incbayes.study.resolve import block_replicates, claims_of, resolve_study
-from incbayes.study.settings import chain_settings
 from incbayes.study.statement import stated
 from incbayes.study.streams import arrives
-from incbayes.study.tuning import tried_by_method
 
-CHAIN = ["experiment", "method", "T"]
 STUDY, RECORDS, ENDS, PROVENANCE = "study.yaml", "metrics.csv", "convergence.csv", "provenance.json"
 SEAL, ARTIFACT = "publication.seal.json", "publication"
+TRAINING, CALIBRATION = "training.parquet", "calibration.parquet"
+FRAME_COLUMNS = [*STAGE, "replicate", "epoch", "bin"]
+"""Of a frame without rows."""
+
 KEPT_PICTURE = "svg"
 DERIVED = ("study_id", "reduced")
 """What a resolved study holds beside what a study may state."""
@@ -51,10 +65,6 @@ NOT_READ = (*DERIVED, "claims", "stated")
 """Of a published study."""
 
 WAY_OUT = "restore it, or delete its folder to publish this run alone"
-
-
-class PublicationError(UserError, ValueError):
-    """What was published cannot stand beside what was run, or cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,8 @@ class Measured:
         ends: how their stages ended, as `convergence.stage_ends` returns it.
         numbers: of each figure, by its name.
         provenance: as `provenance.collect_provenance` returns it.
+        training: the rows of training.csv, of the chains of which they are published.
+        calibration: those of calibration.csv that a figure is made of, likewise.
     """
 
     study: Study
@@ -74,6 +86,13 @@ class Measured:
     ends: pd.DataFrame
     numbers: Mapping[str, pd.DataFrame]
     provenance: Mapping[str, Any]
+    training: pd.DataFrame
+    calibration: pd.DataFrame
+
+    @property
+    def frames(self) -> Frames:
+        """What figures are made of, of the replicates of which it is published."""
+        return Frames(self.records, self.training, self.calibration)
 
 
 def read_published(folder: Path) -> Measured | None:
@@ -134,6 +153,8 @@ def _published(folder: Path) -> Measured:
         _read(folder / ENDS, read_ends),
         {name: _read(_numbers_file(folder, name), _read_numbers) for name in FIGURES},
         _read(folder / PROVENANCE, _read_provenance),
+        _read(folder / TRAINING, _read_frame),
+        _read(folder / CALIBRATION, _read_frame),
     )
     named = set(map(chain_name, chosen_chains(found.study)))
     for file, frame in ((RECORDS, found.records), (ENDS, found.ends)):
@@ -143,12 +164,17 @@ def _published(folder: Path) -> Measured:
     return found
 
 
-def check_joins(folder: Path, study: Study) -> None:
+def check_joins(folder: Path, study: Study, code: str) -> None:
     """Check, before anything is run, that a study can be published beside what a folder holds.
 
+    Args:
+        folder: of the published study.
+        study: in normal form.
+        code: digest of the code that fits and scores.
+
     Raises:
-        PublicationError: a file cannot be read, a chain was made with other settings, or less of a
-            search would be shown than was published.
+        PublicationError: a file cannot be read, a chain was made with other settings or code, or
+            less of a search would be shown than was published.
     """
     streams = [name for name, run in study.experiments.items() if arrives(run.dataset)]
     if streams:
@@ -158,38 +184,67 @@ def check_joins(folder: Path, study: Study) -> None:
         )
     kept = read_published(folder)
     if kept:
-        _kept_chains(kept.study, study)
+        check_code(kept, study, kept_replicates(kept, study), code)
 
 
 def joined(kept: Measured | None, run: Measured) -> Measured:
-    """Return a run with the chains published before that it did not make.
+    """Return a run with the replicates published before that it did not make.
 
-    A chain of the run takes the place of one that was published; one that the study no longer
-    describes is dropped.
+    A replicate of the run takes the place of the published one of its number; a chain that the
+    study no longer describes is dropped.
 
     Raises:
-        PublicationError: a chain that is kept was made with other settings than the study
-            states, or of other images than the run; or less of a search would be shown.
+        PublicationError: a replicate that is kept was made with other settings than the study
+            states, of other images than the run or, of a chain of the run, by other code; or less
+            of a search would be shown.
     """
     if kept is None:
-        return run
-    chains = _kept_chains(kept.study, run.study)
-    provenance = _joined_provenance(kept.provenance, run.provenance, chains)
+        return replace_frames(run)
+    found = kept_replicates(kept, run.study)
+    for source in run.provenance["sources"]:
+        check_code(kept, run.study, found, source["code_digest"])
+    provenance = _joined_provenance(kept.provenance, run.provenance, found)
     _check_images(provenance["sources"])
-    only = fewest_names(run.study, {*chosen_chains(run.study), *chains})
+    made = set(chosen_chains(run.study))
+    only = fewest_names(run.study, made | set(found))
+    ends = together(rows_kept(kept.ends, found), run.ends)
     study = replace(run.study, only=None if only is None else tuple(only))
-    context = context_of(study)
-    ends = _together(_of(kept.ends, chains), run.ends)
-    return Measured(
+    whole = Measured(
         study,
-        ordered_records(_together(_of(kept.records, chains), run.records)),
+        ordered_records(together(rows_kept(kept.records, found), run.records)),
         ends.sort_values([*STAGE, "replicate"], ignore_index=True),
-        {
-            name: arranged(name, _together(_of(kept.numbers[name], chains), numbers), context)
-            for name, numbers in run.numbers.items()
-        },
+        {},
         provenance,
+        together(rows_kept(kept.training, found), run.training),
+        together(rows_kept(kept.calibration, found), run.calibration),
     )
+    untouched = {chain: replicates for chain, replicates in found.items() if chain not in made}
+    before = {name: rows_kept(numbers, untouched) for name, numbers in kept.numbers.items()}
+    added = made & set(found)
+    study = _counted(study, whole.records)
+    numbers = joined_numbers([before, run.numbers], whole.frames, added, context_of(study))
+    return replace_frames(dataclasses.replace(whole, study=study, numbers=numbers))
+
+
+def replace_frames(measured: Measured) -> Measured:
+    """Return the same with its frames in an order that depends on them alone."""
+    return dataclasses.replace(
+        measured,
+        training=ordered(measured.training, "epoch"),
+        calibration=ordered(final_stage(measured.calibration), "bin"),
+    )
+
+
+def _counted(study: Study, records: pd.DataFrame) -> Study:
+    """Return a study that says how many replicates there are, and not what was last added."""
+    counts = records.groupby("experiment")["replicate"].nunique()
+    experiments = {
+        name: replace(described, replicates=int(counts.get(name, described.replicates)))
+        for name, described in study.experiments.items()
+    }
+    least = int(records["replicate"].min()) if len(records) else 0
+    most = int(counts.max()) if len(counts) else study.replicates
+    return replace(study, experiments=experiments, replicates=most, first_replicate=least)
 
 
 def restated(kept: Measured, study: Study) -> Measured:
@@ -205,6 +260,8 @@ def restated(kept: Measured, study: Study) -> Measured:
         kept.ends.iloc[:0],
         {name: numbers.iloc[:0] for name, numbers in kept.numbers.items()},
         {"sources": [], "runs": []},
+        kept.training.iloc[:0],
+        kept.calibration.iloc[:0],
     )
     return joined(kept, nothing)
 
@@ -234,8 +291,14 @@ def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
     with atomic_write(folder / ENDS) as partial:
         measured.ends.to_csv(partial, index=False, lineterminator="\n")
     write_json(folder / PROVENANCE, provenance)
+    for name, frame in ((TRAINING, measured.training), (CALIBRATION, measured.calibration)):
+        if len(frame):
+            write_records(frame, folder / name)
     figures = [
-        write_figure(name, numbers, context, folder / "figures", [KEPT_PICTURE])
+        with_gaps(
+            write_figure(name, numbers, context, folder / "figures", [KEPT_PICTURE]),
+            measured.frames,
+        )
         for name, numbers in measured.numbers.items()
     ]
     ledger = None
@@ -246,10 +309,11 @@ def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
         write_ledger(entries, *files)
         write_claims_figure(entries, context, folder / "figures", [KEPT_PICTURE])
         ledger = read_ledger(*files, folder / "figures")
-    shown = Numbers(records, measured.ends, figures, timings, provenance, ledger)
+    steps = steps_of(study, records, provenance["runs"]) if study.claims else []
+    shown = Numbers(records, measured.ends, figures, timings, provenance, ledger, steps=steps)
     write_report(folder / "report.html", study, shown)
     with atomic_write(folder / "README.md") as partial:
-        page = published_page(study, records, figures, provenance, ledger)
+        page = published_page(study, records, figures, provenance, ledger, steps)
         partial.write_text(page, encoding="utf-8")
     _seal(folder, study.study_id, provenance["runs"])
 
@@ -289,6 +353,11 @@ def _read_study(path: Path) -> Study:
     return resolve_study(described)
 
 
+def _read_frame(path: Path) -> pd.DataFrame:
+    """Return numbers of replicates; none where they were not yet published."""
+    return pd.read_parquet(path) if path.exists() else pd.DataFrame(columns=FRAME_COLUMNS)
+
+
 def _read_numbers(path: Path) -> pd.DataFrame:
     """Return the numbers of a figure; none where there was no such figure yet."""
     return read_numbers(path) if path.exists() else pd.DataFrame(columns=CHAIN)
@@ -303,40 +372,6 @@ def _read_provenance(path: Path) -> dict[str, Any]:
 
 def _numbers_file(folder: Path, name: str) -> Path:
     return folder / "figures" / f"{name}.csv"
-
-
-def _kept_chains(kept: Study, stated: Study) -> list[Chain]:
-    """Return the chains of a published study that one about to be published does not run.
-
-    Raises:
-        PublicationError: one was made with other settings than are stated, or with settings that
-            go back to a search of which less would be shown.
-    """
-    wanted = set(chosen_chains(kept)) - set(chosen_chains(stated))
-    chains = [chain for chain in all_chains(stated) if chain in wanted]
-    for chain in chains:
-        before, now = (dict(dotted(chain_settings(study, *chain[:2]))) for study in (kept, stated))
-        for key in dict.fromkeys([*before, *now]):
-            old, new = before.get(key), now.get(key)
-            if old != new:
-                raise PublicationError(
-                    f"{chain_name(chain)} was published with {key} {value(old)}, and the study "
-                    f"has {value(new)}: state it as it was, or run the chain again with the rest"
-                )
-        before, now = (_tried(study, chain) for study in (kept, stated))
-        if any(candidate not in now for candidate in before):
-            raise PublicationError(
-                f"{chain_name(chain)} was published with settings that a search chose, of which "
-                "the study does not show all: name the file of its outcome, or run the chain "
-                "again with the rest"
-            )
-    return chains
-
-
-def _tried(study: Study, chain: Chain) -> list[tuple[Any, Any]]:
-    """Return settings and scores of what the search of a study tried for a chain's method."""
-    candidates = tried_by_method(study).get(chain[:2], [])
-    return [(candidate.settings, candidate.scores) for candidate in candidates]
 
 
 def _check_images(sources: Sequence[Mapping[str, Any]]) -> None:
@@ -356,29 +391,25 @@ def _keys(frame: pd.DataFrame) -> list[Chain]:
     return list(frame[CHAIN].itertuples(index=False, name=None))
 
 
-def _of(frame: pd.DataFrame, chains: Collection[Chain]) -> pd.DataFrame:
-    """Return the rows of some chains."""
-    wanted = set(chains)
-    return frame[[key in wanted for key in _keys(frame)]]
-
-
-def _together(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of both; columns without rows have no types that should count."""
-    with_rows = [frame for frame in (first, second) if len(frame)]
-    return pd.concat(with_rows, ignore_index=True) if with_rows else second
-
-
 def _joined_provenance(
-    kept: Mapping[str, Any], run: Mapping[str, Any], chains: Collection[Chain]
+    kept: Mapping[str, Any], run: Mapping[str, Any], found: Kept
 ) -> dict[str, Any]:
     """Return the sources in the order in which they were published, with their stages."""
-    names = {chain_name(chain) for chain in chains}
+    names = {chain_name(chain) for chain in found}
     sources = [
         {**source, "chains": [name for name in source["chains"] if name in names]}
         for source in kept["sources"]
     ]
-    runs = [made for made in kept["runs"] if chain_of(made) in set(chains)]
+    known = first_runs(kept["runs"])
+    made = [{**new, "first_started": _first_started(new, known)} for new in run["runs"]]
     return {
         "sources": [source for source in sources if source["chains"]] + list(run["sources"]),
-        "runs": in_order_of_stages([*runs, *run["runs"]]),
+        "runs": in_order_of_stages([*map(dict, runs_kept(kept["runs"], found)), *made]),
     }
+
+
+def _first_started(run: Mapping[str, Any], known: Runs) -> str:
+    """Return when the replicates of a run were first run, those that it takes the place of too."""
+    first = datetime.fromisoformat(run.get("first_started", run["started"]))
+    before = [known.get((*chain_of(run), replicate), first) for replicate in run["replicates"]]
+    return min([first, *before]).isoformat(timespec="seconds")

@@ -19,6 +19,7 @@ import pandas as pd
 import yaml
 from markupsafe import Markup
 
+from incbayes.claims.next_runs import NextRuns
 from incbayes.core.durations import duration
 from incbayes.core.files import atomic_write
 from incbayes.core.seal import Seal, read_seal, seal_path, write_seal
@@ -30,6 +31,7 @@ from incbayes.report.arrivals import arrival_table
 from incbayes.report.claims_table import Ledger, ledger_row, on_statements, verdict_counts
 from incbayes.report.convergence import convergence_table
 from incbayes.report.methods import describe_experiment, describe_method, overrides, replicates
+from incbayes.report.next_table import next_table
 from incbayes.report.provenance import rule_costs, sources, stage_costs, stage_seconds
 from incbayes.report.tables import Table
 from incbayes.report.templates import FOLDER, environment
@@ -53,6 +55,7 @@ class Numbers:
         provenance: as `provenance.collect_provenance` returns it.
         ledger: of the study's claims, which the page opens with; None for a study without claims.
         unfinished: `name` and `cause` of each chain that the page lacks, as it is a partial one.
+        steps: what to run next, as `next_table.steps_of` returns it.
         arrivals: as `arrivals.collect_arrivals` returns them; None for a study without streams.
     """
 
@@ -64,6 +67,7 @@ class Numbers:
     ledger: Ledger | None = None
     unfinished: Sequence[Mapping[str, str]] = ()
     arrivals: pd.DataFrame | None = None
+    steps: Sequence[NextRuns] = ()
 
 
 def write_report(out: Path, study: Study, shown: Numbers) -> None:
@@ -83,6 +87,7 @@ def write_report(out: Path, study: Study, shown: Numbers) -> None:
         replicates=replicates(study),
         style=Markup((FOLDER / "report.css").read_text("utf-8")),
         ledger=_ledger(ledger, figures, context, out.parent) if ledger else None,
+        next=next_table(shown.steps, study, context),
         figures=[_figure(figure, out.parent) for figure in figures],
         results=_results(shown.records, context),
         convergence=_convergence(shown.ends, context),

@@ -14,6 +14,7 @@ from incbayes.report.arrivals import collect_arrivals
 from incbayes.report.claims_table import sealed_ledger
 from incbayes.report.convergence import stage_ends
 from incbayes.report.html import Numbers, seal_report, write_report
+from incbayes.report.next_table import steps_of
 from incbayes.report.provenance import collect_provenance, collect_timings
 from incbayes.results.collect import collect_training, sealed_records
 from incbayes.results.verification import verify
@@ -114,6 +115,7 @@ def make_report(
         ledger,
         made.unfinished,
         collect_arrivals(sources.drift) if sources.drift else None,
+        steps_of(study, records, provenance["runs"]) if study.claims else (),
     )
     write_report(files.page, study, shown)
     seal_report(files.seal, name, [files.page, files.provenance, *drawn], parents)

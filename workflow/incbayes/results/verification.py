@@ -34,8 +34,8 @@ PLACES = {
 """The ends of the path of the folder in which the seal of an artifact may lie; any, for others."""
 
 
-WITHOUT_SEAL = {"logs", "benchmarks", "tuning"}
-"""Folders of results in which nothing is sealed."""
+WITHOUT_SEAL = {"logs", "benchmarks", "tuning", "stated.yaml"}
+"""Folders of results in which nothing is sealed, and a file of a study that is written there."""
 
 
 @dataclass
@@ -83,7 +83,7 @@ def seals_in(folder: Path) -> list[Path]:
 def unsealed(folder: Path, seals: Iterable[Path]) -> list[Path]:
     """Return the files in a folder of results that none of its seals covers, in order.
 
-    Hidden files, logs, benchmarks, and the outcome of a search, a file of a study, have none.
+    Hidden files, logs, benchmarks, and what is a file of a study, as the outcome of a search, have none.
     """
     known = {path.resolve() for path in seals}
     for path in tuple(known):

@@ -73,12 +73,19 @@ def claims_of(study: Study) -> dict[str, Claim]:
     }
 
 
-def blocks(total: int, size: int) -> list[str]:
+def blocks(total: int, size: int, first: int = 0) -> list[str]:
     """Return the names of the blocks of `size` replicates, the last of which may be shorter.
 
-    Three a block, five replicates are `r0-2` and `r3-4`.
+    Three a block, five replicates are `r0-2` and `r3-4`; beginning with 5, `r5-7` and `r8-9`.
     """
-    return [f"r{first}-{min(first + size, total) - 1}" for first in range(0, total, size)]
+    end = first + total
+    return [f"r{begin}-{min(begin + size, end) - 1}" for begin in range(first, end, size)]
+
+
+def replicates_of(study: Study, experiment: str) -> range:
+    """Return the numbers of the replicates that a study runs of an experiment."""
+    first = study.first_replicate
+    return range(first, first + study.experiments[experiment].replicates)
 
 
 def block_replicates(block: str) -> range:

@@ -33,7 +33,7 @@ Budget = Annotated[
     Meta(description="Any keys of a study except `study`, `budget` and `budgets`."),
 ]
 
-NOT_SHOWN = ("machine", "data_root", "partial")
+NOT_SHOWN = ("machine", "data_root", "partial", "other_code")
 """Keys of a study that its report does not show: where jobs ran it learns from the run records."""
 
 
@@ -51,6 +51,9 @@ class Study(Section, frozen=True, kw_only=True):
         replicates: How often an experiment is repeated that states no `replicates` of its own. A
             replicate fixes partition, initialisation, order and noise, so that methods are compared
             on the same data.
+        first_replicate: Number of the first replicate. Beginning with another than 0, a run adds
+            replicates to those that were published before. Usually given by
+            `--config first_replicate=5`.
         replicates_per_block: How many replicates one job carries, which spares the start of a
             process. Blocks are the unit of reuse: raising `replicates` from a multiple of this
             number adds jobs and repeats none.
@@ -69,6 +72,8 @@ class Study(Section, frozen=True, kw_only=True):
             published before.
         partial: Report on the chains that are done and list the others, with the error that each
             ended in; fits and scores nothing. For the command line: `--config partial=true`.
+        other_code: Publish replicates beside earlier ones of the same chain that other code fitted
+            or scored; the page names both. For the command line: `--config other_code=true`.
         methods: The methods by name.
         budgets: Overrides by the name of the budget. They are merged into the study when the budget
             is chosen: mappings key by key, everything else replaced. A budget's value also wins
@@ -96,6 +101,7 @@ class Study(Section, frozen=True, kw_only=True):
     seed: Seed = 0
     data_root: Text = "data"
     replicates: Replicates = 5
+    first_replicate: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     replicates_per_block: Replicates = 5
     budget: str = "full"
     training: TrainingSettings = field(default_factory=TrainingSettings)
@@ -105,6 +111,7 @@ class Study(Section, frozen=True, kw_only=True):
     experiments: Annotated[Mapping[Name, Experiment], Meta(min_length=1)]
     only: Annotated[tuple[ChainName, ...], Meta(min_length=1), UNIQUE] | None = None
     partial: bool = False
+    other_code: bool = False
     methods: Annotated[Mapping[Name, Method], Meta(min_length=1)]
     budgets: Mapping[Name, Budget] = field(default_factory=dict)
     tune: Search | None = None

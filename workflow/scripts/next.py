@@ -1,0 +1,23 @@
+"""Adapter of rule next."""
+
+from pathlib import Path
+
+from process import job
+
+from incbayes.orchestration.commands import reproducing
+from incbayes.publication.next import lines_of, published_steps, with_settings
+from incbayes.report.escapes import from_scripts
+from incbayes.study.model import study_of
+
+with job(snakemake, "what to run next") as console:
+    params = snakemake.params
+    given = from_scripts(params.settings)
+
+    def command(further):
+        """Return the command that publishes with further settings."""
+        return reproducing(params.files, with_settings(given, further), params.top, "publish")
+
+    study = study_of(from_scripts(params.study))
+    for line in lines_of(published_steps(study, Path(params.folder)), command):
+        console.log(line)
+        print(line)
