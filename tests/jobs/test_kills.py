@@ -17,7 +17,14 @@ from incbayes.jobs.console import STOPPED
 
 LIBRARY = Path(__file__).parents[2] / "workflow"
 ANY, WRITING = "random moments", "random moments in which it writes"
-STAGE = [".claim", "posterior.safetensors", "posterior.seal.json", "run.json", "training.csv"]
+STAGE = [
+    ".claim",
+    ".first_run",
+    "posterior.safetensors",
+    "posterior.seal.json",
+    "run.json",
+    "training.csv",
+]
 SCORES = ["calibration.csv", "metrics.json", "metrics.seal.json"]
 
 

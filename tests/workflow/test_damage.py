@@ -49,7 +49,7 @@ def sealed_files(folder):
         local = path.relative_to(folder)
         if path.is_file() and not {"logs", "benchmarks"} & set(local.parts):
             found.append(local)
-    return [path for path in found if path.name not in (".claim", ".gitkeep")]
+    return [path for path in found if path.name not in (".claim", ".first_run", ".gitkeep")]
 
 
 def damage(path, kind, place, other):

@@ -190,7 +190,8 @@ def test_what_is_published_is_complete_and_without_posteriors(finished):
     figures = {path.relative_to(results) for path in (results / "figures").glob("*.[sc][vs][gv]")}
     records = {"provenance.json", "metrics.csv", "claims.json", "claims.csv"}
     pages = ("report.html", "study.yaml", "README.md", "convergence.csv")
-    written = set(map(Path, (*pages, "publication.seal.json")))
+    frames = ("training.parquet", "calibration.parquet", "publication.seal.json")
+    written = set(map(Path, (*pages, *frames)))
     assert shown == figures | set(map(Path, records)) | written
     for path in shown - written:
         assert (published / path).read_bytes() == (results / path).read_bytes()
