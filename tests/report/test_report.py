@@ -412,7 +412,8 @@ def test_runs_are_read_beside_their_posteriors(tmp_path):
         path.write_text(path.name)
     facts = {"images": {"train": 2, "test": 1}}
     checksums = {"e0": images / "checksums.json"}
-    arguments = (COMMAND, "c0de", [posterior], checksums, tmp_path, records, {"files": 9})
+    code = provenance.Code(COMMAND, "c0de", tmp_path)
+    arguments = (code, [posterior], checksums, records, {"files": 9})
     with pytest.raises(SealError, match="checksums.json: no such file"):
         provenance.collect_provenance(*arguments)
     write_seal(checksums["e0"], "images", {"data": "images"}, splits, facts=facts)

@@ -3,6 +3,7 @@
 import multiprocessing
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from incbayes.figures.context import FigureContext, context_of
@@ -12,21 +13,27 @@ from incbayes.results.frames import Frames, read_frames
 from incbayes.study.model import Study
 
 
-def draw_figures(
-    study: Study,
-    records: Path,
-    training: Iterable[Path],
-    calibration: Iterable[Path],
-    seal: Path,
-    processes: int,
-) -> Iterator[str]:
+@dataclass(frozen=True)
+class FigureSources:
+    """Files that figures are drawn from.
+
+    Attributes:
+        records: metrics.parquet.
+        training: the training.csv of every stage.
+        calibration: the calibration.csv of every stage.
+    """
+
+    records: Path
+    training: Iterable[Path]
+    calibration: Iterable[Path]
+
+
+def draw_figures(study: Study, sources: FigureSources, seal: Path, processes: int) -> Iterator[str]:
     """Draw every figure beside a seal, yield its name, and seal all once the last is drawn.
 
     Args:
         study: in normal form.
-        records: metrics.parquet.
-        training: the training.csv of every stage.
-        calibration: the calibration.csv of every stage.
+        sources: files that they are drawn from.
         seal: of the figures, in their folder.
         processes: how many draw at once.
 
@@ -34,7 +41,9 @@ def draw_figures(
         SealError: a file is damaged or edited, or of other posteriors than the records.
     """
     global _shared
-    frames, of_records = read_frames(study.study_id, records, training, calibration)
+    frames, of_records = read_frames(
+        study.study_id, sources.records, sources.training, sources.calibration
+    )
     _shared = frames, context_of(study), seal.parent
     load_drawing()
     # Forked, so that what took seconds to import and to read is there already.

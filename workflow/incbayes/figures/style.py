@@ -205,7 +205,7 @@ def page(
     # Padding in inches only: `hspace` is a share of the figure, which would grow with it.
     figure.get_layout_engine().set(hspace=0, wspace=0, h_pad=0.05, w_pad=0.06)
     bands = figure.subfigures(4, 1, height_ratios=heights, hspace=0)
-    _draw_head(bands[0], heights[0], width, context, title, head)
+    _draw_head(bands[0], (width, heights[0]), context, title, head)
     if rows:
         bands[1].legend(
             handles=list(legend),
@@ -300,12 +300,13 @@ def _draw_foot(band: SubFigure, height: float, width: float, lines: Sequence[str
 
 def _draw_head(
     band: SubFigure,
-    height: float,
-    width: float,
+    size: tuple[float, float],
     context: FigureContext,
     title: str,
     lines: Sequence[str],
 ) -> None:
+    """Draw title and lines on a band of so much width and height, in inches."""
+    width, height = size
     left = 0.06 / width
     band.text(left, 1 - 0.14 / height, title, fontsize=11.5, fontweight="bold", va="center")
     top = 0.14 + LINE_HEIGHT + 0.03

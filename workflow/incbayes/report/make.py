@@ -15,7 +15,7 @@ from incbayes.report.claims_table import sealed_ledger
 from incbayes.report.convergence import stage_ends
 from incbayes.report.html import Numbers, seal_report, write_report
 from incbayes.report.next_table import steps_of
-from incbayes.report.provenance import collect_provenance, collect_timings
+from incbayes.report.provenance import Code, collect_provenance, collect_timings
 from incbayes.results.collect import collect_training, sealed_records
 from incbayes.results.verification import verify
 from incbayes.study.model import Study
@@ -96,14 +96,9 @@ def make_report(
         picture = write_claims_figure(ledger.entries, context, files.page.parent / "figures")
         ledger = replace(ledger, picture=picture)
         drawn = [picture.svg, picture.png, picture.pdf, picture.csv]
+    code = Code(made.command, made.code, sources.checkout)
     provenance = collect_provenance(
-        made.command,
-        made.code,
-        sources.posteriors,
-        sources.checksums,
-        sources.checkout,
-        seal,
-        verified.summary(),
+        code, sources.posteriors, sources.checksums, seal, verified.summary()
     )
     write_json(files.provenance, provenance)
     shown = Numbers(

@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,25 @@ PACKAGES = (
 TIMING_COLUMNS = ["rule", "job", "seconds", "cpu_seconds", "max_rss_mb"]
 
 
+@dataclass(frozen=True)
+class Code:
+    """What a study is made by.
+
+    Attributes:
+        command: what a reader types to make the same numbers.
+        digest: of the library code that fits and scores stages, as it is now.
+        checkout: folder whose git commit is named, where it is a clone.
+    """
+
+    command: str
+    digest: str
+    checkout: Path
+
+
 def collect_provenance(
-    command: str,
-    code_digest: str,
+    code: Code,
     posteriors: Iterable[Path],
     checksums: Mapping[str, Path],
-    repository: Path,
     records: Seal,
     verified: Mapping[str, int],
 ) -> dict[str, Any]:
@@ -55,11 +69,9 @@ def collect_provenance(
     made some: its command, code, images, versions and machine, and the `chains` that it made.
 
     Args:
-        command: what a reader types to make the same numbers.
-        code_digest: of the library code that fits and scores stages, as it is now.
+        code: what the study is made by.
         posteriors: every posterior of the study, with its run.json beside it.
         checksums: of the images of each experiment, a file that preparing them wrote.
-        repository: folder whose git commit is named, where it is a clone.
         records: the seal of the study's records, which must be of these posteriors.
         verified: numbers of files, as `Verification.summary` returns them.
 
@@ -68,9 +80,9 @@ def collect_provenance(
     """
     runs = _counted([run_of(Path(path), records) for path in posteriors])
     source = {
-        "command": command,
-        "code_digest": code_digest,
-        "commit": git_commit(repository),
+        "command": code.command,
+        "code_digest": code.digest,
+        "commit": git_commit(code.checkout),
         "versions": versions(),
         "hardware": hardware(),
         "images": {name: images_of(path) for name, path in checksums.items()},
