@@ -5,6 +5,8 @@ from own_images import as_folder, image
 from running import ROOT
 from typed_pages import BLOCKS, run
 
+from incbayes.study.sources import load_study
+
 PAGE = ROOT / "docs" / "your-data.md"
 PROGRAMS = ("snakemake", "incbayes", "cp", "rm")
 REFUSED = "--config seed=1"
@@ -26,7 +28,7 @@ def test_every_command_of_the_page_works_as_typed_and_prints_what_it_says(tmp_pa
     as_folder(tmp_path / "camera" / "2026-04", pictures(4000))
     as_folder(tmp_path / "new", {"a.png": image(1, size=(30, 20)), "b.png": image(2, mode="L")})
     blocks = BLOCKS.findall(PAGE.read_text(encoding="utf-8"))
-    names = iter(("photos.yaml", "without.yaml"))
+    names = iter(("photos.yaml", "without.yaml", "next.yaml"))
     said, ran = "", []
     for language, block in blocks:
         if language == "yaml":
@@ -40,6 +42,9 @@ def test_every_command_of_the_page_works_as_typed_and_prints_what_it_says(tmp_pa
                 assert (code == 0) == (REFUSED not in line), f"{line}\n{said}"
                 ran.append(line)
     assert sum(line.startswith("snakemake") for line in ran) == 6
+    further = load_study([tmp_path / "photos.yaml", tmp_path / "next.yaml"], {})
+    continued = further.methods["ffg"].prior.options["continue_from"]
+    assert list((tmp_path / continued).glob("r*/t03/posterior.safetensors"))
     page = (tmp_path / "results/photos/report.html").read_text(encoding="utf-8")
     assert "Taken back in photos: 2026-03" in page
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 3
