@@ -141,7 +141,8 @@ def test_what_makes_no_sense_of_a_table_is_refused(dataset, changes, said):
     ],
 )
 def test_a_claim_is_on_a_metric_that_makes_sense(dataset, metric, allowed):
-    claim = {"sentence": "One.", "metric": metric, "relation": "greater", "groups": GROUPS}
+    relation = {"kind": "greater", "by": 0.01, "reason": "made up"}
+    claim = {"sentence": "One.", "metric": metric, "relation": relation, "groups": GROUPS}
     line = refusal(study(dataset, ("claims", {"one": claim})))
     assert f"claims.one.metric: {metric} makes no sense of plain, {allowed}" in line
     good = claim | {"metric": "nlpd" if dataset is NUMBER else "nll"}
