@@ -238,6 +238,7 @@ def add(library: Path, extension: Extension) -> None:
 def document(checkout: Path) -> None:
     """Do what `make docs` does: the schema learns which kinds a study may name."""
     shutil.copytree(ROOT / "docs", checkout / "docs")
+    shutil.copy(ROOT / "README.md", checkout)
     (checkout / "results").symlink_to(ROOT / "results")
     environment = os.environ | {"PYTHONPATH": str(checkout / "workflow")}
     command = [sys.executable, "-m", "incbayes.docgen"]
