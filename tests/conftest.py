@@ -7,7 +7,17 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-LONGEST = ("test_slurm", "test_workflow", "test_workflow_faults", "test_tuning_workflow")
+LONGEST = (
+    "test_slurm",
+    "test_workflow",
+    "test_stream",
+    "test_freshness",
+    "test_workflow_faults",
+    "test_tuning_workflow",
+    "test_your_data",
+    "test_table_workflow",
+    "test_damage",
+)
 
 
 def pytest_collection_modifyitems(items):
