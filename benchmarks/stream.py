@@ -27,6 +27,7 @@ from torchvision.datasets import MNIST
 PARTS = 11
 PLANNED = 500
 ROWS = 55_000
+SCORED = {"samples": 20, "part_images": 2000, "precision": "bf16"}
 DIGITS = [str(number) for number in range(10)]
 COLUMNS = [f"x{number}" for number in range(10)]
 
@@ -61,6 +62,7 @@ class Arriving:
             "replicates": 1,
             "data_root": ".",
             "training": self.training,
+            "evaluation": SCORED,
             "experiments": {"stream": self.experiment | {"dataset": dataset}},
             "methods": {"ffg": {"family": "ffg"}},
         }
@@ -181,7 +183,8 @@ def stream_text(arriving: Arriving) -> str:
         (of_all,) = stages(folder, "scratch").values()
     lines = [
         f"{arriving.name}: {PARTS} parts of about {len(cut[0])}, FFG, one replicate, "
-        f"{arriving.training['epochs']} epochs a part, two cores. Seconds from command to report.",
+        f"{arriving.training['epochs']} epochs a part, "
+        f"{SCORED['samples']} draws for scores, two cores. Seconds from command to report.",
         "",
         f"| | seconds | {shown} |",
         "|---|---|---|",
