@@ -1,9 +1,9 @@
 """The day a part arrives: what it costs beside a run from scratch on all parts.
 
-    python benchmarks/stream.py --data-root DATA --write docs/performance.md
+    python benchmarks/stream.py --data-root data --write docs/performance.md
 
 Lets ten parts arrive, then an eleventh, and fits all rows from scratch as one part: of MNIST
-(DATA/MNIST/raw, in torchvision's layout), and of a made table (Friedman's first function). Then
+(data/MNIST/raw, in torchvision's layout), and of a made table (Friedman's first function). Then
 plans a stream of 500 parts. Take ratios; beside other work the seconds mean little.
 """
 
