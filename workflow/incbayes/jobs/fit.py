@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -109,7 +110,7 @@ def run_stage(
         if takes_all_parts(request.settings):
             starts = first_starts(request, images, cuts, dict.fromkeys(cuts, Source()))
         else:
-            starts = _later_starts(request, parent.states)
+            starts = later_starts(request, parent.states)
         numbers = scaling_numbers(request, images, cuts, [lineage.parent])
     elif lineage.continued:
         network = described_network(request, images.shape)
@@ -306,11 +307,20 @@ def task_of(
     return load
 
 
-def _later_starts(request: BlockRequest, states: Mapping[int, NetworkState]):
-    def start(state: NetworkState):
-        return later_start(request.settings, state)
+def later_starts(
+    request: ChainRequest, states: Mapping[int, NetworkState]
+) -> dict[int, Callable[[], Start]]:
+    """Return what makes the start of a stage after the first, by replicate.
 
-    return {replicate: lambda state=state: start(state) for replicate, state in states.items()}
+    Args:
+        request: of the block.
+        states: by replicate, the posterior of the stage before.
+    """
+
+    def start(replicate: int):
+        return later_start(request.settings, states[replicate])
+
+    return {replicate: partial(start, replicate) for replicate in states}
 
 
 def first_starts(

@@ -1,6 +1,6 @@
 """Fits the stage of a part that has arrived: from the posterior before, and from its part alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from incbayes.core.errors import UserError
 from incbayes.core.seal import Seal, SealError, read_seal, seal_path
 from incbayes.data.images import ImageSource
 from incbayes.data.partition import Partition
-from incbayes.inference.stage import later_start
 from incbayes.jobs.continued import read_continued
 from incbayes.jobs.fit import (
     Fitted,
@@ -23,6 +22,7 @@ from incbayes.jobs.fit import (
     described_posterior,
     first_starts,
     fit_and_write,
+    later_starts,
     task_of,
 )
 from incbayes.jobs.request import (
@@ -34,7 +34,7 @@ from incbayes.jobs.request import (
 )
 from incbayes.jobs.scaling import scaling_numbers
 from incbayes.posterior.file import Posterior
-from incbayes.priors.base import Source, Start
+from incbayes.priors.base import Source
 
 
 class PartError(UserError, ValueError):
@@ -110,16 +110,10 @@ def run_part(
     _refuse_repeated(request, t, data_digest(images, indices), outputs)
     seals, ancestry = {"images": images.seal}, None
     continues: Mapping[str, object] = {}
-    starts: Mapping[int, Callable[[], Start]]
     if lineage.parent is not None:
         posterior, seals["parent"] = request.read_before(lineage.parent, t)
         ancestry = posterior.sha256
-        starts = {
-            replicate: lambda replicate=replicate: later_start(
-                request.settings, posterior.states[replicate]
-            )
-            for replicate in cuts
-        }
+        starts = later_starts(request, posterior.states)
         numbers = scaling_numbers(request, images, cuts, [lineage.parent])
     elif lineage.continued:
         network = described_network(request, images.shape)

@@ -11,7 +11,7 @@ from pathlib import Path
 from incbayes.core.files import sha256_file
 from incbayes.study.model import KindSpec
 from incbayes.study.settings import prior_option
-from incbayes.study.user_paths import expanded, taken_for_a_name
+from incbayes.study.user_paths import named_path
 from incbayes.study.yaml import KeyPath, StudyError, shown
 
 POSTERIOR = "posterior.safetensors"
@@ -34,10 +34,7 @@ def continued_path(prior: KindSpec, key: KeyPath) -> Path | None:
     here = (*key, "continue_from")
     if not stated.strip() or "\n" in stated:
         raise StudyError(here, f"found {shown(stated)}; allowed: a path in one line, not empty")
-    path = expanded(stated, here)
-    if taken := taken_for_a_name(path):
-        raise StudyError(here, f"{path} holds {taken}, which Snakemake replaces; rename it")
-    return path
+    return named_path(stated, here)
 
 
 def continued_files(prior: KindSpec, key: KeyPath) -> list[Path]:

@@ -39,6 +39,20 @@ def expanded(text: str, key: KeyPath) -> Path:
     return Path(path)
 
 
+def named_path(text: str, key: KeyPath) -> Path:
+    """Return a path of a study as `expanded` does, which Snakemake must leave as it is.
+
+    Args: as of `expanded`.
+
+    Raises:
+        StudyError: as of `expanded`, or Snakemake would replace a part of it.
+    """
+    path = expanded(text, key)
+    if taken := taken_for_a_name(path):
+        raise StudyError(key, f"{path} holds {taken}, which Snakemake replaces; rename it")
+    return path
+
+
 def taken_for_a_name(path: Path) -> str:
     """Return the first part of a path that Snakemake would replace; an empty text for none."""
     match = TAKEN_FOR_A_NAME.search(str(path))

@@ -26,7 +26,7 @@ from incbayes.study.model import Experiment, Method, PartitionSettings, Study
 from incbayes.study.schema import kind_constraints, kind_names
 from incbayes.study.settings import mean_scale_of, method_settings
 from incbayes.study.streams import arrives
-from incbayes.study.user_paths import expanded, taken_for_a_name
+from incbayes.study.user_paths import named_path
 from incbayes.study.yaml import KeyPath, StudyError, shown
 
 Facts = Mapping[str, Any]
@@ -287,12 +287,7 @@ def weights_file(experiment: Experiment, path: KeyPath) -> Path | None:
     stated = experiment.pretrain and experiment.pretrain.file
     if not stated:
         return None
-    here = (*path, "pretrain", "weights")
-    file = expanded(stated, here)
-    taken = taken_for_a_name(file)
-    if taken:
-        raise StudyError(here, f"{file} holds {taken}, which Snakemake replaces; rename it")
-    return file
+    return named_path(stated, (*path, "pretrain", "weights"))
 
 
 def _check_methods(path: KeyPath, experiment: Experiment, methods: Mapping[str, Method]) -> None:
