@@ -4,7 +4,6 @@ import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,23 +11,24 @@ from filelock import FileLock
 
 from incbayes.core.files import atomic_write, remove_stale_partials, writable
 from incbayes.core.json_digest import digest
-from incbayes.core.options import with_all_options
-from incbayes.core.outside import is_outside
 from incbayes.core.seal import Seal, seal_path, write_seal
 from incbayes.data.images import ImageSource
-from incbayes.data.partition import Partition
-from incbayes.data.pixels import PixelStatistics
 from incbayes.inference.base import EpochRecord
 from incbayes.inference.checkpoint import Checkpoint
-from incbayes.inference.settings import IMPLIED
 from incbayes.inference.stage import (
     ReplicateTask,
-    first_start,
     fit_block,
-    later_start,
     takes_all_parts,
 )
-from incbayes.jobs.continued import read_continued
+from incbayes.jobs.beginning import (
+    Beginning,
+    Given,
+    continued_beginning,
+    described_network,
+    first_starts,
+    later_starts,
+    tasks_of,
+)
 from incbayes.jobs.request import (
     POSTERIOR,
     RUN,
@@ -40,11 +40,9 @@ from incbayes.jobs.request import (
     data_digest,
 )
 from incbayes.jobs.scaling import Numbers, described_pixels, scaling_numbers
-from incbayes.kinds import FAMILIES, LIKELIHOODS, MODELS
 from incbayes.posterior.file import write_posterior
 from incbayes.posterior.network import NetworkState
-from incbayes.priors.base import Source, Start
-from incbayes.study.model.base import to_plain
+from incbayes.priors.base import Source
 
 
 @dataclass(frozen=True)
@@ -101,37 +99,36 @@ def run_stage(
     device = machine.prepare()
     data = request.open(device)
     images, cuts = data.train, data.parts.cuts
-    indices = request.fitted(t, cuts)
-    continues: Mapping[str, object] = {}
     if lineage.parent is not None:
         parent, seal = data.read_stage(lineage.parent, request.identity(t - 1))
         data.check_data(lineage.parent, parent, request.fitted(t - 1, cuts))
-        ancestry, seals = parent.sha256, {"parent": seal}
         if takes_all_parts(request.settings):
             starts = first_starts(request, images, cuts, dict.fromkeys(cuts, Source()))
         else:
             starts = later_starts(request, parent.states)
         numbers = scaling_numbers(request, images, cuts, [lineage.parent])
+        beginning = Beginning(starts, numbers, parent.sha256, {"parent": seal})
     elif lineage.continued:
-        network = described_network(request, images.shape)
-        going_on = read_continued(lineage.continued, request, images, cuts, network)
-        ancestry, seals, numbers = going_on.digest, going_on.seals, going_on.numbers
-        starts = first_starts(request, images, cuts, going_on.sources)
-        continues = going_on.described
+        beginning = continued_beginning(lineage.continued, request, images, cuts)
     else:
         sources = lineage.source.read(request, data)
-        ancestry, seals = lineage.source.digest(), sources.seals
         starts = first_starts(request, images, cuts, sources.of)
         numbers = scaling_numbers(request, images, cuts, [lineage.source.weights])
-    classes = {replicate: cut.target_classes for replicate, cut in cuts.items()}
-    described = described_posterior(request, t, Fitted(images, indices, classes, numbers), ancestry)
-    described |= continues
-    tasks = {
-        replicate: task_of(images, indices[replicate], cut, starts[replicate], numbers[replicate])
-        for replicate, cut in cuts.items()
-    }
-    writer = StageWriter(request, t, described, data.seals() | seals, outputs)
-    fit_and_write(writer, tasks, data.train.shape, machine, device)
+        beginning = Beginning(starts, numbers, lineage.source.digest(), sources.seals)
+    given = Given(images, cuts, request.fitted(t, cuts), data.seals())
+    writer = stage_writer(request, t, given, beginning, outputs)
+    fit_and_write(writer, tasks_of(given, beginning), images.shape, machine, device)
+
+
+def stage_writer(
+    request: ChainRequest, t: int, given: Given, beginning: Beginning, outputs: StageOutputs
+) -> "StageWriter":
+    """Return what writes stage t of a block once it is fitted."""
+    classes = {replicate: cut.target_classes for replicate, cut in given.cuts.items()}
+    fitted = Fitted(given.images, given.indices, classes, beginning.numbers)
+    described = described_posterior(request, t, fitted, beginning.ancestry)
+    described |= beginning.described
+    return StageWriter(request, t, described, {**given.seals, **beginning.seals}, outputs)
 
 
 @dataclass(frozen=True)
@@ -179,23 +176,6 @@ def described_posterior(
         "code": request.code,
         "torch": torch.__version__,
     }
-
-
-def described_network(request: ChainRequest, shape: tuple[int, ...]) -> dict[str, object]:
-    """Return what it takes, beside the states, to predict: every kind with all its options."""
-    parts = {"model": MODELS, "family": FAMILIES, "likelihood": LIKELIHOODS}
-    specs = {name: to_plain(getattr(request.settings, name)) for name in parts}
-    described = {
-        name: specs[name]  # of a class of the user's own, what the study states
-        if is_outside(specs[name]["kind"])
-        else with_all_options(specs[name], registry.build(specs[name]))
-        for name, registry in parts.items()
-    }
-    chosen = {
-        key: to_plain(getattr(request.settings, key)) for key in ("bayesian", "normalisation")
-    }
-    unusual = {key: value for key, value in chosen.items() if value != IMPLIED[key]}
-    return described | {"shape": list(shape)} | unusual
 
 
 @dataclass(frozen=True)
@@ -281,69 +261,6 @@ def _claimed(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def task_of(
-    images: ImageSource,
-    indices: Sequence[int],
-    cut: Partition,
-    start: Callable[[], Start],
-    numbers: PixelStatistics | None,
-) -> Callable[[], ReplicateTask]:
-    """Return what loads a replicate's task: the images at `indices`, and where it starts.
-
-    Args:
-        images: of the data set, or of the part.
-        indices: of the part, in them.
-        cut: says which classes the task has.
-        start: makes the start.
-        numbers: that the pixels are scaled by.
-    """
-
-    def load() -> ReplicateTask:
-        part = images.load(indices, cut.target_classes, numbers)
-        return ReplicateTask(part, start(), len(cut.target_classes))
-
-    return load
-
-
-def later_starts(
-    request: ChainRequest, states: Mapping[int, NetworkState]
-) -> dict[int, Callable[[], Start]]:
-    """Return what makes the start of a stage after the first, by replicate.
-
-    Args:
-        request: of the block.
-        states: by replicate, the posterior of the stage before.
-    """
-
-    def start(replicate: int):
-        return later_start(request.settings, states[replicate])
-
-    return {replicate: partial(start, replicate) for replicate in states}
-
-
-def first_starts(
-    request: ChainRequest,
-    images: ImageSource,
-    cuts: Mapping[int, Partition],
-    sources: Mapping[int, Source],
-) -> dict[int, Callable[[], Start]]:
-    """Return what makes the start of stage 1, by replicate.
-
-    Args:
-        request: of the block.
-        images: that it is fitted to.
-        cuts: by replicate, which of them, and of which classes.
-        sources: by replicate, what its prior is made of.
-    """
-    stage = request.stage(1, images.shape)
-
-    def start(replicate: int):
-        outputs = len(cuts[replicate].target_classes)
-        return first_start(stage, replicate, outputs, sources[replicate])
-
-    return {replicate: lambda replicate=replicate: start(replicate) for replicate in cuts}
 
 
 def _write_training(path: Path, histories: Mapping[int, list[EpochRecord]]) -> None:

@@ -1,6 +1,5 @@
 """Fits the stage of a part that has arrived: from the posterior before, and from its part alone."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,15 @@ from incbayes.core.errors import UserError
 from incbayes.core.seal import Seal, SealError, read_seal, seal_path
 from incbayes.data.images import ImageSource
 from incbayes.data.partition import Partition
-from incbayes.jobs.continued import read_continued
-from incbayes.jobs.fit import (
-    Fitted,
-    Lineage,
-    StageOutputs,
-    StageWriter,
-    described_network,
-    described_posterior,
+from incbayes.jobs.beginning import (
+    Beginning,
+    Given,
+    continued_beginning,
     first_starts,
-    fit_and_write,
     later_starts,
-    task_of,
+    tasks_of,
 )
+from incbayes.jobs.fit import Lineage, StageOutputs, fit_and_write, stage_writer
 from incbayes.jobs.request import (
     POSTERIOR,
     ChainRequest,
@@ -108,29 +103,19 @@ def run_part(
     cuts = dict.fromkeys(request.replicates, cut)
     indices = {replicate: cut.parts[0] for replicate in cuts}
     _refuse_repeated(request, t, data_digest(images, indices), outputs)
-    seals, ancestry = {"images": images.seal}, None
-    continues: Mapping[str, object] = {}
     if lineage.parent is not None:
-        posterior, seals["parent"] = request.read_before(lineage.parent, t)
-        ancestry = posterior.sha256
+        posterior, seal = request.read_before(lineage.parent, t)
         starts = later_starts(request, posterior.states)
         numbers = scaling_numbers(request, images, cuts, [lineage.parent])
+        beginning = Beginning(starts, numbers, posterior.sha256, {"parent": seal})
     elif lineage.continued:
-        network = described_network(request, images.shape)
-        going_on = read_continued(lineage.continued, request, images, cuts, network)
-        ancestry, numbers = going_on.digest, going_on.numbers
-        seals |= going_on.seals
-        continues = going_on.described
-        starts = first_starts(request, images, cuts, going_on.sources)
+        beginning = continued_beginning(lineage.continued, request, images, cuts)
     else:
         starts = first_starts(request, images, cuts, dict.fromkeys(cuts, Source()))
-        numbers = scaling_numbers(request, images, cuts)
-    classes_of = {replicate: cut.target_classes for replicate in cuts}
-    fitted = Fitted(images, indices, classes_of, numbers)
-    described = described_posterior(request, t, fitted, ancestry) | continues
-    writer = StageWriter(request, t, described, seals, outputs)
-    tasks = {r: task_of(images, cut.parts[0], cut, starts[r], numbers[r]) for r in cuts}
-    fit_and_write(writer, tasks, images.shape, machine, device)
+        beginning = Beginning(starts, scaling_numbers(request, images, cuts))
+    given = Given(images, cuts, indices, {"images": images.seal})
+    writer = stage_writer(request, t, given, beginning, outputs)
+    fit_and_write(writer, tasks_of(given, beginning), images.shape, machine, device)
 
 
 def _refuse_repeated(request: PartRequest, t: int, data: str, outputs: StageOutputs) -> None:
