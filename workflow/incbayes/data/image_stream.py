@@ -11,10 +11,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from incbayes.core.fractions import images_in
 from incbayes.core.options import option
-from incbayes.core.streams import numpy_stream
 from incbayes.data.archives import Limits, entries
+from incbayes.data.arriving import (
+    held_out,
+    held_out_option,
+    largest_part_option,
+    part_of,
+    root_of,
+    without_option,
+)
 from incbayes.data.duplicates import image_digests
 from incbayes.data.image_file import Convert, Resize, Wanted, remarks
 from incbayes.data.image_folder import MOST_IMAGES
@@ -29,8 +35,7 @@ from incbayes.data.image_reading import (
 )
 from incbayes.data.image_tree import Parts, some
 from incbayes.data.raw import DataError, RawSplits
-from incbayes.study.streams import TEST, part_source
-from incbayes.study.user_paths import expanded
+from incbayes.study.streams import TEST
 
 
 @dataclass(frozen=True)
@@ -53,27 +58,12 @@ class ImageStream:
         "of a class is its place in this list, from 0.",
         minItems=2,
     )
-    held_out: float = option(
-        0.0,
-        "Share of every part that no stage is fitted to, and that the part's stage is scored on, "
-        "drawn at random; 0: the images in `SOURCE/test` are, and must be there.",
-        minimum=0,
-        maximum=0.9,
-    )
-    largest_part: int = option(
-        100_000,
-        "Images that a part may hold at most; what a cluster is asked for goes by it.",
-        minimum=1,
-        maximum=MOST_IMAGES,
-    )
+    held_out: float = held_out_option("images")
+    largest_part: int = largest_part_option("Images", MOST_IMAGES)
     resize: Resize = resize_option()
     convert: Convert = convert_option()
     background: int = background_option()
-    without: list[str] = option(
-        [],
-        "Names of parts that are taken back: the chain goes on from the stage before the first of "
-        "them, as if they had not come, and the report says so.",
-    )
+    without: list[str] = without_option()
 
     def load_part(self, data_root: Path, name: str) -> RawSplits:
         """Return the images of a part to fit, and those to score: none where a test set is.
@@ -84,21 +74,11 @@ class ImageStream:
         Raises:
             DataError: naming the part, and the file or folder in it that is not as stated.
         """
-        source = part_source(self._root(data_root), name)
-        if source is None:
-            raise DataError(f"{self._root(data_root) / 'parts'}: there is no part {name!r}")
+        source = part_of(root_of(self.source, data_root), name)
         images, labels, done = self._read(source)
-        number = len(images)
-        held = max(1, images_in(self.held_out, number)) if self.held_out else 0
-        if held >= number:
-            raise DataError(
-                f"{source}: holds {number} image, and held_out takes it; give more images, or "
-                "held_out 0 and a folder test"
-            )
-        order = numpy_stream(0, "held out of a part").permutation(number)
-        scored, fitted = np.sort(order[:held]), np.sort(order[held:])
+        scored = held_out(source, len(images), self.held_out, "image")
         return RawSplits(
-            images[fitted], labels[fitted], images[scored], labels[scored], _remarks(done)
+            images[~scored], labels[~scored], images[scored], labels[scored], _remarks(done)
         )
 
     def load_test(self, data_root: Path) -> RawSplits:
@@ -107,11 +87,8 @@ class ImageStream:
         Raises:
             DataError: naming the file or folder in it that is not as stated.
         """
-        images, labels, done = self._read(self._root(data_root) / TEST)
+        images, labels, done = self._read(root_of(self.source, data_root) / TEST)
         return RawSplits(images[:0], labels[:0], images, labels, _remarks(done))
-
-    def _root(self, data_root: Path) -> Path:
-        return Path(data_root) / expanded(self.source, ("source",))
 
     def _read(self, source: Path) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
         """Return images uint8 [N, C, H, W], labels int64 [N], and what was done to how many.

@@ -10,9 +10,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from incbayes.core.fractions import images_in
 from incbayes.core.options import option
-from incbayes.core.streams import numpy_stream
+from incbayes.data.arriving import (
+    held_out,
+    held_out_option,
+    largest_part_option,
+    part_of,
+    root_of,
+    without_option,
+)
 from incbayes.data.columns import Missing, TableColumns
 from incbayes.data.raw import DataError, RawSplits
 from incbayes.data.table import chosen_rows, splits_of
@@ -25,8 +31,7 @@ from incbayes.data.table_options import (
     stated_columns,
     target_option,
 )
-from incbayes.study.streams import PARTS, TABLE_ENDINGS, TEST, part_source
-from incbayes.study.user_paths import expanded
+from incbayes.study.streams import TABLE_ENDINGS, TEST
 
 
 @dataclass(frozen=True)
@@ -51,24 +56,9 @@ class TableStream:
     classes: list[str] | None = classes_option()
     categories: dict[str, list[str]] = categories_option()
     missing: Missing = missing_option()
-    held_out: float = option(
-        0.0,
-        "Share of every part that no stage is fitted to, and that the part's stage is scored on, "
-        "drawn at random; 0: the rows in `SOURCE/test` are, and must be there.",
-        minimum=0,
-        maximum=0.9,
-    )
-    largest_part: int = option(
-        100_000,
-        "Rows that a part may hold at most; what a cluster is asked for goes by it.",
-        minimum=1,
-        maximum=MOST_ROWS,
-    )
-    without: list[str] = option(
-        [],
-        "Names of parts that are taken back: the chain goes on from the stage before the first of "
-        "them, as if they had not come, and the report says so.",
-    )
+    held_out: float = held_out_option("rows")
+    largest_part: int = largest_part_option("Rows", MOST_ROWS)
+    without: list[str] = without_option()
 
     @property
     def columns(self) -> TableColumns:
@@ -83,22 +73,10 @@ class TableStream:
         Raises:
             DataError: naming the part, or the row and column in it that is not as stated.
         """
-        root = self._root(data_root)
-        source = part_source(root, name)
-        if source is None:
-            raise DataError(f"{root / PARTS}: there is no part {name!r}")
+        source = part_of(root_of(self.source, data_root), name)
         rows = self._read(source)
-        number = len(rows.labels)
-        held = max(1, images_in(self.held_out, number)) if self.held_out else 0
-        if held >= number:
-            raise DataError(
-                f"{source}: holds {number} row, and held_out takes it; give more rows, or "
-                "held_out 0 and a folder test"
-            )
-        order = numpy_stream(0, "held out of a part").permutation(number)
-        is_scored = np.zeros(number, dtype=bool)
-        is_scored[order[:held]] = True
-        return splits_of(chosen_rows(rows, ~is_scored), chosen_rows(rows, is_scored))
+        scored = held_out(source, len(rows.labels), self.held_out, "row")
+        return splits_of(chosen_rows(rows, ~scored), chosen_rows(rows, scored))
 
     def load_test(self, data_root: Path) -> RawSplits:
         """Return the rows of the folder `test`, and none to fit.
@@ -106,11 +84,8 @@ class TableStream:
         Raises:
             DataError: naming the file, and the row and column in it that is not as stated.
         """
-        rows = self._read(self._root(data_root) / TEST)
+        rows = self._read(root_of(self.source, data_root) / TEST)
         return splits_of(chosen_rows(rows, np.zeros(len(rows.labels), dtype=bool)), rows)
-
-    def _root(self, data_root: Path) -> Path:
-        return Path(data_root) / expanded(self.source, ("source",))
 
     def _read(self, source: Path) -> Rows:
         """Return the rows of a file, or of the files of a folder, ordered by their content."""
