@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -174,14 +175,33 @@ def test_a_job_that_is_ended_while_it_imports_is_named_and_made_again(undisturbe
     )
 
 
+def wait_until(started, holds):
+    """Wait for something that must come while a run lasts."""
+    while not holds():
+        assert started.poll() is None, started.text
+        time.sleep(0.002)
+
+
+def has_a_signal_waiting(process):
+    """Return whether a stopped process will get a signal when it goes on."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return any(int(mask, 16) for mask in re.findall(r"^ShdPnd:\s*(\w+)", status, re.M))
+
+
 CTRL_C = {"Snakemake and its jobs, as Ctrl-C does": os.killpg, "Snakemake alone": os.kill}
 """Who gets SIGINT."""
 
 
-def interrupt(started, send):
-    """Send SIGINT and return what the run said from then on, with its exit code."""
+def interrupt(started, send, stopped=()):
+    """Send SIGINT and return what the run said from then on, with its exit code.
+
+    Processes that are `stopped` go on once the signal for each of them is on its way.
+    """
     before = len(started.text)
     send(started.pid, signal.SIGINT)
+    for process in stopped:
+        wait_until(started, lambda process=process: has_a_signal_waiting(process))
+        process.resume()
     code = started.wait(60)
     return code, started.text[before:].strip().splitlines()
 
@@ -193,10 +213,11 @@ def test_an_interrupted_run_says_how_far_it_came_and_goes_on(undisturbed, folder
     log = folder / "results/chain/logs/fit/digits/ffg/T2/r0-0/t02.log"
     log.unlink()
     started = Run(folder, study, "--", SECOND)
-    while not (log.exists() and "epoch 2/" in log.read_text()):
-        assert started.poll() is None, started.text
-        time.sleep(0.002)
-    code, lines = interrupt(started, CTRL_C[whom])
+    wait_until(started, lambda: log.exists() and "epoch 2/" in log.read_text())
+    jobs = jobs_of(started)  # they wait for the signal, lest a slow one finds the stage at its end
+    for job in jobs:
+        job.suspend()
+    code, lines = interrupt(started, CTRL_C[whom], jobs)
     assert code == 1 and len(lines) < 6, lines
     assert "Traceback" not in started.text and "Error" not in started.text
     assert lines[0].startswith("Interrupted; running jobs are told to stop")
