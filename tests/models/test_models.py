@@ -61,6 +61,24 @@ def test_each_model_takes_the_smallest_image_it_admits(name):
     assert network(torch.zeros(3, 2, side, side)).shape == (3, 7)
 
 
+def test_an_embedded_category_is_a_row_of_its_weights_and_a_missing_one_nothing():
+    network = MODELS["embedding_mlp"](size=2, widths=[], categories=[0, 3, 0, 2])
+    network = network.build((7, 1, 1), 1).double()
+    embedding, head = network[0], network[-1]
+    weights = [embedding.vectors[f"feature_{place}"].weight for place in (2, 4)]
+    rows = torch.tensor([[0.5, 0, 1, 0, -2.0, 0, 1], [3.0, 0, 0, 0, 0, 1, 0]]).double()
+    expected = torch.stack(
+        [
+            torch.cat([rows[0, :1], weights[0][:, 1], rows[0, 4:5], weights[1][:, 1]]),
+            torch.cat([rows[1, :1], torch.zeros(2), rows[1, 4:5], weights[1][:, 0]]),
+        ]
+    )
+    assert torch.equal(embedding(rows[:, :, None, None]), expected)
+    assert torch.equal(network(rows[:, :, None, None]), head(expected))
+    with pytest.raises(ValueError, match="categories: 7 columns; the table has"):
+        MODELS["embedding_mlp"](categories=[0, 3, 0, 2]).build((6, 1, 1), 1)
+
+
 DIGITS_NET = Architecture({"kind": "digits_net"}, (1, 8, 8), 10)
 
 

@@ -51,7 +51,15 @@ def test_no_model_has_more_weights_than_are_planned_for(kind):
 
 
 def options(kind):
-    return {"widths": [300, 200]} if kind == "mlp" else {}
+    dense = {"widths": [300, 200]}
+    return {"mlp": dense, "embedding_mlp": dense | {"size": 4}}.get(kind, {})
+
+
+def test_the_vectors_of_categories_are_planned_for():
+    spec = KindSpec("embedding_mlp", {"size": 50, "widths": [20], "categories": [2] * 30})
+    network = fresh_network(Architecture(spec, (60, 1, 1), 3), 0)
+    real = sum(parameter.numel() for parameter in network.parameters())
+    assert real <= weights_of(spec, (60, 1, 1), 3) < 3 * real
 
 
 def test_the_weights_of_an_mlp_are_counted_exactly_and_an_unknown_model_is_taken_for_large():

@@ -120,6 +120,12 @@ FAULTS = [
     ),
     (NUMBER, [("likelihood", {"kind": "gaussian", "noise": 0})], "likelihood.noise: found 0"),
     (TABLE, [("model", "lenet5")], "model: lenet5 needs images of at least"),
+    ("digits", [("model", "embedding_mlp")], "model: embedding_mlp is for tables; digits is made"),
+    (
+        TABLE,
+        [("model", {"kind": "embedding_mlp", "categories": [0]})],
+        "model.categories: found [0], but the features of table have ",
+    ),
     (NUMBER, [("partition", {"stratify": True})], "partition.stratify: the target of table is"),
     (NUMBER, [("partition", {"target_classes": [0, 1]})], "partition.target_classes"),
     (NUMBER, [("partition", {"source_classes": 1})], "partition.source_classes"),

@@ -41,6 +41,7 @@ MODELS = Registry(
     "model",
     {
         "mlp": "incbayes.models.mlp:MLP",
+        "embedding_mlp": "incbayes.models.embedding_mlp:EmbeddingMLP",
         "lenet5": "incbayes.models.lenet5:LeNet5",
         "conv3fc3": "incbayes.models.conv3fc3:Conv3FC3",
         "digits_net": "incbayes.models.digits_net:DigitsNet",

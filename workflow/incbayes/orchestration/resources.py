@@ -194,7 +194,8 @@ def weights_of(model: KindSpec, shape: tuple[int, int, int], classes: int) -> in
     """Return about how many weights a model has, without building it; rather too many.
 
     Its class says how many it has on images of `WEIGHED_VALUES` (`weights`), or which option lists
-    the hidden units of its dense layers (`hidden_units`).
+    the hidden units of its dense layers (`hidden_units`), and how many numbers each of its inputs
+    becomes before them, at most (`widening`), by as many weights.
 
     Args:
         model: with its options.
@@ -205,8 +206,11 @@ def weights_of(model: KindSpec, shape: tuple[int, int, int], classes: int) -> in
     if "hidden_units" not in facts:
         larger = max(1.0, math.prod(shape) / WEIGHED_VALUES)
         return math.ceil(larger * facts.get("weights", UNKNOWN_WEIGHTS))
-    units = [math.prod(shape), *model.options[facts["hidden_units"]], classes]
-    return sum((inputs + 1) * outputs for inputs, outputs in zip(units, units[1:], strict=False))
+    widening = model.options[facts["widening"]] if "widening" in facts else 0
+    widened = math.prod(shape) * widening
+    units = [widened or math.prod(shape), *model.options[facts["hidden_units"]], classes]
+    dense = sum((inputs + 1) * outputs for inputs, outputs in zip(units, units[1:], strict=False))
+    return widened + dense
 
 
 def step_cost(family: KindSpec) -> float:

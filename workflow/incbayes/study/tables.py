@@ -67,7 +67,7 @@ def stated_facts(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def complete_table(experiment: Plain) -> None:
-    """Give an experiment on a table the scaling and the likelihood that suit it, in place.
+    """Give an experiment on a table what suits it, in place: scaling, likelihood, its columns.
 
     Args:
         experiment: expanded and checked against the schema.
@@ -78,6 +78,19 @@ def complete_table(experiment: Plain) -> None:
     experiment.setdefault("pixels", {"kind": SCALING})
     if is_number(KindSpec.of({"classes": None, **dataset})):
         experiment.setdefault("likelihood", {"kind": OF_A_NUMBER})
+    model = experiment["model"]
+    key = kind_constraints("model", model["kind"]).get("columns")
+    if key is not None:
+        model.setdefault(key, None)
+        model[key] = model[key] or counted_categories(KindSpec.of(dataset))
+
+
+def counted_categories(dataset: KindSpec) -> list[int]:
+    """Return by feature of a table the number of its categories, 0 of a number."""
+    stated = dataset.options
+    if "features" not in stated:
+        return [0] * kind_constraints("dataset", dataset.kind)["shape"][0]
+    return [len(stated.get("categories", {}).get(name, ())) for name in stated["features"]]
 
 
 def table_files(path: Path) -> list[Path]:

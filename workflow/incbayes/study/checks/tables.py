@@ -6,7 +6,13 @@ from typing import Any
 from incbayes.core.registry import nearest
 from incbayes.study.model import Experiment, Method
 from incbayes.study.schema import kind_constraints, kind_names
-from incbayes.study.tables import MOST_COLUMNS, SOURCES, encoded_columns
+from incbayes.study.tables import (
+    MOST_COLUMNS,
+    SOURCES,
+    counted_categories,
+    encoded_columns,
+    is_table,
+)
 from incbayes.study.yaml import KeyPath, StudyError, shown
 
 Facts = Mapping[str, Any]
@@ -80,6 +86,25 @@ def check_scaling(path: KeyPath, experiment: Experiment, data: Facts) -> None:
     )
 
 
+def check_embedded(path: KeyPath, experiment: Experiment, data: Facts) -> None:
+    """Check that a model of a table's columns has a table, and those columns.
+
+    Raises:
+        StudyError: the data set is made of images, or its features are others.
+    """
+    model, dataset = experiment.model, experiment.dataset
+    key = kind_constraints("model", model.kind).get("columns")
+    if key is None:
+        return
+    if not is_table(dataset):
+        detail = f"{model.kind} is for tables; {dataset.kind} is made of images"
+        raise StudyError((*path, "model"), detail)
+    found, there = list(model.options[key] or ()), counted_categories(dataset)
+    if found != there:
+        detail = f"found {shown(found)}, but the features of {dataset.kind} have {shown(there)}"
+        raise StudyError((*path, "model", key), f"{detail}; leave it out, and it is that")
+
+
 def check_likelihood(path: KeyPath, experiment: Experiment, data: Facts) -> None:
     """Check that the likelihood is of what the data set asks for: classes, or a number.
 
@@ -142,6 +167,7 @@ def check_predicted(
 TABLE_CHECKS: Iterable[Callable[[KeyPath, Experiment, Facts], None]] = (
     check_stated_table,
     check_scaling,
+    check_embedded,
     check_likelihood,
     check_number,
 )
