@@ -25,6 +25,7 @@ from incbayes.figures.context import context_of
 from incbayes.figures.rows import final_stage
 from incbayes.figures.write import read_numbers, write_figure
 from incbayes.kinds import FIGURES
+from incbayes.publication.crate import write_crate
 from incbayes.publication.folders import atomic_folder, restore_folder
 from incbayes.publication.kept import (
     CHAIN,
@@ -315,6 +316,7 @@ def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
     with atomic_write(folder / "README.md") as partial:
         page = published_page(study, records, figures, provenance, ledger, steps)
         partial.write_text(page, encoding="utf-8")
+    write_crate(folder, study, provenance)
     _seal(folder, study.study_id, provenance["runs"])
 
 
