@@ -47,7 +47,7 @@ from incbayes.study.resolve import block_replicates, resolve_study
 
 SHAPE = Shape(methods=3, experiments=2, parts=(1, 2, 3), replicates=4, layers=2)
 TIMINGS = pd.DataFrame([["fit", "a", 61.0, 60.0, 512.0]], columns=TIMING_COLUMNS)
-OF_A_RUN = {"README.md", "report.html", "provenance.json", SEAL}
+OF_A_RUN = {"README.md", "report.html", "provenance.json", "ro-crate-metadata.json", SEAL}
 """Files that say which run made what."""
 
 

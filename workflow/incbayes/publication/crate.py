@@ -136,12 +136,12 @@ def _workflow(crate: ROCrate, folder: Path, versions: Mapping[str, str]) -> Enti
         WORKFLOW,
         main=True,
         lang="snakemake",
-        lang_version=versions["snakemake"],
+        lang_version=versions.get("snakemake"),
         properties={
             "name": "incbayes",
             "description": "The entry of the workflow. Its rules and its library are those of the "
             "commit that each run names.",
-            "version": versions["incbayes"],
+            "version": versions.get("incbayes", "unknown"),
             **_content(folder / WORKFLOW),
         },
     )
