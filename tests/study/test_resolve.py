@@ -73,6 +73,7 @@ def test_defaults_are_filled_in():
         "part_images": 1000,
         "test_images": "all",
         "calibration_bins": 15,
+        "metrics": [],
     }
     assert study["experiments"]["plain"] == {
         "title": "plain",

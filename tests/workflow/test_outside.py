@@ -1,10 +1,12 @@
 """Classes of a user's own, by file and by package, through the real workflow to a report."""
 
 import copy
+import json
 import re
 import shlex
 import shutil
 
+import pandas as pd
 import pytest
 from documented import commands
 from running import ROOT, TINY, planned, run, typed
@@ -40,11 +42,34 @@ class Narrow(FullyFactorisedGaussian):
     initial_sigma: float = option(SIGMA, "As a multiple of the prior's.", **MULTIPLE)
 """
 FAMILY_NAME = "mine.families:Narrow"
+METRIC = """
+from incbayes.metrics.base import Metric
+
+
+def errors(log_probabilities, labels, bins):
+    return (log_probabilities.argmax(1) != labels).double().mean().item()
+
+
+ERRORS = Metric(errors, title="error rate", heading="Wrongly told apart (%)", better="less",
+                bounds=(0.0, 1.0), unit="%", difference_unit="points", factor=100.0, decimals=1)
+"""
+METRIC_NAME = "file:scores.py:ERRORS"
 
 STUDY = copy.deepcopy(TINY) | {
     "study": "own",
     "replicates": 1,
-    "claims": {},
+    "evaluation": TINY["evaluation"] | {"metrics": [METRIC_NAME]},
+    "claims": {
+        "fewer_errors": {
+            "sentence": "The narrow one makes fewer errors.",
+            "metric": METRIC_NAME,
+            "relation": {"kind": "less", "by": 0.01, "reason": "a point is little here"},
+            "groups": [
+                {"experiment": "usual", "method": "narrow", "T": 1},
+                {"experiment": "usual", "method": "ffg", "T": 1},
+            ],
+        }
+    },
     "training": {"epochs": 1, "batch_size": 256},
     "methods": {"ffg": {"family": "ffg"}, "narrow": {"family": FAMILY_NAME}},
 }
@@ -73,6 +98,7 @@ def finished(tmp_path_factory):
     """A folder in which the study has been run."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "nets.py").write_text(NETS)
+    (folder / "scores.py").write_text(METRIC)
     (folder / "mine").mkdir()
     for name, code in (("__init__", ""), ("scale", "SIGMA = 0.01\n"), ("families", FAMILY)):
         (folder / "mine" / f"{name}.py").write_text(code)
@@ -110,3 +136,22 @@ def test_a_change_fits_anew_exactly_what_uses_the_class(edit, finished, tmp_path
     assert {" ".join(found) for found in fits} == expected
     if not expected:
         assert jobs <= {"all", "report"}, "the command may differ"
+
+
+def test_a_metric_of_a_file_is_computed_shown_and_claimed(finished):
+    records = pd.read_csv(finished / "results/own/metrics.csv")
+    keys = ["experiment", "method", "t", "split", "predictor"]
+    of = {name: rows.set_index(keys)["value"] for name, rows in records.groupby("metric")}
+    assert len(of[METRIC_NAME]) == len(of["accuracy"]) > 0
+    assert (of[METRIC_NAME] + of["accuracy"]).to_numpy() == pytest.approx(1)
+    assert "Wrongly told apart (%)" in (finished / "results/own/report.html").read_text("utf-8")
+    (entry,) = json.loads((finished / "results/own/claims.json").read_text())
+    assert entry["metric"] == METRIC_NAME
+
+
+def test_a_changed_metric_of_a_file_scores_anew_and_fits_nothing(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "elsewhere")
+    (folder / "scores.py").write_text(METRIC.replace(".mean()", ".median()"))
+    jobs = planned(folder, STUDY)
+    assert not any(job.startswith(("fit", "partition", "prepare")) for job in jobs)
+    assert sum(job.startswith("evaluate") for job in jobs) == 3, jobs

@@ -114,6 +114,7 @@ METRICS = Registry(
         "coverage_50": "incbayes.metrics.coverage:HALF",
         "coverage_90": "incbayes.metrics.coverage:NINE_TENTHS",
     },
+    open=True,
 )
 """Numbers of predictions and of what was predicted, in the order of reports."""
 

@@ -41,7 +41,7 @@ from incbayes.orchestration.keep_posteriors import refuse_refits
 from incbayes.orchestration.kind_modules import check_kinds
 from incbayes.orchestration.networks import check_networks
 from incbayes.orchestration.partial import OFFER, of_done_chains, unfinished_chains
-from incbayes.orchestration.plan import DATA, Plan, code_of_fits, digests_of
+from incbayes.orchestration.plan import DATA, Plan, code_of_fits, digests_of, metric_modules
 from incbayes.orchestration.progress import follow
 from incbayes.orchestration.resources import Job, grown
 from incbayes.orchestration.size import check_size

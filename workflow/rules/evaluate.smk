@@ -37,7 +37,7 @@ for T in PLAN.part_counts:
             parts=T,
             settings=plainly(settings_of_method),
             evaluation=evaluation_of,
-            metrics=in_one_line(digests_of, METRICS, METRICS),
+            metrics=in_one_line(digests_of, METRICS, [*METRICS, *STUDY.evaluation.metrics]),
             code=code_of("evaluate", settings_of_method),
         script:
             "../scripts/evaluate.py"
@@ -63,6 +63,6 @@ rule collect:
         runtime=growing(30),
     params:
         study=STUDY.study_id,
-        code=code_digest("scripts.collect", *METRICS.modules),
+        code=code_digest("scripts.collect", *metric_modules(STUDY)),
     script:
         "../scripts/collect.py"

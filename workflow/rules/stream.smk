@@ -130,7 +130,7 @@ if STREAM_PLAN.streams:
             settings=plainly(settings_of_method),
             evaluation=evaluation_of,
             parts=names_of_parts,
-            metrics=in_one_line(digests_of, METRICS, METRICS),
+            metrics=in_one_line(digests_of, METRICS, [*METRICS, *STUDY.evaluation.metrics]),
             code=code_of("evaluate_part", settings_of_method),
         script:
             "../scripts/evaluate_part.py"

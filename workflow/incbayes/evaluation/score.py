@@ -1,7 +1,7 @@
 """Scores a posterior on the test set and on the parts seen so far, as tidy records."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,9 +12,10 @@ from incbayes.core.fractions import images_in
 from incbayes.core.streams import numpy_stream
 from incbayes.data.part import Part
 from incbayes.inference.stage import BlockStage, family_of
-from incbayes.kinds import LIKELIHOODS, METRICS
+from incbayes.kinds import LIKELIHOODS
 from incbayes.metrics.base import Metric
 from incbayes.metrics.calibration import calibration_bins
+from incbayes.metrics.named import metrics_with
 from incbayes.posterior.network import NetworkState
 from incbayes.posterior.predict import Passes, Predictor
 
@@ -33,6 +34,7 @@ class Evaluation:
         test_images: share of the test set that is scored, always the same; 1 is all.
         calibration_bins: bins of the calibration error and the reliability diagram.
         precision: of the networks that predict, `fp32` or `bf16`.
+        metrics: names of those from outside the library.
     """
 
     samples: int
@@ -42,6 +44,7 @@ class Evaluation:
     test_images: float
     calibration_bins: int
     precision: Literal["fp32", "bf16"]
+    metrics: Sequence[str] = ()
 
     def of_stage(self, last: bool) -> "Evaluation":
         """Return how a stage is scored that is the last of its chain, or is not."""
@@ -113,10 +116,15 @@ def with_truth(predicted: Tensor, part: Part) -> tuple[Tensor, Tensor]:
     return in_unit, labels.double() * unit.std + unit.mean
 
 
-def metrics_of(predicted: Tensor) -> dict[str, Metric]:
-    """Return the metrics that make sense of a prediction, by name: of classes, or of a number."""
+def metrics_of(predicted: Tensor, further: Sequence[str] = ()) -> dict[str, Metric]:
+    """Return the metrics that make sense of a prediction, by name: of classes, or of a number.
+
+    Args:
+        predicted: as `with_truth` returns it.
+        further: names of those from outside the library.
+    """
     of = "number" if predicted.ndim == 3 else "classes"
-    return {name: metric for name, metric in METRICS.items() if metric.of == of}
+    return {name: metric for name, metric in metrics_with(further).items() if metric.of == of}
 
 
 def score(predicted: Tensor, truth: Tensor, evaluation: Evaluation, tags: Record) -> list[Record]:
@@ -131,7 +139,7 @@ def score(predicted: Tensor, truth: Tensor, evaluation: Evaluation, tags: Record
     bins = evaluation.calibration_bins
     return [
         tags | {"metric": name, "value": metric(predicted, truth, bins)}
-        for name, metric in metrics_of(predicted).items()
+        for name, metric in metrics_of(predicted, evaluation.metrics).items()
     ]
 
 

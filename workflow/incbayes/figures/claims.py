@@ -22,8 +22,7 @@ from incbayes.figures import style, texts
 from incbayes.figures.base import FORMATS, FigureFile
 from incbayes.figures.context import FigureContext
 from incbayes.figures.scales import view_limits
-from incbayes.kinds import METRICS
-from incbayes.metrics.base import unregistered
+from incbayes.metrics.named import metric_of
 
 NAME = "claims"
 TITLE = "Claims: the effect of each, and where it is claimed to lie"
@@ -63,7 +62,7 @@ def claim_numbers(entries: Sequence[Mapping[str, Any]], context: FigureContext) 
     rows = []
     for entry in entries:
         name = entry["metric"]
-        metric = METRICS[name] if name in METRICS else unregistered(name)
+        metric = metric_of(name)
         low, high = (np.nan if end is None else metric.factor * end for end in entry["region"])
         claim = {
             "group": _group(entry, context),

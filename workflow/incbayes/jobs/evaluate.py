@@ -25,7 +25,7 @@ from incbayes.evaluation.score import (
 )
 from incbayes.jobs.request import BlockData, BlockRequest, ChainRequest, Machine
 from incbayes.jobs.scaling import scaling_numbers
-from incbayes.kinds import METRICS
+from incbayes.metrics.named import metric_of
 from incbayes.posterior.file import Posterior, verify_chain
 from incbayes.posterior.predict import predictions_of
 from incbayes.results.records import CALIBRATION_COLUMNS, records_digest
@@ -246,7 +246,7 @@ def _tensors(part: Part) -> tuple[torch.Tensor, torch.Tensor]:
 def scores_summary(records: list[dict[str, Any]], replicate: int, held_out: HeldOut) -> str:
     """Return the first two metrics of the held-out images among the records, for the log."""
     chosen = [
-        f"{METRICS[record['metric']].title} {record['value']:.4f}"
+        f"{metric_of(record['metric']).title} {record['value']:.4f}"
         for record in records
         if record["replicate"] == replicate
         and record["split"] == held_out

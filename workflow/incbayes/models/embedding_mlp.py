@@ -60,6 +60,7 @@ class EmbeddingMLP:
         "By feature, in their order, the number of its categories, and 0 of one that is a number; "
         "null: those of the table.",
         minimum=0,
+        maximum=10_000,
     )
 
     constraints: ClassVar[dict[str, Any]] = {

@@ -369,13 +369,19 @@ def digests_of(registry: Registry, kinds: Iterable[str]) -> dict[str, str]:
     return {name: code_digest(registry.module(name)) for name in kinds}
 
 
+def metric_modules(study: Study) -> list[str]:
+    """Return the modules of all metrics that a study's posteriors are scored by."""
+    return [METRICS.module(name) for name in (*METRICS, *study.evaluation.metrics)]
+
+
 def code_of_fits(study: Study) -> str:
     """Return the digest of all code that fits and scores, used or not: runs can be compared.
 
     Of code outside the library what the study uses counts.
     """
-    kinds = (*OF_A_FIT.values(), *OF_A_METHOD.values(), METRICS)
+    kinds = (*OF_A_FIT.values(), *OF_A_METHOD.values())
     modules = [module for registry in kinds for module in registry.modules]
+    modules += metric_modules(study)
     for sections, keys in ((study.experiments, OF_A_FIT), (study.methods, OF_A_METHOD)):
         used = [getattr(section, key).kind for section in sections.values() for key in keys]
         modules += [parted(kind)[0] for kind in used if is_outside(kind)]

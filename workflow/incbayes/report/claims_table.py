@@ -17,7 +17,8 @@ from incbayes.figures.base import FigureFile
 from incbayes.figures.claims import claims_file
 from incbayes.figures.context import FigureContext
 from incbayes.metrics.base import Metric
-from incbayes.report.tables import metric_of, number
+from incbayes.metrics.named import metric_of
+from incbayes.report.tables import number
 
 NBSP = "\N{NO-BREAK SPACE}"
 

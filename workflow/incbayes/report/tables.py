@@ -11,7 +11,8 @@ import pandas as pd
 from incbayes.figures.context import FigureContext
 from incbayes.figures.rows import final_stage, in_order
 from incbayes.kinds import METRICS
-from incbayes.metrics.base import Metric, unregistered
+from incbayes.metrics.base import Metric
+from incbayes.metrics.named import metric_of
 from incbayes.report.methods import share
 from incbayes.results.intervals import mean_interval
 
@@ -120,11 +121,6 @@ def parts_table(comparison: pd.DataFrame, experiment: str, context: FigureContex
         "paired on n replicates; mean ± 95 % half-width."
     )
     return _table(chosen, caption, f"parts_{experiment}", context, signed=True)
-
-
-def metric_of(name: str) -> Metric:
-    """Return the metric of that name; one that records have and this release does not, as it is."""
-    return METRICS[name] if name in METRICS else unregistered(name)
 
 
 def number(value: float, decimals: int, signed: bool = False) -> str:

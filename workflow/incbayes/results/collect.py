@@ -16,7 +16,7 @@ import pandas as pd
 
 from incbayes.core.errors import UserError
 from incbayes.core.files import atomic_write
-from incbayes.kinds import METRICS
+from incbayes.metrics.named import metric_of
 from incbayes.results.arrived import counted, streamed
 from incbayes.results.records import CALIBRATION_COLUMNS, RECORD_COLUMNS, stage_name
 from incbayes.core.seal import Seal, SealError, read_seal, readable, seal_path, write_seal
@@ -299,7 +299,7 @@ def _problem(record: Any) -> str | None:
     if not np.isfinite(record["value"]):
         return f"value of {record['metric']} is {record['value']}, expected a finite number"
     metric = record["metric"]
-    low, high = METRICS[metric].bounds if metric in METRICS else (-np.inf, np.inf)
+    low, high = metric_of(metric).bounds
     if not low <= record["value"] <= high:
         return f"value of {record['metric']} is {record['value']}, expected {low:g} to {high:g}"
     if not 1 <= record["t"] <= record["T"]:

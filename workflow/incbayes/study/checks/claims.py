@@ -10,8 +10,10 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
+from incbayes.core.errors import UserError
 from incbayes.core.registry import nearest
 from incbayes.kinds import FIGURES, METRICS
+from incbayes.metrics.named import outside_metric
 from incbayes.study.messages import check_known
 from incbayes.study.model import Claim, EvaluationSettings, Group, MethodSettings, Study
 from incbayes.study.relation import pairs_of, region_of
@@ -23,15 +25,35 @@ from incbayes.study.yaml import KeyPath, StudyError, shown
 PART = re.compile(r"part_(\d\d+)", re.ASCII)
 
 
+def check_metrics(study: Study) -> None:
+    """Check that metrics from outside the library are there, and are metrics.
+
+    Raises:
+        StudyError: the first that is not, or is named twice.
+    """
+    names = study.evaluation.metrics
+    for position, name in enumerate(names):
+        path = ("evaluation", "metrics", position)
+        if name in METRICS:
+            raise StudyError(path, f"{shown(name)} is one of the library's, computed in any case")
+        if name in names[:position]:
+            raise StudyError(path, f"{shown(name)} is given twice")
+        try:
+            outside_metric(name)
+        except UserError as error:
+            raise StudyError(path, str(error)) from error
+
+
 def check_claims(study: Study) -> None:
     """Check the claims of a study in normal form.
 
     Raises:
         StudyError: the first claim that names what the study does not have.
     """
+    metrics = [*METRICS, *study.evaluation.metrics]
     for name, claim in study.claims.items():
         path = ("claims", name)
-        _check_name((*path, "metric"), "metric", claim.metric, METRICS)
+        _check_name((*path, "metric"), "metric", claim.metric, metrics)
         _check_predicted((*path, "metric"), claim, study)
         if claim.figure is not None:
             _check_name((*path, "figure"), "figure", claim.figure, FIGURES)

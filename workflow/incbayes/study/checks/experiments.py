@@ -15,7 +15,7 @@ from incbayes.core.fractions import images_in
 from incbayes.core.outside import is_outside
 from incbayes.core.registry import nearest
 from incbayes.study.chains import check_only
-from incbayes.study.checks.claims import check_claims
+from incbayes.study.checks.claims import check_claims, check_metrics
 from incbayes.study.checks.inference import check_inference, check_suitable
 from incbayes.study.checks.tables import TABLE_CHECKS, check_predicted
 from incbayes.study.checks.tuning import check_tuning
@@ -70,6 +70,7 @@ def check_meaning(study: Study) -> None:
         _check_complexity(name, study)
         check_inference(name, study)
         _check_transfer(name, study)
+    check_metrics(study)
     check_claims(study)
     check_tuning(study)
 

@@ -27,6 +27,8 @@ class EvaluationSettings(Section, frozen=True, kw_only=True):
         calibration_bins: Bins of confidence, of equal width, for the calibration error and the
             reliability diagram. A confidence on an edge counts in the bin above it, and 1 in the
             last.
+        metrics: Metrics from outside the library, beside its own: `package.module:METRIC` or
+            `file:PATH.py:METRIC`, each an `incbayes.metrics.base.Metric`.
     """
 
     samples: Samples = 100
@@ -36,3 +38,4 @@ class EvaluationSettings(Section, frozen=True, kw_only=True):
     part_images: Images | None = 1000
     test_images: Literal["all", "training_fraction"] = "all"
     calibration_bins: Annotated[int, Meta(ge=1, le=10_000)] = 15
+    metrics: tuple[str, ...] = ()
