@@ -1,7 +1,7 @@
 """Scores a posterior on the test set and on the parts seen so far, as tidy records."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -63,17 +63,25 @@ def predictor_of(
 
 
 def share_of(part: Part, share: float) -> Part:
-    """Return a share of the images, at least one, in their order: always the same random ones.
+    """Return a share of the images, at least one, in their order: always the same random ones."""
+    number = len(part.labels)
+    chosen = chosen_of_share(number, share)
+    if len(chosen) == number:
+        return part
+    chosen = chosen.to(part.labels.device)
+    return Part(part.images[chosen], part.labels[chosen], unit=part.unit)
+
+
+def chosen_of_share(number: int, share: float) -> Tensor:
+    """Return which of so many images `share_of` keeps, ascending positions, int64 [n].
 
     Not the first, as a data set may be sorted by class.
     """
-    number = len(part.labels)
     kept = max(1, images_in(share, number))
     if kept == number:
-        return part
+        return torch.arange(number)
     order = numpy_stream(0, "share of a test set").permutation(number)
-    chosen = torch.from_numpy(order[:kept]).sort().values.to(part.labels.device)
-    return Part(part.images[chosen], part.labels[chosen], unit=part.unit)
+    return torch.from_numpy(order[:kept]).sort().values
 
 
 def predictions(
@@ -82,16 +90,26 @@ def predictions(
     part: Part,
     evaluation: Evaluation,
     generator: torch.Generator,
+    heard: Callable[[Iterator[Tensor]], Iterator[Tensor]] = iter,
 ) -> Iterator[tuple[str, Tensor]]:
     """Yield (`predictive` or `mean`, what it predicts, as the likelihood has it).
 
     A family without a scale has one network, whose prediction is the predictive mean; it gets
     no second record.
+
+    Args:
+        predictor: of the family.
+        q: the posterior.
+        part: the images.
+        evaluation: how to predict.
+        generator: of the draws.
+        heard: passes on what each draw predicts, and may look at it.
     """
     if not predictor.family.constraints["bayesian"]:
         yield "predictive", predictor.mean(q, part.images)
         return
-    yield "predictive", predictor.predictive(q, part.images, evaluation.samples, generator)
+    images, samples = part.images, evaluation.samples
+    yield "predictive", predictor.predictive(q, images, samples, generator, heard)
     yield "mean", predictor.mean(q, part.images)
 
 
