@@ -11,6 +11,7 @@ from torch import Tensor
 from incbayes.core.fractions import images_in
 from incbayes.core.streams import numpy_stream
 from incbayes.data.part import Part
+from incbayes.evaluation.temperature import at_temperature
 from incbayes.inference.stage import BlockStage, family_of
 from incbayes.kinds import LIKELIHOODS, METRICS
 from incbayes.metrics.base import Metric
@@ -131,13 +132,28 @@ def with_truth(predicted: Tensor, part: Part) -> tuple[Tensor, Tensor]:
     return in_unit, labels.double() * unit.std + unit.mean
 
 
-def metrics_of(predicted: Tensor) -> dict[str, Metric]:
-    """Return the metrics that make sense of a prediction, by name: of classes, or of a number."""
+def metrics_of(predicted: Tensor, tempered: bool = False) -> dict[str, Metric]:
+    """Return the metrics that make sense of a prediction, by name: of classes, or of a number.
+
+    Args:
+        predicted: as `with_truth` returns it.
+        tempered: whether those at a fitted temperature are asked for, or the others.
+    """
     of = "number" if predicted.ndim == 3 else "classes"
-    return {name: metric for name, metric in METRICS.items() if metric.of == of}
+    return {
+        name: metric
+        for name, metric in METRICS.items()
+        if metric.of == of and metric.tempered == tempered
+    }
 
 
-def score(predicted: Tensor, truth: Tensor, evaluation: Evaluation, tags: Record) -> list[Record]:
+def score(
+    predicted: Tensor,
+    truth: Tensor,
+    evaluation: Evaluation,
+    tags: Record,
+    temperature: float | None = None,
+) -> list[Record]:
     """Return one record per metric that makes sense, with `tags` in each.
 
     Args:
@@ -145,12 +161,15 @@ def score(predicted: Tensor, truth: Tensor, evaluation: Evaluation, tags: Record
         truth: likewise.
         evaluation: with the bins of a calibration error.
         tags: of the records.
+        temperature: that was fitted on other images; None where none was.
     """
-    bins = evaluation.calibration_bins
-    return [
-        tags | {"metric": name, "value": metric(predicted, truth, bins)}
-        for name, metric in metrics_of(predicted).items()
-    ]
+    bins, found = evaluation.calibration_bins, metrics_of(predicted).items()
+    values = {name: metric(predicted, truth, bins) for name, metric in found}
+    if temperature is not None:
+        scaled = at_temperature(predicted, temperature)
+        found = metrics_of(predicted, tempered=True).items()
+        values |= {name: metric(scaled, truth, bins) for name, metric in found}
+    return [tags | {"metric": name, "value": value} for name, value in values.items()]
 
 
 def calibration_table(

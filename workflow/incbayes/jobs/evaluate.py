@@ -26,6 +26,7 @@ from incbayes.evaluation.score import (
     share_of,
     with_truth,
 )
+from incbayes.evaluation.temperature import best_temperature
 from incbayes.jobs.request import BlockData, BlockRequest, ChainRequest, Machine
 from incbayes.jobs.scaling import scaling_numbers
 from incbayes.kinds import METRICS
@@ -35,6 +36,9 @@ from incbayes.results.evidence import Evidence, Of, evidence_identity, write_evi
 from incbayes.results.records import CALIBRATION_COLUMNS, records_digest
 
 SCORES = "scores"
+CALIBRATION = "calibration"
+"""The split that temperatures are fitted on; it has no records."""
+
 HeldOut = Literal["test", "validation"]
 
 
@@ -154,6 +158,9 @@ def run_evaluation(
         if test:
             splits = {held_out: _test_set(cut, test, evaluation, scaling)}
             images = scored_images(test, cut.target_classes, evaluation.test_images)
+            if request.partition.is_calibrated:
+                held = data.parts.validation[replicate]
+                splits[CALIBRATION] = train.load(held, cut.target_classes, scaling)
         else:
             images = held = data.parts.validation[replicate]
             splits = {held_out: train.load(held, cut.target_classes, scaling)}
@@ -306,11 +313,19 @@ class Scoring:
         for name, of_all in predicting:
             spread = entropies.value()
             spreads = [None] * len(sizes) if spread is None else spread.split(sizes)
-            of_splits = zip(splits.items(), of_all.split(sizes), spreads, strict=True)
-            for (split, part), of_part, of_draws in of_splits:
+            parts = dict(zip(splits, of_all.split(sizes), strict=True))
+            temperature = None
+            if CALIBRATION in parts:
+                held = with_truth(parts[CALIBRATION], splits[CALIBRATION])
+                temperature = best_temperature(*held)
+            for (split, part), of_part, of_draws in zip(
+                splits.items(), parts.values(), spreads, strict=True
+            ):
+                if split == CALIBRATION:
+                    continue
                 predicted, truth = with_truth(of_part, part)
                 tags, budget = self._tags(split, name), {"budget": self.request.budget}
-                records += score(predicted, truth, self.evaluation, tags | budget)
+                records += score(predicted, truth, self.evaluation, tags | budget, temperature)
                 if name == "predictive":
                     found[split] = Prediction(predicted, truth, of_draws)
                 if split == self.held_out:

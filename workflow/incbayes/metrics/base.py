@@ -37,6 +37,8 @@ class Metric:
         decimals: of a written value.
         figure: that shows it, and with it a claim on it; None where none does.
         of: what must be predicted for it to make sense.
+        tempered: whether it is of predictions at a fitted temperature, which only experiments with
+            `partition.calibration` have.
         nominal: what it should be, where neither more nor less is better.
         of_image: returns of the rows of per-image evidence the numbers [N] whose mean it is; None
             where it is no mean over images.
@@ -53,6 +55,7 @@ class Metric:
     decimals: int = 4
     figure: str | None = None
     of: Predicted = "classes"
+    tempered: bool = False
     nominal: float = math.nan
     of_image: "Callable[[pd.DataFrame], np.ndarray] | None" = None
 
