@@ -245,6 +245,16 @@ BAD = [
     (f"{PLAIN}.parts", [1, 5, 1], f"{PLAIN}.parts[2]: 1 is given twice"),
     (f"{PLAIN}.parts", [1, 0], f"{PLAIN}.parts[1]: found 0; allowed: a whole number of at least"),
     (f"{PLAIN}.parts", [1, 1438], f"{PLAIN}.parts[1]: found 1438 parts of 1437 training images"),
+    (
+        f"{PLAIN}.partition.calibration",
+        1.0,
+        f"{PLAIN}.partition.calibration: found 1.0; allowed: a",
+    ),
+    (
+        f"{PLAIN}.partition",
+        {"fraction": 0.004, "calibration": 0.5},
+        f"{PLAIN}.parts[1]: found 5 parts of 3 training images",
+    ),
     (f"{PLAIN}.partition.fraction", 0.002, f"{PLAIN}.parts[1]: found 5 parts of 3 training ima"),
     (f"{PLAIN}.partition.fraction", 1e-9, f"{PLAIN}.partition.fraction: leaves no training im"),
     (f"{HALVES}.parts", [719], f"{HALVES}.parts[0]: found 719 parts of about 718 training images"),

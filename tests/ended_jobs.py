@@ -147,9 +147,8 @@ class Ender:
         copied = self.chain.at(folder).saving(0.01)
         shutil.copytree(self.chain.folder, folder)
         for t in (1, 2):
-            copied.scores(t).metrics.unlink()
-            copied.scores(t).calibration.unlink()
-            copied.scores(t).seal.unlink()
+            for path in (*copied.scores(t).sealed, copied.scores(t).seal):
+                path.unlink()
         if work is fit:
             shutil.rmtree(copied.posterior(2).parent)
             copied.posterior(2).parent.mkdir()

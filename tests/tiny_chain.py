@@ -116,7 +116,8 @@ class Chain:
     def scores(self, t: int) -> StageScores:
         """Return the files of a stage's scores."""
         folder = self.posterior(t).parent
-        return StageScores(folder / "metrics.json", folder / "calibration.csv")
+        evidence = folder / "evidence.parquet" if t == self.parts else None
+        return StageScores(folder / "metrics.json", folder / "calibration.csv", evidence)
 
     def evaluate(self, listener: Listener = SILENT) -> None:
         """Score all stages, which must be there."""
@@ -128,7 +129,7 @@ class Chain:
     def score_digests(self) -> list[str]:
         """Return the checksums of what scoring all stages writes."""
         scores = [self.scores(t) for t in range(1, self.parts + 1)]
-        return [sha256_file(path) for s in scores for path in (s.metrics, s.calibration)]
+        return [sha256_file(path) for s in scores for path in s.sealed]
 
     def digests(self, t: int) -> list[str]:
         """Return the checksums of what a stage writes, but for its run record."""

@@ -7,7 +7,9 @@ import torch
 from incbayes.evaluation.drift import FEWEST, drift
 from incbayes.kinds import METRICS
 
-OF_CLASSES = {name for name, metric in METRICS.items() if metric.of == "classes"}
+OF_CLASSES = {
+    name for name, metric in METRICS.items() if metric.of == "classes" and not metric.tempered
+}
 
 
 def predictions(number, right, seed=0):

@@ -25,7 +25,7 @@ STAGE = [
     "run.json",
     "training.csv",
 ]
-SCORES = ["calibration.csv", "metrics.json", "metrics.seal.json"]
+SCORES = ["calibration.csv", "evidence.parquet", "metrics.json", "metrics.seal.json"]
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,10 @@ def test_a_surprise_of_many_deviations_has_a_finite_density():
 def test_a_number_and_a_class_have_the_metrics_that_make_sense_of_them():
     mixture, _ = mixtures(rows=3)
     assert tuple(metrics_of(mixture)) == NUMBERS
-    assert set(metrics_of(torch.zeros(3, 2))) == set(METRICS) - set(NUMBERS)
+    tempered = set(metrics_of(torch.zeros(3, 2), tempered=True))
+    assert tempered == {"nll_tempered", "ece_tempered"}
+    assert set(metrics_of(torch.zeros(3, 2))) == set(METRICS) - set(NUMBERS) - tempered
+    assert not metrics_of(mixture, tempered=True)
 
 
 def test_scores_are_in_the_unit_of_the_target():

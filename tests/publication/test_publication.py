@@ -1,6 +1,7 @@
 """What was published, joined with what is run later: the same as if all had been run at once."""
 
 import dataclasses
+import hashlib
 import itertools
 import json
 import re
@@ -21,6 +22,9 @@ from made_studies import (
 )
 from msgspec.structs import replace
 
+from incbayes.cli.verify import verified
+from incbayes.core.errors import UserError
+from incbayes.core.files import sha256_file
 from incbayes.core.seal import write_seal
 from incbayes.figures.context import context_of
 from incbayes.figures.write import figure_numbers
@@ -35,9 +39,11 @@ from incbayes.publication.publish import (
     read_published,
     restated,
 )
+from incbayes.publication.verified import stage_of
 from incbayes.report.convergence import stage_ends
 from incbayes.report.provenance import TIMING_COLUMNS, chain_of
 from incbayes.results.collect import ordered_records
+from incbayes.results.evidence import Evidence, evidence_identity, write_evidence
 from incbayes.results.frames import Frames
 from incbayes.results.records import records_digest
 from incbayes.study.chains import all_chains, chain_name, chosen_chains, fewest_names
@@ -222,6 +228,86 @@ def test_added_replicates_are_as_if_all_had_been_run_at_once(parts):
         pd.testing.assert_frame_equal(in_turn.numbers[name], numbers, check_dtype=False)
     runs = [found.provenance["runs"] for found in (in_turn, at_once)]
     assert len(runs[0]) == len(parts) * len(runs[1])
+
+
+def with_evidence(run, folder, seed=0):
+    """Return a run with made evidence of the last stage of each of its chains."""
+    runs, content = [], {}
+    for record in run.provenance["runs"]:
+        if record["t"] == record["T"]:
+            path, stage = folder / "evidence.parquet", stage_of(record)
+            write_evidence(path, made_evidence(record, seed))
+            content[stage] = path.read_bytes()
+            record = record | {"evidence": sha256_file(path)}
+        runs.append(record)
+    provenance = {**run.provenance, "runs": runs}
+    return dataclasses.replace(run, provenance=provenance, evidence=content)
+
+
+def made_evidence(record, seed):
+    """Return evidence on 30 images, of the replicates of a run record."""
+    rng, replicates = np.random.default_rng(seed), record["replicates"]
+    count = 30 * len(replicates)
+    right = rng.random(count) < 0.8
+    frame = pd.DataFrame(
+        {
+            "replicate": np.repeat(replicates, 30),
+            "image": np.tile(np.arange(30), len(replicates)),
+            "label": 1,
+            "predicted": right.astype(int),
+            **{name: np.where(right, -0.1, -2.0) for name in ("log_probability", "log_confidence")},
+            **dict.fromkeys(("entropy", "mutual_information"), 0.1),
+        }
+    )
+    identity = {**record, "family": "ffg"}
+    return Evidence(evidence_identity(identity, "test", "classes", "0" * 64), frame)
+
+
+def test_evidence_is_published_as_it_was_scored_and_stays_with_its_block(tmp_path):
+    first = with_evidence(measured(["e0.m1.T3", "e0.m0.T3"], numbers=range(2)), tmp_path)
+    more = with_evidence(measured(["e0.m1.T3"], numbers=range(2, 4)), tmp_path, seed=1)
+    folder = tmp_path / "published"
+    files = publish_in_turn(folder, first, more)
+    blocks = {"e0.m0.T3.r0-1", "e0.m1.T3.r0-1", "e0.m1.T3.r2-3"}
+    names = {f"evidence/{block}.parquet" for block in blocks}
+    assert {name for name in files if name.startswith("evidence/")} == names
+    read = read_published(folder)
+    assert read.evidence == {**first.evidence, **more.evidence}
+    ledger = json.loads(files["claims.json"])
+    shown = [c["on_other_images"] for entry in ledger for c in entry["comparisons"]]
+    assert any(shown) and {found["images"] for found in shown if found} == {30}
+    assert "on other images: [" in files["README.md"].decode() + files["report.html"].decode()
+    assert not verified(folder).problems
+    again = with_evidence(measured(["e0.m1.T3"], numbers=range(2)), tmp_path, seed=2)
+    replaced = read_published(folder) and publish_in_turn(folder, again)
+    changed = {name for name in names if replaced[name] != files[name]}
+    assert changed == {"evidence/e0.m1.T3.r0-1.parquet"}
+
+
+@pytest.mark.parametrize("how", ["of another job", "of another stage"])
+def test_evidence_that_is_not_what_was_scored_is_named(how, tmp_path):
+    folder = tmp_path / "published"
+    run = with_evidence(measured(["e0.m0.T3", "e0.m1.T3"]), tmp_path)
+    stages = sorted(run.evidence)
+    if how == "of another job":
+        other = with_evidence(run, tmp_path, seed=1).evidence
+        run = dataclasses.replace(run, evidence={**run.evidence, stages[0]: other[stages[0]]})
+        said = "was scored"
+    else:
+        swapped = dict(zip(stages, reversed(list(map(run.evidence.get, stages))), strict=True))
+        digests = {stage: hashlib.sha256(swapped[stage]).hexdigest() for stage in stages}
+        runs = [
+            record | ({"evidence": digests[stage_of(record)]} if "evidence" in record else {})
+            for record in run.provenance["runs"]
+        ]
+        run = dataclasses.replace(
+            run, evidence=swapped, provenance={**run.provenance, "runs": runs}
+        )
+        said = "expected that of"
+    with pytest.raises((PublicationError, UserError), match=said) as error:
+        publish(folder, joined(None, run), TIMINGS)
+        read_published(folder)
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_a_chain_of_more_replicates_has_its_figures_made_anew():

@@ -265,3 +265,15 @@ def test_what_is_planned_with_is_what_a_claim_is_tested_by(kind):
     facts = kind_constraints("relation", kind)
     assert test.region() == region_of(facts["region"], options) == REGIONS[kind]
     assert test.pairs(3) == pairs_of(facts["compared"], 3)
+
+
+@pytest.mark.parametrize("metric", ["nll_tempered", "ece_tempered"])
+def test_a_claim_on_a_tempered_metric_needs_images_to_fit_the_temperature_on(metric):
+    asked = study(("claims.good.metric", metric))
+    said = refusal(asked)
+    assert said.startswith(f"claims.good.metric: {metric} needs images on which a temperature is")
+    assert said.endswith("give experiments.plain.partition.calibration, such as 0.1")
+    held = study(
+        ("claims.good.metric", metric), ("experiments.plain.partition", {"calibration": 0.1})
+    )
+    assert resolve_study(held).claims["good"].figure is None

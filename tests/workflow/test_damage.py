@@ -24,6 +24,7 @@ from incbayes.core.errors import UserError
 from incbayes.publication.publish import read_published
 from incbayes.report.claims_table import sealed_ledger
 from incbayes.report.provenance import run_of
+from incbayes.results.evidence import sealed_evidence
 from incbayes.results.frames import read_frames
 
 STUDY = TINY | {"study": "damaged", "replicates_per_block": 2}
@@ -98,6 +99,8 @@ def numbers(folder):
     runs = [run_of(path.with_name("posterior.safetensors"), seal) for path in stages]
     published = read_published(folder / "results/published/damaged")
     tables = [frames.records, frames.training, frames.calibration, published.records]
+    evidence = [*results.rglob("evidence.parquet")]
+    tables += [sealed_evidence(path, seal).frame for path in sorted(evidence)]
     texts = [table.to_csv(index=False) for table in tables]
     return [*texts, json.dumps(list(ledger.entries)), json.dumps(runs)]
 

@@ -71,6 +71,7 @@ CHANGES = {
     "experiments.*.parts": (f"{DIGITS}.parts", [2, 3], CUT),
     "experiments.*.partition.fraction": (f"{DIGITS}.partition", {"fraction": 0.1}, CUT),
     "experiments.*.partition.stratify": (f"{DIGITS}.partition", {"stratify": True}, CUT),
+    "experiments.*.partition.calibration": (f"{DIGITS}.partition", {"calibration": 0.2}, CUT),
     "experiments.*.partition.target_classes": (
         f"{DIGITS}.partition",
         {"target_classes": [0, 1, 2]},

@@ -9,7 +9,10 @@ from running import ROOT, planned, run, typed
 
 from incbayes.kinds import METRICS
 
-OF = {of: [name for name, m in METRICS.items() if m.of == of] for of in ("classes", "number")}
+OF = {
+    of: [name for name, m in METRICS.items() if m.of == of and not m.tempered]
+    for of in ("classes", "number")
+}
 
 
 @pytest.fixture(scope="module")

@@ -109,6 +109,8 @@ METRICS = Registry(
         "nll": "incbayes.metrics.nll:METRIC",
         "brier": "incbayes.metrics.brier:METRIC",
         "ece": "incbayes.metrics.ece:METRIC",
+        "nll_tempered": "incbayes.metrics.nll_tempered:METRIC",
+        "ece_tempered": "incbayes.metrics.ece_tempered:METRIC",
         "rmse": "incbayes.metrics.rmse:METRIC",
         "nlpd": "incbayes.metrics.nlpd:METRIC",
         "coverage_50": "incbayes.metrics.coverage:HALF",

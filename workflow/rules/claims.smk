@@ -6,6 +6,7 @@ rule claims:
         records=untimed(f"{RESULTS}/metrics.parquet"),
         seal=f"{RESULTS}/metrics.seal.json",
         runs=untimed(PLAN.dated_runs),
+        evidence=untimed(PLAN.evidence_files("evidence.parquet")),
     output:
         json=f"{RESULTS}/claims.json",
         csv=report(f"{RESULTS}/claims.csv", category="Claims", caption="../report/claims.rst"),

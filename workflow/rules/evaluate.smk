@@ -20,6 +20,7 @@ for T in PLAN.part_counts:
         output:
             metrics=PLAN.stage_files("metrics.json", T),
             calibration=PLAN.stage_files("calibration.csv", T),
+            evidence=PLAN.stage_files("evidence.parquet", T)[-1],
             seals=PLAN.stage_files("metrics.seal.json", T),
         log:
             f"{LOGS}/evaluate/{{experiment}}/{{method}}.T{T}.{{block}}.log",

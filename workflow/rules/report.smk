@@ -101,6 +101,7 @@ rule publish:
         records=FIGURE_DATA["records"],
         training=FIGURE_DATA["training"],
         calibration=FIGURE_DATA["calibration"],
+        evidence=untimed(PLAN.evidence_files("evidence.parquet")),
         numbers=untimed([f"{RESULTS}/figures/{name}.csv" for name in FIGURES]),
         figures_seal=rules.figures.output.seal,
         provenance=untimed(rules.report.output.provenance),

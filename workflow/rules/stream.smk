@@ -112,6 +112,7 @@ if STREAM_PLAN.streams:
         output:
             metrics=f"{STREAM_STAGE}/metrics.json",
             calibration=f"{STREAM_STAGE}/calibration.csv",
+            evidence=f"{STREAM_STAGE}/evidence.parquet",
             drift=f"{STREAM_STAGE}/drift.json",
             seal=f"{STREAM_STAGE}/metrics.seal.json",
         log:

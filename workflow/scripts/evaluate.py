@@ -15,9 +15,12 @@ with job(snakemake, f"{names.experiment} {names.method} T{parts} scores") as con
         Evaluation(**snakemake.params.evaluation),
         [Path(path) for path in snakemake.input.posteriors],
         [
-            StageScores(Path(metrics), Path(calibration))
-            for metrics, calibration in zip(
-                snakemake.output.metrics, snakemake.output.calibration, strict=True
+            StageScores(Path(metrics), Path(calibration), Path(evidence) if evidence else None)
+            for metrics, calibration, evidence in zip(
+                snakemake.output.metrics,
+                snakemake.output.calibration,
+                [None] * (parts - 1) + [snakemake.output.evidence],
+                strict=True,
             )
         ],
         machine(snakemake, console),

@@ -21,6 +21,6 @@ with job(snakemake, title) as console:
             Path(given.before) if given.before else None,
             Path(given.test).parent if given.test else None,
         ),
-        StageScores(Path(output.metrics), Path(output.calibration)),
+        StageScores(Path(output.metrics), Path(output.calibration), Path(output.evidence)),
         machine(snakemake, console),
     )

@@ -13,6 +13,7 @@ with job(snakemake, "publication") as console:
         records=Path(given.records),
         training=[Path(path) for path in given.training],
         calibration=[Path(path) for path in given.calibration],
+        evidence=[Path(path) for path in given.evidence],
         numbers=[Path(path) for path in given.numbers],
         figures=Path(given.figures_seal),
         provenance=Path(given.provenance),

@@ -11,7 +11,10 @@ import numpy as np
 import pandas as pd
 
 from incbayes.claims.base import ClaimTest, Evidence
+from incbayes.claims.crossed import OnOtherImages
+from incbayes.claims.images import NO_EVIDENCE, ImageEvidence
 from incbayes.claims.looks import taken
+from incbayes.claims.paired import has_spread
 from incbayes.kinds import CLAIM_TESTS
 from incbayes.study.model.claims import Claim, Group
 
@@ -50,11 +53,19 @@ ALL = Choice()
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two groups of a claim, by their positions, and what the replicates say of them."""
+    """Two groups of a claim, by their positions, and what is said of them.
+
+    Attributes:
+        first: the one.
+        second: that it is compared with.
+        evidence: of the replicates, by which the claim is judged.
+        on_other_images: of replicates and images; None where what it needs is not there.
+    """
 
     first: int
     second: int
     evidence: Evidence
+    on_other_images: OnOtherImages | None = None
 
 
 @dataclass(frozen=True)
@@ -89,13 +100,19 @@ class Examined:
         return min(1.0, max(1, len(self.comparisons)) * least)
 
 
-def examine(claim: Claim, records: pd.DataFrame, choice: Choice = ALL) -> Examined:
+def examine(
+    claim: Claim,
+    records: pd.DataFrame,
+    choice: Choice = ALL,
+    images: ImageEvidence = NO_EVIDENCE,
+) -> Examined:
     """Return what the records of a study say of a claim.
 
     Args:
         claim: as `study.claims_of` returns it.
         records: of every experiment and method of the study.
         choice: of the replicates.
+        images: what chains say of every image.
     """
     test: ClaimTest = CLAIM_TESTS.build(claim.relation)
     rows = [choice.of(_records(group, claim.metric, records)) for group in claim.groups]
@@ -112,7 +129,11 @@ def examine(claim: Claim, records: pd.DataFrame, choice: Choice = ALL) -> Examin
     ran = set(records["experiment"])
     lack = choice.lack or _lack(claim, ran, values, pairs, differences)
     comparisons = [
-        Comparison(*pair, _evidence(test, claim, choice, of_pair))
+        Comparison(
+            *pair,
+            _evidence(test, claim, choice, of_pair),
+            _on_other_images(claim, pair, of_pair, images),
+        )
         for pair, of_pair in zip(pairs, differences, strict=True)
         if not lack
     ]
@@ -143,6 +164,16 @@ def _records(group: Group | float, metric: str, records: pd.DataFrame) -> pd.Dat
 def _evidence(test: ClaimTest, claim: Claim, choice: Choice, of_pair: pd.Series) -> Evidence:
     looked = None if claim.looks is None else taken(of_pair, claim.looks, choice.first)
     return test.evidence(of_pair.to_numpy(), looked)
+
+
+def _on_other_images(
+    claim: Claim, pair: tuple[int, int], of_pair: pd.Series, images: ImageEvidence
+) -> OnOtherImages | None:
+    """Return the interval over images too, of differences that vary."""
+    if not has_spread(of_pair.to_numpy()):
+        return None
+    first, second = (claim.groups[place] for place in pair)
+    return images.interval(first, second, claim.metric, list(of_pair.index))
 
 
 def _differences(first: Values, second: Values) -> pd.Series:

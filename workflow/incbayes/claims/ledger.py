@@ -5,6 +5,7 @@ claimed region is at most level / m, with m primary claims, and contradicted lik
 hypotheses of a claim exactly one is true, so that m are true in all, and the chance of any false
 verdict is at most the level (docs/claims.md has the simulations). A claim that was not run counts
 as one of the m: running it later takes no verdict back. Exploratory claims get no verdict.
+Verdicts are over replicates; an interval over replicates and test images is shown beside.
 """
 
 import math
@@ -18,6 +19,7 @@ import pandas as pd
 
 from incbayes.claims.examine import Comparison, Examined, Values, examine, group_name
 from incbayes.claims.history import History
+from incbayes.claims.images import NO_EVIDENCE, ImageEvidence
 from incbayes.claims.looks import levels
 from incbayes.claims.paired import MOST, POWER, decision_chance, replicates_needed
 from incbayes.core.files import atomic_write, write_json
@@ -65,7 +67,11 @@ class Corrected:
 
 
 def judge(
-    claims: Mapping[str, Claim], records: pd.DataFrame, reduced: bool, history: History = UNKNOWN
+    claims: Mapping[str, Claim],
+    records: pd.DataFrame,
+    reduced: bool,
+    history: History = UNKNOWN,
+    evidence: ImageEvidence = NO_EVIDENCE,
 ) -> list[Entry]:
     """Return the entries of a ledger, in the order of the claims.
 
@@ -74,11 +80,12 @@ def judge(
         records: every record of the study.
         reduced: whether the study's budget is a reduced one.
         history: when claims were stated and replicates first run.
+        evidence: of every image, for an interval that is shown beside and decides nothing.
     """
     family = sum(claim.status != EXPLORATORY for claim in claims.values())
     entries = []
     for name, claim in claims.items():
-        examined = examine(claim, records, history.choice(name, claim))
+        examined = examine(claim, records, history.choice(name, claim), evidence)
         corrected = None
         if claim.status != EXPLORATORY:
             corrected = correct(examined, claim.level, family)
@@ -260,9 +267,10 @@ def _row(entry: Entry) -> Entry:
     """Return an entry as a row of the CSV, where the telling comparison stands for all."""
     names = [_name(group) for group in entry["groups"]]
     telling, evidence = "", {}
+    on_others: Entry = {}
     if entry["telling"] is not None:
         comparison = entry["comparisons"][entry["telling"]]
-        evidence = comparison["evidence"]
+        evidence, on_others = comparison["evidence"], comparison["on_other_images"] or {}
         telling = f"{names[comparison['first']]} - {names[comparison['second']]}"
     reported = [group.get("reported") for group in entry["groups"]]
     scales = [group.get("kl_scale") for group in entry["groups"]]
@@ -282,6 +290,8 @@ def _row(entry: Entry) -> Entry:
         **{key: entry[key] for key in ("practically_equal", "replicates_needed", "evidence")},
         "looks": "; ".join(map(str, entry["looks"] or ())),
         **{key: entry[key] for key in ("stated", "changed_since_stated", "run_after_stated")},
+        **{f"{end}_other_images": on_others.get(end) for end in ("low", "high")},
+        "images": on_others.get("images"),
     }
 
 

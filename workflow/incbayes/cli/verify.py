@@ -43,7 +43,7 @@ def verified(folder: Path) -> Verification:
     Raises:
         SealError: there is nothing to verify.
     """
-    from incbayes.publication.publish import SEAL, verify_publication
+    from incbayes.publication.verified import SEAL, verify_publication
 
     seals = seals_in(folder)
     if not seals:

@@ -102,6 +102,11 @@ class ImageSource:
             self.table.check_varied(found.std, whose)
         return found
 
+    def indices_of(self, classes: Sequence[int]) -> torch.Tensor:
+        """Return the positions of every image of these classes, ascending, int64 [N]."""
+        wanted = torch.isin(self.split.labels, torch.tensor(list(classes)))
+        return wanted.nonzero()[:, 0]
+
     def load(
         self,
         indices: Sequence[int] | None,
@@ -116,8 +121,7 @@ class ImageSource:
             numbers: that the scaling takes, of the replicate.
         """
         if indices is None:
-            wanted = torch.isin(self.split.labels, torch.tensor(list(classes)))
-            index = wanted.nonzero()[:, 0]
+            index = self.indices_of(classes)
         else:
             index = torch.as_tensor(indices, dtype=torch.int64)
         images = self.split.images[index]

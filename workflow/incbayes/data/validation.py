@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from msgspec import UNSET, structs
+from msgspec import UnsetType, structs
 from safetensors.numpy import load, save
 
 from incbayes.core.files import atomic_write
@@ -44,7 +44,7 @@ def partition_with_validation(
         labels: int64 [N], the class number of every training image.
         classes: K, the number of classes of the data set.
         parts: T.
-        settings: as of `partition`; `validation` is the share of the kept images that is held out,
+        settings: as of `partition`; `held_out` is the share of the kept images that is held out,
             above 0 and below 1; the number is rounded half up, and at least 1. `stratify` also
             gives the validation images the shares of the classes.
         stream: as of `partition`.
@@ -56,12 +56,12 @@ def partition_with_validation(
     Raises:
         DataError: as in `partition`; fewer images are left than parts.
     """
-    validation = settings.validation
-    if validation is UNSET or not 0 < validation < 1:
-        raise DataError(f"validation: {validation} must be above 0 and below 1")
+    fraction = settings.held_out
+    if isinstance(fraction, UnsetType) or not 0 < fraction < 1:
+        raise DataError(f"validation: {fraction} must be above 0 and below 1")
     whole = partition(labels, classes, 1, settings, stream)
     (kept,) = whole.parts
-    number = max(1, images_in(validation, len(kept)))
+    number = max(1, images_in(fraction, len(kept)))
     held_out, left = kept[:number], kept[number:]
     unused = np.isin(labels, whole.target_classes)
     unused[left] = False

@@ -1,7 +1,7 @@
 """Scores a posterior on the test set and on the parts seen so far, as tidy records."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from incbayes.core.fractions import images_in
 from incbayes.core.streams import numpy_stream
 from incbayes.data.part import Part
+from incbayes.evaluation.temperature import at_temperature
 from incbayes.inference.stage import BlockStage, family_of
 from incbayes.kinds import LIKELIHOODS
 from incbayes.metrics.base import Metric
@@ -66,17 +67,25 @@ def predictor_of(
 
 
 def share_of(part: Part, share: float) -> Part:
-    """Return a share of the images, at least one, in their order: always the same random ones.
+    """Return a share of the images, at least one, in their order: always the same random ones."""
+    number = len(part.labels)
+    chosen = chosen_of_share(number, share)
+    if len(chosen) == number:
+        return part
+    chosen = chosen.to(part.labels.device)
+    return Part(part.images[chosen], part.labels[chosen], unit=part.unit)
+
+
+def chosen_of_share(number: int, share: float) -> Tensor:
+    """Return which of so many images `share_of` keeps, ascending positions, int64 [n].
 
     Not the first, as a data set may be sorted by class.
     """
-    number = len(part.labels)
     kept = max(1, images_in(share, number))
     if kept == number:
-        return part
+        return torch.arange(number)
     order = numpy_stream(0, "share of a test set").permutation(number)
-    chosen = torch.from_numpy(order[:kept]).sort().values.to(part.labels.device)
-    return Part(part.images[chosen], part.labels[chosen], unit=part.unit)
+    return torch.from_numpy(order[:kept]).sort().values
 
 
 def predictions(
@@ -85,16 +94,26 @@ def predictions(
     part: Part,
     evaluation: Evaluation,
     generator: torch.Generator,
+    heard: Callable[[Iterator[Tensor]], Iterator[Tensor]] = iter,
 ) -> Iterator[tuple[str, Tensor]]:
     """Yield (`predictive` or `mean`, what it predicts, as the likelihood has it).
 
     A family without a scale has one network, whose prediction is the predictive mean; it gets
     no second record.
+
+    Args:
+        predictor: of the family.
+        q: the posterior.
+        part: the images.
+        evaluation: how to predict.
+        generator: of the draws.
+        heard: passes on what each draw predicts, and may look at it.
     """
     if not predictor.family.constraints["bayesian"]:
         yield "predictive", predictor.mean(q, part.images)
         return
-    yield "predictive", predictor.predictive(q, part.images, evaluation.samples, generator)
+    images, samples = part.images, evaluation.samples
+    yield "predictive", predictor.predictive(q, images, samples, generator, heard)
     yield "mean", predictor.mean(q, part.images)
 
 
@@ -116,18 +135,31 @@ def with_truth(predicted: Tensor, part: Part) -> tuple[Tensor, Tensor]:
     return in_unit, labels.double() * unit.std + unit.mean
 
 
-def metrics_of(predicted: Tensor, further: Sequence[str] = ()) -> dict[str, Metric]:
+def metrics_of(
+    predicted: Tensor, further: Sequence[str] = (), tempered: bool = False
+) -> dict[str, Metric]:
     """Return the metrics that make sense of a prediction, by name: of classes, or of a number.
 
     Args:
         predicted: as `with_truth` returns it.
         further: names of those from outside the library.
+        tempered: whether those at a fitted temperature are asked for, or the others.
     """
     of = "number" if predicted.ndim == 3 else "classes"
-    return {name: metric for name, metric in metrics_with(further).items() if metric.of == of}
+    return {
+        name: metric
+        for name, metric in metrics_with(further).items()
+        if metric.of == of and metric.tempered == tempered
+    }
 
 
-def score(predicted: Tensor, truth: Tensor, evaluation: Evaluation, tags: Record) -> list[Record]:
+def score(
+    predicted: Tensor,
+    truth: Tensor,
+    evaluation: Evaluation,
+    tags: Record,
+    temperature: float | None = None,
+) -> list[Record]:
     """Return one record per metric that makes sense, with `tags` in each.
 
     Args:
@@ -135,12 +167,16 @@ def score(predicted: Tensor, truth: Tensor, evaluation: Evaluation, tags: Record
         truth: likewise.
         evaluation: with the bins of a calibration error.
         tags: of the records.
+        temperature: that was fitted on other images; None where none was.
     """
-    bins = evaluation.calibration_bins
-    return [
-        tags | {"metric": name, "value": metric(predicted, truth, bins)}
-        for name, metric in metrics_of(predicted, evaluation.metrics).items()
-    ]
+    bins, further = evaluation.calibration_bins, evaluation.metrics
+    found = metrics_of(predicted, further).items()
+    values = {name: metric(predicted, truth, bins) for name, metric in found}
+    if temperature is not None:
+        scaled = at_temperature(predicted, temperature)
+        found = metrics_of(predicted, further, tempered=True).items()
+        values |= {name: metric(scaled, truth, bins) for name, metric in found}
+    return [tags | {"metric": name, "value": value} for name, value in values.items()]
 
 
 def calibration_table(

@@ -1,10 +1,11 @@
 """Scores every stage of a chain and writes its tidy records."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -14,32 +15,46 @@ from incbayes.data.images import ImageSource
 from incbayes.data.part import Part
 from incbayes.data.partition import Partition
 from incbayes.data.pixels import PixelStatistics
+from incbayes.evaluation.evidence import MeanEntropy, class_columns, number_columns, of_replicate
 from incbayes.evaluation.score import (
     Evaluation,
     calibration_table,
+    chosen_of_share,
     predictions,
     predictor_of,
     score,
     share_of,
     with_truth,
 )
+from incbayes.evaluation.temperature import best_temperature
 from incbayes.jobs.request import BlockData, BlockRequest, ChainRequest, Machine
 from incbayes.jobs.scaling import scaling_numbers
 from incbayes.metrics.named import metric_of
 from incbayes.posterior.file import Posterior, verify_chain
 from incbayes.posterior.predict import predictions_of
+from incbayes.results.evidence import Evidence, Of, evidence_identity, write_evidence
 from incbayes.results.records import CALIBRATION_COLUMNS, records_digest
 
 SCORES = "scores"
+CALIBRATION = "calibration"
+"""The split that temperatures are fitted on; it has no records."""
+
 HeldOut = Literal["test", "validation"]
 
 
 @dataclass(frozen=True)
 class StageScores:
-    """The files of one stage's scores."""
+    """The files of one stage's scores.
+
+    Attributes:
+        metrics: its records.
+        calibration: the bins of the reliability diagram.
+        evidence: what it says of every scored image, of a chain's last stage; None of others.
+    """
 
     metrics: Path
     calibration: Path
+    evidence: Path | None = None
 
     @property
     def drift(self) -> Path:
@@ -51,6 +66,11 @@ class StageScores:
         """The seal of all of them."""
         return seal_path(self.metrics)
 
+    @property
+    def sealed(self) -> list[Path]:
+        """Those that the seal covers, whatever else there is."""
+        return [self.metrics, self.calibration, *([self.evidence] if self.evidence else [])]
+
     def write(
         self, records: Sequence[Mapping[str, Any]], bins: Sequence[Mapping[str, Any]]
     ) -> None:
@@ -59,6 +79,36 @@ class StageScores:
             columns = None if bins else list(CALIBRATION_COLUMNS)  # of a number there are no bins
             pd.DataFrame(bins, columns=columns).to_csv(partial, index=False, lineterminator="\n")
         write_json(self.metrics, records)
+
+    def write_evidence(self, identity: Mapping[str, Any], found: "FoundEvidence") -> None:
+        """Write what was said of every image, of a stage that keeps it.
+
+        Args:
+            identity: of the stage.
+            found: of every replicate.
+        """
+        if self.evidence is None:
+            return
+        described = evidence_identity(identity, found.split, found.of, found.images)
+        frame = pd.concat(found.frames, ignore_index=True)
+        write_evidence(self.evidence, Evidence(described, frame))
+
+
+@dataclass
+class FoundEvidence:
+    """What the last stage of a chain says of every scored image, gathered over its replicates.
+
+    Attributes:
+        split: that is scored.
+        images: SHA-256 of the file that holds them.
+        of: what is predicted.
+        frames: one a replicate, with the columns of `results.evidence.COLUMNS`.
+    """
+
+    split: str
+    images: str
+    of: Of = "classes"
+    frames: list[pd.DataFrame] = field(default_factory=list)
 
 
 def scores_facts(
@@ -101,13 +151,18 @@ def run_evaluation(
     read, seals = _read_chain(request, data, posteriors)
     train, cuts = data.train, data.parts.cuts
     numbers = scaling_numbers(request, train, cuts, list(posteriors))
+    evidence = FoundEvidence(held_out, (test or train).sha256)
     rows: list[tuple[list, list]] = [([], []) for _ in read]
     for replicate, cut in cuts.items():
         scaling = numbers[replicate]
         if test:
             splits = {held_out: _test_set(cut, test, evaluation, scaling)}
+            images = scored_images(test, cut.target_classes, evaluation.test_images)
+            if request.partition.is_calibrated:
+                held = data.parts.validation[replicate]
+                splits[CALIBRATION] = train.load(held, cut.target_classes, scaling)
         else:
-            held = data.parts.validation[replicate]
+            images = held = data.parts.validation[replicate]
             splits = {held_out: train.load(held, cut.target_classes, scaling)}
         for t, (posterior, (records, bins)) in enumerate(zip(read, rows, strict=True), 1):
             if test:
@@ -115,16 +170,24 @@ def run_evaluation(
             settings = evaluation.of_stage(last=t == len(read))
             scoring = Scoring(request, settings, device, train.shape, held_out, t, replicate)
             with predictions_of(scoring.name):
-                scoring.add(posterior, splits, records, bins)
+                found = scoring.add(posterior, splits, records, bins)[held_out]
+            if t == len(read):
+                found.add_to(evidence, replicate, images, cut.target_classes)
             machine.listener.log(
                 f"replicate {replicate} stage {t}: {scores_summary(records, replicate, held_out)}"
             )
     for t, ((records, bins), files, seal) in enumerate(zip(rows, outputs, seals, strict=True), 1):
         files.write(records, bins)
+        files.write_evidence(request.identity(t), evidence)
         facts = scores_facts(request, evaluation, held_out, records)
         parents = data.seals() | {"posterior": seal}
-        sealed = [files.metrics, files.calibration]
-        write_seal(files.seal, SCORES, request.identity(t), sealed, parents, facts)
+        write_seal(files.seal, SCORES, request.identity(t), files.sealed, parents, facts)
+
+
+def scored_images(images: ImageSource, classes: Sequence[int], share: float) -> np.ndarray:
+    """Return the positions of the scored images in their file, int64 [N], as they are scored."""
+    index = images.indices_of(classes)
+    return index[chosen_of_share(len(index), share)].numpy()
 
 
 def _read_chain(
@@ -166,6 +229,38 @@ def _part(
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What one posterior predicts of a split, and what is true, as metrics take them.
+
+    Attributes:
+        predicted: of classes ln p [N, K], of a number a mixture [N, S, 2], float64.
+        truth: [N].
+        mean_entropy: of the draws, float64 [N], in nats; None of one network, and of a number.
+    """
+
+    predicted: torch.Tensor
+    truth: torch.Tensor
+    mean_entropy: torch.Tensor | None
+
+    def add_to(
+        self, found: FoundEvidence, replicate: int, images: np.ndarray, classes: Sequence[int]
+    ) -> None:
+        """Add this to the evidence of a stage.
+
+        Args:
+            found: takes it.
+            replicate: whose it is.
+            images: positions of the images in their file.
+            classes: numbers of the task's classes in the data set.
+        """
+        if self.predicted.ndim == 3:
+            found.of, columns = "number", number_columns(self.predicted, self.truth)
+        else:
+            columns = class_columns(self.predicted, self.truth, self.mean_entropy, classes)
+        found.frames.append(of_replicate(columns, replicate, images))
+
+
+@dataclass(frozen=True)
 class Scoring:
     """Scores one stage of one replicate.
 
@@ -196,13 +291,13 @@ class Scoring:
 
     def add(
         self, posterior: Posterior, splits: dict[str, Part], records: list, bins: list
-    ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    ) -> dict[str, Prediction]:
         """Append the records of every split and predictor, and the held-out images' bins.
 
         Returns:
-            By split, the predictive distribution and what is true, as metrics take them.
+            By split, the predictive distribution and what is true.
         """
-        found = {}
+        found, entropies = {}, MeanEntropy()
         q = posterior.states[self.replicate]
         classes = len(posterior.metadata["classes"][str(self.replicate)])
         stage = self.request.stage(self.t, self.shape)
@@ -214,13 +309,25 @@ class Scoring:
             *(torch.cat(tensors) for tensors in zip(*map(_tensors, splits.values()), strict=True))
         )
         sizes = [len(part.labels) for part in splits.values()]
-        for name, of_all in predictions(predictor, q, whole, self.evaluation, generator):
-            for (split, part), of_part in zip(splits.items(), of_all.split(sizes), strict=True):
+        predicting = predictions(predictor, q, whole, self.evaluation, generator, entropies.heard)
+        for name, of_all in predicting:
+            spread = entropies.value()
+            spreads = [None] * len(sizes) if spread is None else spread.split(sizes)
+            parts = dict(zip(splits, of_all.split(sizes), strict=True))
+            temperature = None
+            if CALIBRATION in parts:
+                held = with_truth(parts[CALIBRATION], splits[CALIBRATION])
+                temperature = best_temperature(*held)
+            for (split, part), of_part, of_draws in zip(
+                splits.items(), parts.values(), spreads, strict=True
+            ):
+                if split == CALIBRATION:
+                    continue
                 predicted, truth = with_truth(of_part, part)
                 tags, budget = self._tags(split, name), {"budget": self.request.budget}
-                records += score(predicted, truth, self.evaluation, tags | budget)
+                records += score(predicted, truth, self.evaluation, tags | budget, temperature)
                 if name == "predictive":
-                    found[split] = predicted, truth
+                    found[split] = Prediction(predicted, truth, of_draws)
                 if split == self.held_out:
                     bins += calibration_table(predicted, truth, self.evaluation, tags)
         return found

@@ -13,7 +13,15 @@ from incbayes.core.streams import numpy_stream
 from incbayes.data.images import ImageSource
 from incbayes.evaluation.drift import Drift, drift
 from incbayes.evaluation.score import Evaluation, share_of
-from incbayes.jobs.evaluate import SCORES, Scoring, StageScores, scores_facts, scores_summary
+from incbayes.jobs.evaluate import (
+    SCORES,
+    FoundEvidence,
+    Scoring,
+    StageScores,
+    scored_images,
+    scores_facts,
+    scores_summary,
+)
 from incbayes.jobs.part import PartRequest
 from incbayes.jobs.request import POSTERIOR, Machine, read_sealed_posterior
 from incbayes.jobs.scaling import scaling_numbers
@@ -51,7 +59,8 @@ def run_part_evaluation(
 ) -> None:
     """Score stage t on the images to score and on its part, and stage t-1 on the part.
 
-    Beside the scores it writes `drift.json`: every metric on the part's held-out images, or on all
+    Beside the scores it writes what the stage says of every scored image, as it is the last of its
+    chain by now, and `drift.json`: every metric on the part's held-out images, or on all
     of it where none were held out, under the posteriors of stages t-1 and t. Earlier parts, which
     may be gone, are not scored.
 
@@ -80,6 +89,8 @@ def run_part_evaluation(
     records: list[dict[str, Any]] = []
     bins: list[dict[str, Any]] = []
     drifts: list[Drift] = []
+    evidence = FoundEvidence("test", test.sha256)
+    images = scored_images(test, cut.target_classes, evaluation.test_images)
     for replicate, scaling in numbers.items():
         part = train.load(cut.parts[0][: evaluation.part_images], cut.target_classes, scaling)
         arrived = held if len(held.split.labels) else train
@@ -90,19 +101,22 @@ def run_part_evaluation(
         }
         scoring = Scoring(request, evaluation, device, train.shape, "test", t, replicate)
         with predictions_of(scoring.name):
-            after, truth = scoring.add(posterior, splits, records, bins)[AFTER]
+            scored_now = scoring.add(posterior, splits, records, bins)
+            scored_now["test"].add_to(evidence, replicate, images, cut.target_classes)
+            after = scored_now[AFTER]
             if before is not None:
                 of_before = {BEFORE: splits[AFTER]}
-                found = {"before": scoring.add(before, of_before, records, bins)[BEFORE][0]}
-                found["after"] = after
-                drifts += _drift(request, evaluation, t, truth, (replicate, found))
+                found = {"before": scoring.add(before, of_before, records, bins)[BEFORE].predicted}
+                found["after"] = after.predicted
+                drifts += _drift(request, evaluation, t, after.truth, (replicate, found))
         machine.listener.log(
             f"replicate {replicate} stage {t}: {scores_summary(records, replicate, 'test')}"
         )
     outputs.write(records, bins)
+    outputs.write_evidence(request.identity(t), evidence)
     write_json(outputs.drift, [dataclasses.asdict(found) for found in drifts])
     facts = scores_facts(request, evaluation, "test", records)
-    sealed = [outputs.metrics, outputs.calibration, outputs.drift]
+    sealed = [*outputs.sealed, outputs.drift]
     write_seal(outputs.seal, SCORES, request.identity(t), sealed, parents, facts)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import UNSET
 
 from incbayes.core.seal import Seal, read_seal, seal_path, write_seal
 from incbayes.core.streams import numpy_stream
@@ -84,7 +85,7 @@ def run_partition(request: PartsRequest, parts: int, images: Path, output: Path)
         replicate: partial(numpy_stream, request.seed, request.experiment, replicate)
         for replicate in request.replicates
     }
-    if request.partition.is_of_search:
+    if request.partition.held_out is not UNSET:
         cuts = {
             replicate: partition_with_validation(labels, classes, parts, request.partition, stream)
             for replicate, stream in streams.items()
@@ -133,6 +134,6 @@ def read_parts(path: Path, request: PartsRequest, images: Seal, parts: int | Non
     for cut in cuts.values():
         check_indices(path, cut, facts["train"]["images"], len(facts["classes"]))
     held = {}
-    if request.partition.is_of_search:
+    if request.partition.held_out is not UNSET:
         held = {replicate: read_validation(path, replicate) for replicate in request.replicates}
     return Parts(seal, cuts, held)

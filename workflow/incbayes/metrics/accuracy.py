@@ -30,4 +30,5 @@ METRIC = Metric(
     factor=100.0,
     decimals=2,
     figure="accuracy_by_parts",
+    of_image=lambda rows: (rows["predicted"] == rows["label"]).to_numpy(dtype=float),
 )

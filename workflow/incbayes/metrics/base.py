@@ -13,6 +13,8 @@ Predicted = Literal["classes", "number"]
 """What a likelihood predicts."""
 
 if TYPE_CHECKING:  # so that planning a study does not pay for importing torch
+    import numpy as np
+    import pandas as pd
     from torch import Tensor
 
 
@@ -35,7 +37,11 @@ class Metric:
         decimals: of a written value.
         figure: that shows it, and with it a claim on it; None where none does.
         of: what must be predicted for it to make sense.
+        tempered: whether it is of predictions at a fitted temperature, which only experiments with
+            `partition.calibration` have.
         nominal: what it should be, where neither more nor less is better.
+        of_image: returns of the rows of per-image evidence the numbers [N] whose mean it is; None
+            where it is no mean over images.
     """
 
     value: "Callable[[Tensor, Tensor, int], float]"
@@ -49,7 +55,9 @@ class Metric:
     decimals: int = 4
     figure: str | None = None
     of: Predicted = "classes"
+    tempered: bool = False
     nominal: float = math.nan
+    of_image: "Callable[[pd.DataFrame], np.ndarray] | None" = None
 
     def __call__(self, prediction: "Tensor", truth: "Tensor", bins: int) -> float:
         """Return the number of a prediction and of what is true, in the form that `value` takes."""

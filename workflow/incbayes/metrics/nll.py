@@ -32,4 +32,5 @@ METRIC = Metric(
     unit="nats per image",
     difference_unit="nats",
     figure="stages",
+    of_image=lambda rows: -rows["log_probability"].to_numpy(dtype=float),
 )

@@ -36,4 +36,5 @@ METRIC = Metric(
     difference_unit="nats",
     figure="stages",
     of="number",
+    of_image=lambda rows: -rows["log_density"].to_numpy(dtype=float),
 )

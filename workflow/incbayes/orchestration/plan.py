@@ -176,6 +176,20 @@ class Plan:
             for t in range(1, T + 1)
         ]
 
+    def evidence_files(self, name: str) -> list[str]:
+        """Return a file of the last stage of every chain, which keeps what is said of each image.
+
+        Not of streams, whose last stage is another one every day.
+        """
+        return [
+            f"{self._of_chain(self.chain, experiment)}/t{T:02d}/{name}".format(
+                experiment=experiment, method=method, T=T, block=block
+            )
+            for experiment, method, T in chosen_chains(self.study)
+            if experiment not in self.streams.streams
+            for block in self.blocks[experiment]
+        ]
+
     def posterior_files(self) -> list[str]:
         """Return the posteriors of every stage, but those of settled stages that were deleted."""
         return [

@@ -1,6 +1,6 @@
 """Predictive distributions of a posterior: Monte Carlo over weights, and the posterior mean."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -96,7 +96,12 @@ class Predictor:
         return self._predicted(weights, images, "the posterior mean")
 
     def predictive(
-        self, q: NetworkState, images: Tensor, samples: int, generator: torch.Generator
+        self,
+        q: NetworkState,
+        images: Tensor,
+        samples: int,
+        generator: torch.Generator,
+        heard: Callable[[Iterator[Tensor]], Iterator[Tensor]] = iter,
     ) -> Tensor:
         """Return log p(y | x) = ln (1/S)·Σ_s p(y | x, w_s), w_s ~ q, float64 [N, K], in nats.
 
@@ -107,11 +112,18 @@ class Predictor:
 
         Of a number the S Gaussians, float64 [N, S, 2]: mean and standard deviation.
 
+        Args:
+            q: the posterior.
+            images: [N, C, H, W], scaled.
+            samples: S, draws.
+            generator: of the draws, on the device of the passes.
+            heard: passes on what each draw predicts, and may look at it.
+
         Raises:
             PredictionError: naming the draw, and the layer whose output is not finite.
         """
         draws = self.draws(q, images, samples, generator)
-        return self.likelihood.mixture(draws, samples)
+        return self.likelihood.mixture(heard(draws), samples)
 
     def draws(
         self, q: NetworkState, images: Tensor, samples: int, generator: torch.Generator

@@ -18,6 +18,7 @@ from incbayes.report.convergence import stage_ends
 from incbayes.report.html import sealed_provenance
 from incbayes.report.provenance import collect_timings
 from incbayes.results.collect import collect_calibration, collect_training, sealed_records
+from incbayes.results.evidence import sealed_evidence
 from incbayes.study.chains import Chain, chain_name, chosen_chains
 from incbayes.study.model import Study
 
@@ -30,6 +31,7 @@ class RunFiles:
         records: metrics.parquet.
         training: the training.csv of every stage.
         calibration: the calibration.csv of every stage.
+        evidence: the evidence.parquet of every chain's last stage.
         numbers: the csv of every figure, in the registry's order.
         figures: the seal of the figures.
         provenance: of the report.
@@ -38,6 +40,7 @@ class RunFiles:
     records: Path
     training: Sequence[Path]
     calibration: Sequence[Path]
+    evidence: Sequence[Path]
     numbers: Sequence[Path]
     figures: Path
     provenance: Path
@@ -90,6 +93,7 @@ def _measured(study: Study, files: RunFiles) -> Measured:
     calibration = collect_calibration(files.calibration)
     for collected in (training, calibration):
         collected.check_posteriors(seal)
+    evidence = {sealed_evidence(path, seal).stage: path.read_bytes() for path in files.evidence}
     sealed_figures(files.figures.parent, name, seal)
     return Measured(
         study,
@@ -99,6 +103,7 @@ def _measured(study: Study, files: RunFiles) -> Measured:
         sealed_provenance(files.provenance, name, seal),
         training.frame,
         calibration.frame,
+        evidence,
     )
 
 

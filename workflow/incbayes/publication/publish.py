@@ -7,7 +7,7 @@ and its figures drawn, on all of them. Knows the files of a published folder; co
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ import yaml
 from msgspec.structs import replace
 
 from incbayes.claims.history import History, Runs, first_runs
+from incbayes.claims.images import of_publication
 from incbayes.claims.ledger import judge, write_ledger
 from incbayes.core.files import atomic_write, write_json
-from incbayes.core.seal import Seal, SealError, read_seal, write_seal
+from incbayes.core.seal import Seal, SealError, write_seal
 from incbayes.figures.claims import write_claims_figure
 from incbayes.figures.context import context_of
 from incbayes.figures.rows import final_stage
@@ -38,22 +39,30 @@ from incbayes.publication.kept import (
 )
 from incbayes.publication.numbers import joined_numbers, ordered, together, with_gaps
 from incbayes.publication.page import published_page
+from incbayes.publication.verified import (
+    ARTIFACT,
+    RECORDS,
+    SEAL,
+    evidence_files,
+    evidence_of_runs,
+    stage_of,
+    verify_publication,
+)
 from incbayes.report.claims_table import read_ledger
 from incbayes.report.convergence import STAGE, read_ends
 from incbayes.report.html import Numbers, write_report
 from incbayes.report.next_table import steps_of
 from incbayes.report.provenance import chain_of, in_order_of_stages
 from incbayes.results.collect import ordered_records, read_records, write_records
+from incbayes.results.evidence import published_name
 from incbayes.results.frames import Frames
-from incbayes.results.records import records_digest, stage_name
 from incbayes.study.chains import Chain, chain_name, chosen_chains, fewest_names
 from incbayes.study.model import Study, shown_study
-from incbayes.study.resolve import block_replicates, claims_of, resolve_study
+from incbayes.study.resolve import claims_of, resolve_study
 from incbayes.study.statement import stated
 from incbayes.study.streams import arrives
 
-STUDY, RECORDS, ENDS, PROVENANCE = "study.yaml", "metrics.csv", "convergence.csv", "provenance.json"
-SEAL, ARTIFACT = "publication.seal.json", "publication"
+STUDY, ENDS, PROVENANCE = "study.yaml", "convergence.csv", "provenance.json"
 TRAINING, CALIBRATION = "training.parquet", "calibration.parquet"
 FRAME_COLUMNS = [*STAGE, "replicate", "epoch", "bin"]
 """Of a frame without rows."""
@@ -80,6 +89,8 @@ class Measured:
         provenance: as `provenance.collect_provenance` returns it.
         training: the rows of training.csv, of the chains of which they are published.
         calibration: those of calibration.csv that a figure is made of, likewise.
+        evidence: what the last stage of a chain says of every image, the bytes of its file by the
+            name of the stage, likewise.
     """
 
     study: Study
@@ -89,6 +100,7 @@ class Measured:
     provenance: Mapping[str, Any]
     training: pd.DataFrame
     calibration: pd.DataFrame
+    evidence: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def frames(self) -> Frames:
@@ -106,48 +118,14 @@ def read_published(folder: Path) -> Measured | None:
     if not folder.is_dir() or not any(folder.iterdir()):
         return None
     try:
-        verify_publication(folder)
+        seal = verify_publication(folder)
     except SealError as error:
         raise PublicationError(f"{error}; {WAY_OUT}") from error
-    return _published(folder)
+    return _published(folder, seal)
 
 
-def verify_publication(folder: Path) -> Seal:
-    """Verify a published folder, without the posteriors; return its seal.
-
-    Its seal holds the checksum of every file, and the digest of each stage's records that the job
-    which scored it sealed: of these the records are verified, stage by stage.
-
-    Raises:
-        SealError: a file is missing, damaged or edited, or the records are not those of the stages.
-    """
-    seal = read_seal(folder / SEAL, ARTIFACT)
-    for name in seal.files:
-        seal.verified(folder / name)
-    found = _stage_digests(seal.read(folder / RECORDS, read_records), seal.facts["stages"])
-    for stage, digests in seal.facts["stages"].items():
-        if found[stage] != digests["records"]:
-            raise SealError(
-                f"{folder / RECORDS}: its records of {stage} are not those that were scored"
-            )
-    return seal
-
-
-def _stage_digests(records: pd.DataFrame, stages: Mapping[str, Any]) -> dict[str, str]:
-    """Return the digest of the records of each stage, which is named as `stage_name` does."""
-    groups = dict(list(records.groupby(["experiment", "method", "T", "t"], sort=False)))
-    found = {}
-    for stage in stages:
-        *chain, parts, block, t = stage.split("/")
-        key = ("/".join(chain[:-1]), chain[-1], int(parts[1:]), int(t[1:]))
-        rows = groups.get(key, records.iloc[:0])
-        of_block = rows[rows["replicate"].isin(block_replicates(block))]
-        found[stage] = records_digest(of_block.to_dict("records"))
-    return found
-
-
-def _published(folder: Path) -> Measured:
-    """Return what a folder holds, once it is verified."""
+def _published(folder: Path, seal: Seal) -> Measured:
+    """Return what a folder holds, once it is verified by its seal."""
     found = Measured(
         _read(folder / STUDY, _read_study),
         _read(folder / RECORDS, read_records),
@@ -156,6 +134,7 @@ def _published(folder: Path) -> Measured:
         _read(folder / PROVENANCE, _read_provenance),
         _read(folder / TRAINING, _read_frame),
         _read(folder / CALIBRATION, _read_frame),
+        {stage: path.read_bytes() for stage, path in evidence_files(folder, seal).items()},
     )
     named = set(map(chain_name, chosen_chains(found.study)))
     for file, frame in ((RECORDS, found.records), (ENDS, found.ends)):
@@ -218,6 +197,7 @@ def joined(kept: Measured | None, run: Measured) -> Measured:
         provenance,
         together(rows_kept(kept.training, found), run.training),
         together(rows_kept(kept.calibration, found), run.calibration),
+        evidence_of_runs({**kept.evidence, **run.evidence}, provenance["runs"]),
     )
     untouched = {chain: replicates for chain, replicates in found.items() if chain not in made}
     before = {name: rows_kept(numbers, untouched) for name, numbers in kept.numbers.items()}
@@ -295,6 +275,9 @@ def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
     for name, frame in ((TRAINING, measured.training), (CALIBRATION, measured.calibration)):
         if len(frame):
             write_records(frame, folder / name)
+    for stage, content in measured.evidence.items():
+        with atomic_write(folder / published_name(stage)) as partial:
+            partial.write_bytes(content)
     figures = [
         with_gaps(
             write_figure(name, numbers, context, folder / "figures", [KEPT_PICTURE]),
@@ -306,7 +289,9 @@ def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
     if study.claims:
         files = folder / "claims.json", folder / "claims.csv"
         history = History(stated(study), first_runs(provenance["runs"]))
-        entries = judge(claims_of(study), records, study.reduced, history)
+        files_of = {stage: folder / published_name(stage) for stage in measured.evidence}
+        evidence = of_publication(files_of)
+        entries = judge(claims_of(study), records, study.reduced, history, evidence)
         write_ledger(entries, *files)
         write_claims_figure(entries, context, folder / "figures", [KEPT_PICTURE])
         ledger = read_ledger(*files, folder / "figures")
@@ -317,20 +302,20 @@ def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
         page = published_page(study, records, figures, provenance, ledger, steps)
         partial.write_text(page, encoding="utf-8")
     write_crate(folder, study, provenance)
-    _seal(folder, study.study_id, provenance["runs"])
+    _seal(folder, measured)
 
 
-def _seal(folder: Path, study: str, runs: Sequence[Mapping[str, Any]]) -> None:
-    """Seal a published folder: every file, and posterior and records of every stage."""
-    stages = {
-        stage_name({**run, "replicates": list(block_replicates(run["block"]))}): {
-            "posterior": run["sha256"],
-            "records": run["records"],
-        }
-        for run in runs
-    }
+def _seal(folder: Path, measured: Measured) -> None:
+    """Seal a published folder: every file, and posterior, records and evidence of every stage."""
+    stages = {}
+    for run in measured.provenance["runs"]:
+        stage = stage_of(run)
+        stages[stage] = {"posterior": run["sha256"], "records": run["records"]}
+        if stage in measured.evidence:
+            stages[stage]["evidence"] = run["evidence"]
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    write_seal(folder / SEAL, ARTIFACT, {"study": study}, files, facts={"stages": stages})
+    identity = {"study": measured.study.study_id}
+    write_seal(folder / SEAL, ARTIFACT, identity, files, facts={"stages": stages})
 
 
 def _read(path: Path, reader: Callable[[Path], Any]) -> Any:

@@ -173,17 +173,22 @@ def _measured(entry: Entry, metric: Metric, context: FigureContext) -> str:
 def _effect(comparison: Entry, labels: Sequence[str], metric: Metric) -> dict[str, str | int]:
     evidence = comparison["evidence"]
     value = number(metric.factor * evidence["effect"], metric.decimals, signed=True)
-    interval = ""
-    if evidence["low"] is not None:
-        ends = [metric.factor * evidence[end] for end in ("low", "high")]
-        low, high = (number(end, metric.decimals, signed=True) for end in ends)
-        interval = f"[{low}, {high}]"
+    interval = _interval(evidence, metric) if evidence["low"] is not None else ""
+    others = comparison.get("on_other_images")
     return {
         "value": value,
         "interval": f"{interval} {metric.difference_unit}".strip(),
         "difference": f"{labels[comparison['first']]} minus {labels[comparison['second']]}",
         "n": evidence["n"],
+        "others": f"on other images: {_interval(others, metric)}" if others else "",
     }
+
+
+def _interval(ends: Entry, metric: Metric) -> str:
+    """Return e.g. `[+0.10, +0.32]`."""
+    written = [metric.factor * ends[end] for end in ("low", "high")]
+    low, high = (number(end, metric.decimals, signed=True) for end in written)
+    return f"[{low}, {high}]"
 
 
 def _claimed(entry: Entry, metric: Metric) -> str:

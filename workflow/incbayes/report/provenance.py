@@ -152,6 +152,8 @@ def run_of(posterior: Path, records: Seal) -> dict[str, Any]:
         )
     stage = {key: identity[key] for key in ("study", "experiment", "method", "T", "t")}
     digests = {"sha256": seal.files[posterior.name], "records": records.facts["records"][name]}
+    if name in records.facts.get("evidence", {}):  # of a chain's last stage
+        digests["evidence"] = records.facts["evidence"][name]
     stage |= {"part": identity["part"]} if "part" in identity else {}
     return stage | {"block": block_name(identity["replicates"])} | dict(run.facts) | digests
 

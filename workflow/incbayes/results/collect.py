@@ -18,7 +18,7 @@ from incbayes.core.errors import UserError
 from incbayes.core.files import atomic_write
 from incbayes.metrics.named import metric_of
 from incbayes.results.arrived import counted, streamed
-from incbayes.results.records import CALIBRATION_COLUMNS, RECORD_COLUMNS, stage_name
+from incbayes.results.records import CALIBRATION_COLUMNS, EVIDENCE, RECORD_COLUMNS, stage_name
 from incbayes.core.seal import Seal, SealError, read_seal, readable, seal_path, write_seal
 from incbayes.results.verification import check_place
 
@@ -127,6 +127,11 @@ def seal_records(path: Path, study: str, collected: Collected, files: Iterable[P
     facts = {
         "posteriors": posterior_digests(collected.seals),
         "records": {stage: seal.facts["records"] for stage, seal in collected.seals.items()},
+        "evidence": {
+            stage: seal.files[EVIDENCE]
+            for stage, seal in collected.seals.items()
+            if EVIDENCE in seal.files
+        },
     }
     return write_seal(path, RECORDS, {"study": study}, files, collected.seals, facts)
 

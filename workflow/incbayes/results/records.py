@@ -35,6 +35,9 @@ CALIBRATION_COLUMNS = {
 }
 """Of a bin of a stage's calibration."""
 
+EVIDENCE = "evidence.parquet"
+"""Of what is said of every image, the file in the folder of a chain's last stage."""
+
 
 def records_digest(records: Iterable[Mapping[str, Any]]) -> str:
     """Return the SHA-256 of records, whatever their order and the file that they are in.

@@ -119,6 +119,13 @@ def _check_predicted(path: KeyPath, claim: Claim, study: Study) -> None:
                 f"{claim.metric} makes no sense of {name}, whose target is {what}; "
                 f"allowed: {allowed}",
             )
+        calibrated = study.experiments[name].partition.is_calibrated
+        if METRICS[claim.metric].tempered and not calibrated:
+            raise StudyError(
+                path,
+                f"{claim.metric} needs images on which a temperature is fitted, and {name} holds "
+                f"none out; give experiments.{name}.partition.calibration, such as 0.1",
+            )
 
 
 def _check_split(path: KeyPath, group: Group) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from incbayes.core.fractions import images_in
 from incbayes.core.outside import is_outside
@@ -255,6 +255,9 @@ def _check_parts(path: KeyPath, experiment: Experiment, data: Facts) -> None:
     share = f"fraction {partition.fraction} of {about}{images}"
     if kept == 0:
         raise StudyError((*path, "partition", "fraction"), f"leaves no training image: {share}")
+    if not isinstance(partition.calibration, UnsetType):
+        kept -= max(1, images_in(partition.calibration, kept))
+        share += f", without {partition.calibration:g} for calibration"
     for position, number in enumerate(experiment.parts):
         if number > kept:
             whose = f"{experiment.dataset.kind}, {target} of {classes} classes, {share}"

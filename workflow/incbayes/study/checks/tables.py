@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec import UNSET
+
 from incbayes.core.registry import nearest
 from incbayes.study.model import Experiment, Method
 from incbayes.study.schema import kind_constraints, kind_names
@@ -136,7 +138,8 @@ def check_number(path: KeyPath, experiment: Experiment, data: Facts) -> None:
     if not data.get("number"):
         return
     partition = experiment.partition
-    for key, usual in (("stratify", False), ("source_classes", None), ("target_classes", None)):
+    usually = {"stratify": False, "source_classes": None, "target_classes": None}
+    for key, usual in (usually | {"calibration": UNSET}).items():
         if getattr(partition, key) != usual:
             raise StudyError(
                 (*path, "partition", key),

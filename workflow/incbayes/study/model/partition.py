@@ -28,6 +28,9 @@ class PartitionSettings(Section, frozen=True, kw_only=True):
             null: there is no source task.
         target_classes: The classes of the target task, a list of two or more class numbers from 0;
             null: all that are not in the source task.
+        calibration: Fraction of the target task's images, of those that are used, that is held out
+            of every part, never trained on: `nll_tempered` and `ece_tempered` are of predictions at
+            the temperature that fits them best. Without it these two are absent.
         validation: Fraction that is held out of the parts; only a search has it.
     """
 
@@ -36,12 +39,23 @@ class PartitionSettings(Section, frozen=True, kw_only=True):
     source_fraction: Fraction = 1.0
     source_classes: Annotated[int, Meta(ge=1, le=100_000)] | Classes | None = None
     target_classes: Classes | None = None
+    calibration: Annotated[OpenFraction | UnsetType, stated(x_default="—")] = UNSET
     validation: Annotated[OpenFraction | UnsetType, DERIVED] = UNSET
 
     @property
     def is_of_search(self) -> bool:
         """Whether it leaves a validation cut out of the parts, for a search for settings."""
         return self.validation is not UNSET
+
+    @property
+    def held_out(self) -> float | UnsetType:
+        """The fraction that is left out of the parts: for a search, or else for calibration."""
+        return self.validation if self.is_of_search else self.calibration
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether temperatures are fitted, on images that are left out of the parts."""
+        return self.calibration is not UNSET and not self.is_of_search
 
     @property
     def source_size(self) -> int:
