@@ -57,6 +57,7 @@ FAMILIES = Registry(
         "cfg": "incbayes.families.cfg:ChannelFactorisedGaussian",
         "mnf": "incbayes.families.mnf:MultiplicativeNormalisingFlow",
         "planar": "incbayes.families.planar:Planar",
+        "kron": "incbayes.families.kron:KroneckerGaussian",
     },
     open=True,
 )
