@@ -96,6 +96,7 @@ ALGORITHMS = Registry(
         "function": "incbayes.inference.function:FunctionalPrior",
         "shrink_perturb": "incbayes.inference.shrink_perturb:ShrinkPerturb",
         "averaging": "incbayes.inference.averaging:Averaging",
+        "replay": "incbayes.inference.replay:Replay",
         "cumulative": "incbayes.inference.cumulative:Cumulative",
     },
     open=True,

@@ -138,6 +138,13 @@ def takes_all_parts(settings: StageSettings) -> bool:
     return bool(facts.get("all_parts", False))
 
 
+def images_kept(settings: StageSettings) -> int:
+    """Return how many images of earlier parts a stage is fitted to beside its own."""
+    algorithm: Algorithm = ALGORITHMS.build(settings.inference)
+    option = algorithm.constraints.get("keeps")
+    return 0 if option is None else int(getattr(algorithm, option))
+
+
 def _continues(settings: StageSettings) -> bool:
     """Return whether the first prior is the posterior of another chain."""
     facts: Mapping[str, Any] = PRIORS[settings.prior["kind"]].constraints

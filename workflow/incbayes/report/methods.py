@@ -93,8 +93,19 @@ def _posterior(chosen: MethodSettings, of_own_network: bool) -> str:
     elif of_own_network and kind_constraints("family", chosen.family.kind).get("bayesian", True):
         said.append("scales and shifts of normalisation, if any, points without a penalty")
     if inference != USUAL_INFERENCE:
-        said.append(f"fitted by {inference}")
+        said.append(f"fitted by {inference}{_data_kept(chosen)}")
     return ", ".join(said)
+
+
+def _data_kept(chosen: MethodSettings) -> str:
+    """Return what is said of a method that keeps images of earlier parts; nothing of others."""
+    facts = kind_constraints("inference", chosen.inference.kind)
+    if facts.get("all_parts", False):
+        return ", which keeps all data"
+    if "keeps" in facts:
+        kept = chosen.inference.options[facts["keeps"]]
+        return f", which keeps {kept} images of earlier parts"
+    return ""
 
 
 def _scoring(study: Study, experiment: str, method: str) -> dict[str, Any]:

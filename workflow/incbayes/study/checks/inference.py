@@ -58,6 +58,12 @@ def check_inference(experiment: str, study: Study) -> None:
         facts = kind_constraints("inference", settings.inference.kind)
         if facts.get("all_parts", False):
             _check_all_parts(name, settings, study.experiments[experiment])
+        elif "keeps" in facts and arrives(study.experiments[experiment].dataset):
+            raise StudyError(
+                ("methods", name, "inference"),
+                f"{settings.inference.kind} keeps images of earlier parts, and those of a stream "
+                "may be gone; leave the method out",
+            )
 
 
 def _check_objective(name: str, settings: MethodSettings) -> None:
