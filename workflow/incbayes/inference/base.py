@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from incbayes.core.errors import UserError
+from incbayes.data.augmentation import Augmentation
 from incbayes.data.part import Part
 from incbayes.families.base import Family
 from incbayes.inference.objective import Objective
@@ -91,6 +92,7 @@ class Problem:
         likelihood: of the labels given the network's outputs.
         stream: of the replicate's random numbers in this stage.
         architecture: of the network, to build plain ones like it.
+        augmentation: how the images of a minibatch are changed; None for not at all.
         follows: whether `prior` is the posterior of an earlier part, and no first prior.
     """
 
@@ -102,6 +104,7 @@ class Problem:
     likelihood: Likelihood
     stream: Stream
     architecture: Architecture
+    augmentation: Augmentation | None = None
     follows: bool = False
 
 

@@ -15,6 +15,7 @@ import torch
 
 from incbayes.core.errors import STOP_SIGNALS, stopped_by
 from incbayes.core.streams import stream_seed, torch_stream
+from incbayes.data.augmentation import Augmentation
 from incbayes.data.part import Part
 from incbayes.families.base import Family
 from incbayes.families.mixed import Mixed, mixed
@@ -291,6 +292,7 @@ def _problem(
         LIKELIHOODS.build(settings.likelihood),
         stream,
         architecture,
+        Augmentation.of(settings.augmentation),
         follows=(stage.keys.t > 1 or _continues(settings)) and not takes_all_parts(settings),
     )
 
