@@ -22,10 +22,11 @@ DETERMINISTIC = {"kind": "point"}
 
 
 def every_spec() -> list[Spec]:
-    """Return every Bayesian family with each of its estimators, as a study would name them."""
+    """Return every Bayesian family that `vi` fits, with each of its estimators, as in a study."""
     specs = []
     for kind in FAMILIES:
-        if FAMILIES[kind].constraints["bayesian"]:
+        facts = FAMILIES[kind].constraints
+        if facts["bayesian"] and "fitted_by" not in facts:
             hint = typing.get_type_hints(FAMILIES[kind]).get("estimator")
             estimators = typing.get_args(hint) if hint else ()
             specs += [{"kind": kind, "estimator": name} for name in estimators] or [{"kind": kind}]

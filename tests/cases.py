@@ -12,6 +12,14 @@ from incbayes.networks.noise import GeneratorNoise
 
 BAYESIAN = [name for name in FAMILIES if FAMILIES[name].constraints["bayesian"]]
 
+TRAINED = [name for name in FAMILIES if "fitted_by" not in FAMILIES[name].constraints]
+"""Families all of whose tensors gradients can train, and of which every width is a member.
+
+The others have tests of their own: `kron` in `test_kron`.
+"""
+
+TRAINED_BAYESIAN = [name for name in BAYESIAN if name in TRAINED]
+
 GAUSSIAN_OPTIONS = {"mnf": {"prior_z_sigma": 1e-8}}
 """By family: options under which `from_gaussian` gives that Gaussian itself, to rounding.
 
@@ -31,7 +39,9 @@ def _estimators(name: str) -> dict[str, dict[str, str]]:
 
 
 ESTIMATORS = {
-    case: (name, options) for name in BAYESIAN for case, options in _estimators(name).items()
+    case: (name, options)
+    for name in TRAINED_BAYESIAN
+    for case, options in _estimators(name).items()
 }
 """By name: a Bayesian family and the options that choose one of its estimators."""
 

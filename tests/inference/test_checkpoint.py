@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from cases import TRAINED
 from listening import listening
 from tiny_chain import TRAINING, training_of
 
@@ -23,7 +24,6 @@ from incbayes.inference.stage import (
     first_start,
     fit_block,
 )
-from incbayes.kinds import FAMILIES
 from incbayes.priors.base import Source
 from incbayes.study.model import KindSpec, ObjectiveSettings
 
@@ -74,7 +74,7 @@ class StopError(Exception):
     pass
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", TRAINED)
 @pytest.mark.parametrize("stop", [1, 3, 4, 9, 11])
 def test_resuming_after_any_step_gives_the_same_bits(family, stop, tmp_path):
     chosen, path = settings(family), tmp_path / "checkpoint"

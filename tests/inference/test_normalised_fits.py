@@ -6,7 +6,7 @@ from pathlib import Path
 import own_nets
 import pytest
 import torch
-from cases import noise
+from cases import TRAINED, noise
 from refusals import refusal
 from replicate_fits import CLASSES, SHAPE, assert_close, cast, fit, part, settings, stage_of
 from tiny_chain import SETTINGS, tiny_chain
@@ -15,7 +15,6 @@ from torch.distributions import Normal, kl_divergence
 
 from incbayes.evaluation.score import Evaluation, predictor_of
 from incbayes.inference.stage import family_of, first_start
-from incbayes.kinds import FAMILIES
 from incbayes.networks.dropout import NoisyDropout
 from incbayes.networks.layers import NetworkError, plain_weights
 from incbayes.posterior.build import Architecture, fresh_network, variational
@@ -42,7 +41,7 @@ class StopError(Exception):
 
 
 @pytest.mark.parametrize("normalisation", ["point", "variational"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", TRAINED)
 def test_resuming_after_any_step_gives_the_same_bits(family, normalisation, tmp_path):
     chosen = of(family, normalisation=normalisation)
     undisturbed = fit(tmp_path / "none", chosen, False)

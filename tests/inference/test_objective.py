@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from cases import layer_and_input, noise, random_member
+from cases import TRAINED_BAYESIAN, layer_and_input, noise, random_member
 from torch import nn
 
 from incbayes.inference.objective import Objective
@@ -137,7 +137,7 @@ def test_warm_up_rises_linearly_within_a_stage():
     assert weights == pytest.approx([0.125, 0.25, 0.375, 0.5, 0.5, 0.5])
 
 
-@pytest.mark.parametrize("name", [n for n in FAMILIES if FAMILIES[n].constraints["bayesian"]])
+@pytest.mark.parametrize("name", TRAINED_BAYESIAN)
 def test_monte_carlo_and_own_complexity_agree_in_expectation(name):
     family = FAMILIES[name]()
     layer, x = layer_and_input("linear")

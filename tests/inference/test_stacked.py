@@ -6,7 +6,7 @@ import signal
 
 import pytest
 import torch
-from cases import BAYESIAN, ESTIMATORS
+from cases import ESTIMATORS, TRAINED_BAYESIAN
 from replicate_fits import assert_close, fit, part, settings
 
 from incbayes.data.prepared import prepare
@@ -60,7 +60,7 @@ def test_in_float32_too(case, tmp_path):
     assert_close(found, alone, **rounding)
 
 
-@pytest.mark.parametrize("family", BAYESIAN)
+@pytest.mark.parametrize("family", TRAINED_BAYESIAN)
 def test_costs_of_draws_several_passes_and_weights_of_the_kl(family, tmp_path):
     objective = {
         "complexity": "monte_carlo",

@@ -150,3 +150,13 @@ def test_a_method_that_goes_back_to_all_parts_asks_for_all_images():
         chain, bound = (asked(chosen, method, parts) for method in methods)
         assert (bound.runtime > chain.runtime) == (bound.mem_mb > chain.mem_mb) == (parts > 1)
         assert bound == asked(chosen, "chain", 1)
+
+
+def test_a_method_that_keeps_images_asks_for_them_beside_its_part():
+    methods = {"chain": {"family": "point"}, "kept": {"family": "point"}}
+    methods["kept"]["inference"] = {"kind": "replay", "images": 5000}
+    experiment = {"dataset": "mnist", "model": "lenet5", "parts": [1, 10]}
+    chosen = study(experiments={"one": experiment}, methods=methods, budgets={}, claims={})
+    chain, kept = (asked(chosen, method, 10) for method in methods)
+    assert kept.runtime > chain.runtime and kept.mem_mb > chain.mem_mb
+    assert asked(chosen, "kept", 1) == asked(chosen, "chain", 1)

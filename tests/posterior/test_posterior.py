@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 import torch
-from cases import layer_and_input, random_member
+from cases import TRAINED, layer_and_input, random_member
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -36,7 +36,7 @@ def path(tmp_path):
     return tmp_path / "posterior.safetensors"
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_round_trip_is_exact_and_has_a_leading_replicate_axis(name, tmp_path):
     path, written = tmp_path / "p.safetensors", states(name)
     write_posterior(path, written, DESCRIBED)

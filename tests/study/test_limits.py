@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 from bad_studies import refusal
-from cases import BAYESIAN, noise
+from cases import TRAINED_BAYESIAN, noise
 from msgspec.structs import replace
 from shipped_studies import STUDIES
 from small_study import HALVES, PLAIN, changed
@@ -72,7 +72,7 @@ CORNERS = list(itertools.product(SCALE.values(), MULTIPLE.values()))
 
 
 @pytest.mark.parametrize(("sigma", "multiple"), CORNERS)
-@pytest.mark.parametrize("name", BAYESIAN)
+@pytest.mark.parametrize("name", TRAINED_BAYESIAN)
 def test_a_first_stage_starts_with_finite_numbers_at_every_limit(name, sigma, multiple):
     family = FAMILIES[name](initial_sigma=multiple)
     layers = [Layer.of("0", nn.Conv2d(2, 3, 3)), Layer.of("1", nn.Linear(5, 3))]

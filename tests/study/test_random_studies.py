@@ -156,6 +156,7 @@ def suit(experiment):
             experiment.pop(key, None)
     if is_table:  # of all others only the MLP takes columns
         experiment["model"] = "mlp"
+        experiment.pop("augmentation", None)
         experiment.pop("partition", None)  # of a number there are no classes to part
     if is_table and isinstance(dataset, dict):
         for key in ("categories", "classes", "test_share"):

@@ -68,6 +68,7 @@ CHANGES = {
     "experiments.*.dataset": (f"{DIGITS}.dataset", "mnist", CUT | {"prepare_data"}),
     "experiments.*.model": (f"{DIGITS}.model.widths", [9], FITTED),
     "experiments.*.pixels": (f"{DIGITS}.pixels", {"kind": "divide"}, FITTED),
+    "experiments.*.augmentation": (f"{DIGITS}.augmentation", {"crop": 1}, FITTED),
     "experiments.*.parts": (f"{DIGITS}.parts", [2, 3], CUT),
     "experiments.*.partition.fraction": (f"{DIGITS}.partition", {"fraction": 0.1}, CUT),
     "experiments.*.partition.stratify": (f"{DIGITS}.partition", {"stratify": True}, CUT),

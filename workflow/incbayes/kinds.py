@@ -58,6 +58,7 @@ FAMILIES = Registry(
         "cfg": "incbayes.families.cfg:ChannelFactorisedGaussian",
         "mnf": "incbayes.families.mnf:MultiplicativeNormalisingFlow",
         "planar": "incbayes.families.planar:Planar",
+        "kron": "incbayes.families.kron:KroneckerGaussian",
     },
     open=True,
 )
@@ -96,6 +97,7 @@ ALGORITHMS = Registry(
         "function": "incbayes.inference.function:FunctionalPrior",
         "shrink_perturb": "incbayes.inference.shrink_perturb:ShrinkPerturb",
         "averaging": "incbayes.inference.averaging:Averaging",
+        "replay": "incbayes.inference.replay:Replay",
         "cumulative": "incbayes.inference.cumulative:Cumulative",
     },
     open=True,

@@ -61,9 +61,7 @@ def diagonal_fisher(
             logits = recorder.forward(images[batch])
             if not torch.isfinite(logits).all():
                 raise FisherError("the logits of the network are not finite")
-            for targets, weights in _label_terms(
-                logits, labels[batch], kind, likelihood, generator
-            ):
+            for targets, weights in label_terms(logits, labels[batch], kind, likelihood, generator):
                 recorder.accumulate(logits, targets, weights)
     finally:
         recorder.close()
@@ -81,7 +79,7 @@ def diagonal_fisher(
     return found
 
 
-def _label_terms(
+def label_terms(
     logits: Tensor,
     labels: Tensor,
     kind: Kind,
@@ -168,10 +166,10 @@ def _prepared(layer: Layer, x: Tensor) -> Tensor:
     if layer.is_transposed:
         return x.flatten(2).unflatten(1, (layer.groups, -1))
     # Channels lead: groups are contiguous.
-    return _patches(layer, x).unflatten(1, (layer.groups, -1))
+    return patches(layer, x).unflatten(1, (layer.groups, -1))
 
 
-def _patches(layer: Layer, x: Tensor) -> Tensor:
+def patches(layer: Layer, x: Tensor) -> Tensor:
     """Return what every position of a kernel covers of x, padded, [N, C·K, positions]."""
     if len(layer.kernel) == 2:
         if layer.border:
@@ -208,8 +206,8 @@ def _squared_gradients(layer: Layer, prepared: Tensor, gradient: Tensor, weights
         return squares | ({"bias": weighted.sum(0)} if layer.has_bias else {})
     if layer.is_transposed:
         # The input meets the gradient where a direct convolution's gradient meets its input.
-        patches = _patches(layer, gradient).unflatten(1, (layer.groups, -1))
-        per_example = prepared @ patches.mT  # [N, groups, I / groups, O / groups·K]
+        covered = patches(layer, gradient).unflatten(1, (layer.groups, -1))
+        per_example = prepared @ covered.mT  # [N, groups, I / groups, O / groups·K]
         squares = {"weight": _weighted(layer, per_example.square_(), weights)}
         bias = weights @ gradient.flatten(2).sum(-1).square()
         return squares | ({"bias": bias} if layer.has_bias else {})

@@ -24,6 +24,8 @@ class Family(ABC):
             that of `point`, ample; a family without it is taken for costly. `step_cost_of`: by
             option and value, what it costs where that differs. `penalty`: the option that weighs a
             penalty in place of a KL; `mean_scale`: the one that weighs the means within it.
+            `fitted_by`: the algorithms that alone can fit it; `one_width`: whether a Gaussian of it
+            has one width for all weights of a layer.
         prediction: what a draw of the predictive distribution is: `sampled`, the network at a draw
             of the weights, or `linearised`, its tangent at the means.
         scale_parameters: names of the parameters that hold a logarithm of a scale; they

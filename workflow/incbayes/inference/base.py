@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from incbayes.core.errors import UserError
+from incbayes.data.augmentation import Augmentation
 from incbayes.data.part import Part
 from incbayes.families.base import Family
 from incbayes.inference.objective import Objective
@@ -91,6 +92,7 @@ class Problem:
         likelihood: of the labels given the network's outputs.
         stream: of the replicate's random numbers in this stage.
         architecture: of the network, to build plain ones like it.
+        augmentation: how the images of a minibatch are changed; None for not at all.
         follows: whether `prior` is the posterior of an earlier part, and no first prior.
     """
 
@@ -102,6 +104,7 @@ class Problem:
     likelihood: Likelihood
     stream: Stream
     architecture: Architecture
+    augmentation: Augmentation | None = None
     follows: bool = False
 
 
@@ -173,7 +176,8 @@ class Algorithm(ABC):
             checkpoint. `objective`: by key of a method's objective the values that it knows, all
             where a key is absent. `weighs_prior`: whether kl_scale must be above 0. `all_layers`:
             whether every layer must have the family's distribution. `all_parts`: whether every
-            stage is fitted to all parts so far, from the first prior.
+            stage is fitted to all parts so far, from the first prior. `keeps`: the option that says
+            how many images of earlier parts every stage is fitted to beside its own.
     """
 
     constraints: ClassVar[dict[str, Any]] = {}

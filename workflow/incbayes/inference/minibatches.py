@@ -19,7 +19,7 @@ class MinibatchRun(Run):
     """A run whose every step sees one minibatch of the part.
 
     Attributes:
-        network, prior, part, training, objective, likelihood, stream: of the problem.
+        network, prior, part, training, objective, likelihood, stream, augmentation: of the problem.
         device: where all tensors are.
         whole_batches: minibatches that the whole set of the task would make.
         generator: the stream of the draws, in the order in which they are made.
@@ -33,6 +33,8 @@ class MinibatchRun(Run):
         self.network, self.prior, self.part = problem.network, problem.prior, problem.part
         self.training, self.objective = problem.training, problem.objective
         self.likelihood, self.stream = problem.likelihood, problem.stream
+        self.augmentation = problem.augmentation
+        self._changes: Tensor | None = None
         self.device = self.part.images.device
         self.epochs = self.training.epochs
         self.batches = self.training.batches(len(self.part.labels))
@@ -100,7 +102,7 @@ class MinibatchRun(Run):
             order = self.order()
             while self.step < self.batches:
                 chosen = order[self.step]
-                nll, norm = self.take_step(self.part.images[chosen], self.part.labels[chosen])
+                nll, norm = self.take_step(*self.batch(chosen))
                 self.sums += self.per_epoch(nll, norm)
                 self.step += 1
                 if self.step == self.batches:
@@ -141,10 +143,28 @@ class MinibatchRun(Run):
         yield from self.network.named_buffers()
 
     def order(self) -> Sequence[Tensor]:
-        """Return the indices [B] of every minibatch of this epoch."""
+        """Return the indices [B] of every minibatch of this epoch, and draw its augmentation.
+
+        Both are of streams that the epoch names: one that is gone on with draws them again.
+        """
+        if self.augmentation is not None:
+            augmenting = self.stream("augmentation", self.epoch)
+            drawn = self.augmentation.draws(len(self.part.labels), augmenting)
+            self._changes = drawn.to(self.device)
         generator = self.stream("order", self.epoch)
         order = torch.randperm(len(self.part.labels), generator=generator).to(self.device)
         return order.tensor_split(self.batches)
+
+    def batch(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return images and labels of a minibatch as training sees them, augmented or as they are.
+
+        Args:
+            chosen: indices [B] of this epoch's `order`.
+        """
+        images, labels = self.part.images[chosen], self.part.labels[chosen]
+        if self.augmentation is not None and self._changes is not None:
+            images = self.augmentation.applied(images, self._changes[:, chosen])
+        return images, labels
 
     def zero_sums(self) -> Tensor:
         """Return zeros for the epoch's sums."""

@@ -7,6 +7,7 @@ from typing import Any
 from incbayes.core.json_digest import digest
 from incbayes.study.model.base import KindSpec, read, to_plain
 from incbayes.study.model.fitting import (
+    AugmentationSettings,
     BayesianLayers,
     NormalisationForm,
     ObjectiveSettings,
@@ -18,6 +19,7 @@ IMPLIED: dict[str, Any] = {
     "likelihood": KindSpec("categorical"),
     "bayesian": "all",
     "normalisation": "point",
+    "augmentation": None,
 }
 """What a posterior was found with where its settings do not say, as they once did not."""
 
@@ -35,6 +37,7 @@ class StageSettings:
     likelihood: KindSpec = field(default_factory=lambda: IMPLIED["likelihood"])
     bayesian: BayesianLayers = "all"
     normalisation: NormalisationForm = "point"
+    augmentation: AugmentationSettings | None = None
 
     @classmethod
     def of(cls, sections: Mapping[str, Any]) -> "StageSettings":

@@ -15,6 +15,7 @@ import torch
 
 from incbayes.core.errors import STOP_SIGNALS, stopped_by
 from incbayes.core.streams import stream_seed, torch_stream
+from incbayes.data.augmentation import Augmentation
 from incbayes.data.part import Part
 from incbayes.families.base import Family
 from incbayes.families.mixed import Mixed, mixed
@@ -136,6 +137,13 @@ def takes_all_parts(settings: StageSettings) -> bool:
     """Return whether every stage is fitted to all parts so far, and starts as the first does."""
     facts: Mapping[str, Any] = ALGORITHMS[settings.inference["kind"]].constraints
     return bool(facts.get("all_parts", False))
+
+
+def images_kept(settings: StageSettings) -> int:
+    """Return how many images of earlier parts a stage is fitted to beside its own."""
+    algorithm: Algorithm = ALGORITHMS.build(settings.inference)
+    option = algorithm.constraints.get("keeps")
+    return 0 if option is None else int(getattr(algorithm, option))
 
 
 def _continues(settings: StageSettings) -> bool:
@@ -284,6 +292,7 @@ def _problem(
         LIKELIHOODS.build(settings.likelihood),
         stream,
         architecture,
+        Augmentation.of(settings.augmentation),
         follows=(stage.keys.t > 1 or _continues(settings)) and not takes_all_parts(settings),
     )
 

@@ -133,11 +133,10 @@ class _Stack:
 
     def _take_step(self, indices: Sequence[Tensor]) -> None:
         """Take a step of every replicate, each on the images [B] at its own indices."""
-        first, parts = self.first, [run.part for run in self.every]
-        pairs = list(zip(parts, indices, strict=True))
-        images = torch.stack([part.images[index] for part, index in pairs])
-        labels = torch.stack([part.labels[index] for part, index in pairs])
-        requests = self._requests(parts[0].images[indices[0]], labels[0])
+        first = self.first
+        batches = [run.batch(index) for run, index in zip(self.every, indices, strict=True)]
+        images, labels = (torch.stack(values) for values in zip(*batches, strict=True))
+        requests = self._requests(batches[0][0], labels[0])
         passes = [self._pass(images, labels, requests) for _ in range(first.objective.draws)]
         nll, self.layer_kl, loss = first.bound(passes, labels.shape[1])
         self.adam.clear_gradients()

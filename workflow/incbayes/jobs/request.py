@@ -18,11 +18,13 @@ from incbayes.core.device import prepare_device
 from incbayes.core.files import atomic_write, sha256_file
 from incbayes.core.json_digest import digest
 from incbayes.core.seal import Seal, read_seal, seal_path
+from incbayes.core.streams import numpy_stream
 from incbayes.data.images import ImageSource
 from incbayes.data.partition import Partition
+from incbayes.data.reservoir import reservoir
 from incbayes.inference.listener import Listener, Silent
 from incbayes.inference.settings import StageSettings
-from incbayes.inference.stage import BlockStage, StreamKeys, takes_all_parts
+from incbayes.inference.stage import BlockStage, StreamKeys, images_kept, takes_all_parts
 from incbayes.jobs.partition import Parts, PartsRequest, read_parts
 from incbayes.kinds import PRIORS
 from incbayes.posterior.file import Posterior, PosteriorError, read_posterior
@@ -157,12 +159,21 @@ class BlockRequest(ChainRequest):
         return BlockData(train, read_parts(self.parts_file, asked, train.seal, parts))
 
     def fitted(self, t: int, cuts: Mapping[int, Partition]) -> dict[int, np.ndarray]:
-        """Return the indices that stage t is fitted to, by replicate: its part, or all so far."""
+        """Return the indices that stage t is fitted to, by replicate.
+
+        Its part, or all so far, or its part and then what is kept of earlier ones.
+        """
         first = 1 if takes_all_parts(self.settings) else t
-        return {
-            replicate: cut.parts[t - 1] if first == t else np.concatenate(cut.parts[first - 1 : t])
-            for replicate, cut in cuts.items()
-        }
+        kept = images_kept(self.settings)
+        found = {}
+        for replicate, cut in cuts.items():
+            chosen = cut.parts[first - 1 : t]
+            if kept and t > 1:
+                names = (self.experiment, f"T{self.parts}", replicate, "reservoir")
+                generator = numpy_stream(self.seed, *names)
+                chosen = [*chosen, reservoir(cut.parts[: t - 1], kept, generator)]
+            found[replicate] = chosen[0] if len(chosen) == 1 else np.concatenate(chosen)
+        return found
 
     def images(self, split: str, device: torch.device) -> ImageSource:
         """Open `train` or `test` of the data set."""

@@ -334,6 +334,7 @@ class Plan:
             inference=KindSpec("vi"),
             training=pretrain_training(self.planned, experiment),
             objective=replace(self.study.objective, kl_scale=0.0),
+            augmentation=self.planned.experiments[experiment].augmentation,
         )
 
     def settings_of_source_fit(self, experiment: str, method: str) -> MethodSettings:

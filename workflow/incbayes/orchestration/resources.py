@@ -255,11 +255,23 @@ def _held(study: Study, experiment: str, method: str | None, parts: int, work: W
     data = _data(study, experiment)
     whole = images_in(described.partition.fraction, data["train"])
     if work in ("stage", "search"):
-        return whole if _takes_all_parts(study, method) else math.ceil(whole / parts)
+        if _takes_all_parts(study, method):
+            return whole
+        kept = _kept(study, experiment, method) if parts > 1 and work == "stage" else 0
+        return min(whole, math.ceil(whole / parts) + kept)
     if work in ("source", "fisher"):
         return images_in(described.partition.source_fraction, data["train"])
     shown = _scoring(study, method).part_images or whole
     return data["test"] + min(parts * shown, whole)
+
+
+def _kept(study: Study, experiment: str, method: str | None) -> int:
+    """Return how many images of earlier parts a method keeps."""
+    if method is None:
+        return 0
+    inference = method_settings(study, experiment, method).inference
+    option = kind_constraints("inference", inference.kind).get("keeps")
+    return 0 if option is None else int(inference.options[option])
 
 
 def _takes_all_parts(study: Study, method: str | None) -> bool:

@@ -6,10 +6,12 @@ Knows the resolved form of a study; knows nothing of results.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from msgspec import UNSET
+
 from incbayes.core.outside import is_outside
 from incbayes.kinds import PIXELS
 from incbayes.study.chains import chains_left_out, chosen_experiments
-from incbayes.study.model import KindSpec, MethodSettings, Study, to_plain
+from incbayes.study.model import Experiment, KindSpec, MethodSettings, Study, to_plain
 from incbayes.study.schema import kind_constraints
 from incbayes.study.settings import (
     evaluation_settings,
@@ -40,6 +42,7 @@ def describe_experiment(study: Study, name: str) -> list[tuple[str, str]]:
     pretrain, likelihood = experiment.pretrain, options(experiment.likelihood)
     pretrained = "none" if pretrain is None else settings(to_plain(pretrain)) or "as the study"
     left_out = chains_left_out(study).get(name)
+    augmented = _augmentation(experiment)
     own = [
         f"{study.methods[method].label}: {settings(to_plain(changes))}"
         for method, changes in experiment.settings.items()
@@ -50,6 +53,7 @@ def describe_experiment(study: Study, name: str) -> list[tuple[str, str]]:
             "Columns" if is_table(experiment.dataset) else "Pixels",
             PIXELS.build(experiment.pixels).words(experiment.trains_source),
         ),
+        *([("Augmentation", augmented)] if augmented else []),
         ("Model", options(experiment.model)),
         *([("Likelihood", likelihood)] if likelihood != USUAL_LIKELIHOOD else []),
         ("Numbers of parts T", ", ".join(map(str, experiment.parts))),
@@ -59,6 +63,15 @@ def describe_experiment(study: Study, name: str) -> list[tuple[str, str]]:
         *([("Settings for single methods", "; ".join(own))] if own else []),
         *([("Not run", "; ".join(left_out))] if left_out else []),
     ]
+
+
+def _augmentation(experiment: Experiment) -> str:
+    """Return how the images of training are changed; nothing where they are not."""
+    chosen = experiment.augmentation
+    if chosen is UNSET:
+        return ""
+    crop = [f"random crops after {chosen.crop} pixels of padding"] if chosen.crop else []
+    return " and ".join([*crop, *(["random flips"] if chosen.flip else [])]) + ", in training alone"
 
 
 def describe_method(study: Study, experiment: str, method: str) -> list[str]:
@@ -93,8 +106,19 @@ def _posterior(chosen: MethodSettings, of_own_network: bool) -> str:
     elif of_own_network and kind_constraints("family", chosen.family.kind).get("bayesian", True):
         said.append("scales and shifts of normalisation, if any, points without a penalty")
     if inference != USUAL_INFERENCE:
-        said.append(f"fitted by {inference}")
+        said.append(f"fitted by {inference}{_data_kept(chosen)}")
     return ", ".join(said)
+
+
+def _data_kept(chosen: MethodSettings) -> str:
+    """Return what is said of a method that keeps images of earlier parts; nothing of others."""
+    facts = kind_constraints("inference", chosen.inference.kind)
+    if facts.get("all_parts", False):
+        return ", which keeps all data"
+    if "keeps" in facts:
+        kept = chosen.inference.options[facts["keeps"]]
+        return f", which keeps {kept} images of earlier parts"
+    return ""
 
 
 def _scoring(study: Study, experiment: str, method: str) -> dict[str, Any]:

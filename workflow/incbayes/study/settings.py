@@ -68,6 +68,7 @@ def method_settings(study: Study, experiment: str, method: str) -> MethodSetting
         objective=_overridden(study.objective, objective),
         bayesian=chosen.bayesian,
         normalisation=chosen.normalisation,
+        augmentation=described.augmentation,
     )
     return _as_published(settings) if chosen.reading == PUBLISHED else settings
 

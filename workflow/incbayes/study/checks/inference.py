@@ -2,6 +2,7 @@
 
 from msgspec import UNSET
 
+from incbayes.core.outside import is_outside
 from incbayes.study.model import Experiment, MethodSettings, Study
 from incbayes.study.schema import kind_constraints
 from incbayes.study.settings import mean_scale_of, method_settings
@@ -10,7 +11,7 @@ from incbayes.study.yaml import StudyError, shown
 
 
 def check_suitable(study: Study, name: str) -> None:
-    """Check that a method's inference algorithm can fit its family and layers.
+    """Check that a method's inference algorithm can fit its family and layers, and its prior suits.
 
     Raises:
         StudyError: naming the key.
@@ -22,6 +23,21 @@ def check_suitable(study: Study, name: str) -> None:
         raise StudyError(
             ("methods", name, "inference"),
             f"{algorithm} cannot fit the family {family}; it fits: {', '.join(suitable)}",
+        )
+    of_family = kind_constraints("family", family)
+    fitted_by = of_family.get("fitted_by")
+    if fitted_by is not None and algorithm not in fitted_by and not is_outside(algorithm):
+        raise StudyError(
+            ("methods", name, "inference"),
+            f"{algorithm} cannot fit the family {family}, which is fitted by: "
+            f"{', '.join(fitted_by)}",
+        )
+    prior = study.methods[name].prior.kind
+    if of_family.get("one_width", False) and "fisher" in kind_constraints("prior", prior):
+        raise StudyError(
+            ("methods", name, "prior"),
+            f"{prior} has a width for every weight, and the family {family} one for a layer; "
+            "allowed: normal, grid",
         )
     bayesian = study.methods[name].bayesian
     of_all = kind_constraints("inference", algorithm).get("all_layers", False)
@@ -42,6 +58,12 @@ def check_inference(experiment: str, study: Study) -> None:
         facts = kind_constraints("inference", settings.inference.kind)
         if facts.get("all_parts", False):
             _check_all_parts(name, settings, study.experiments[experiment])
+        elif "keeps" in facts and arrives(study.experiments[experiment].dataset):
+            raise StudyError(
+                ("methods", name, "inference"),
+                f"{settings.inference.kind} keeps images of earlier parts, and those of a stream "
+                "may be gone; leave the method out",
+            )
 
 
 def _check_objective(name: str, settings: MethodSettings) -> None:

@@ -167,10 +167,31 @@ def check_predicted(
             )
 
 
+def check_augmentation(path: KeyPath, experiment: Experiment, data: Facts) -> None:
+    """Check that images are augmented, and no rows, and by less than their size.
+
+    Raises:
+        StudyError: naming the key.
+    """
+    augmentation, here = experiment.augmentation, (*path, "augmentation")
+    if augmentation is UNSET:
+        return
+    if data.get("table"):
+        detail = f"{experiment.dataset.kind} is a table, which has nothing to crop or flip"
+        raise StudyError(here, f"{detail}; leave it out")
+    if not (augmentation.crop or augmentation.flip):
+        raise StudyError(here, "neither crops nor flips; leave it out")
+    side = min(data["shape"][1:])
+    if augmentation.crop >= side:
+        found = f"found {augmentation.crop}, but images have {side} pixels on a side"
+        raise StudyError((*here, "crop"), f"{found}; allowed: less")
+
+
 TABLE_CHECKS: Iterable[Callable[[KeyPath, Experiment, Facts], None]] = (
     check_stated_table,
     check_scaling,
     check_embedded,
     check_likelihood,
     check_number,
+    check_augmentation,
 )

@@ -8,6 +8,7 @@ from incbayes.study.model.base import KindSpec, Overrides, Section, read, to_pla
 from incbayes.study.model.claims import Claim, Group, claims_of_plain, plain_claims
 from incbayes.study.model.experiments import Experiment, PretrainSettings
 from incbayes.study.model.fitting import (
+    AugmentationSettings,
     MethodSettings,
     ObjectiveSettings,
     PlateauSettings,
@@ -22,6 +23,7 @@ from incbayes.study.model.statement import Statement
 from incbayes.study.model.study import Study, plain_study, shown_study, study_of
 
 __all__ = [
+    "AugmentationSettings",
     "Changes",
     "Claim",
     "EvaluationSettings",

@@ -19,7 +19,11 @@ from incbayes.study.model.base import (
     Text,
     stated,
 )
-from incbayes.study.model.fitting import ObjectiveSettings, TrainingSettings
+from incbayes.study.model.fitting import (
+    AugmentationSettings,
+    ObjectiveSettings,
+    TrainingSettings,
+)
 from incbayes.study.model.methods import Changes
 from incbayes.study.model.partition import PartitionSettings
 
@@ -53,6 +57,9 @@ class Experiment(Section, frozen=True, kw_only=True):
         model: The network.
         pixels: How pixels, or the columns of a table, become inputs of the network; of a table
             `columns` where it is not given.
+        augmentation: Random crops and flips of the images in every minibatch of training, the
+            source task's among them, for all methods alike; nothing that is scored, no Fisher
+            information and no statistics of pixels see them.
         likelihood: What the outputs of the model say of the labels, in training and in every score;
             how it is weighed against the KL is `objective.likelihood`. Of a table whose target is a
             number `gaussian` where it is not given.
@@ -75,6 +82,9 @@ class Experiment(Section, frozen=True, kw_only=True):
     dataset: DatasetSpec
     model: ModelSpec
     pixels: Annotated[PixelsSpec, stated(default="standard")]
+    augmentation: Annotated[
+        AugmentationSettings | UnsetType, stated(x_default="none: images as they are")
+    ] = UNSET
     likelihood: Annotated[LikelihoodSpec, stated(default="categorical")]
     parts: Annotated[
         tuple[Annotated[Parts, Meta(description="A number T of parts.")], ...],

@@ -32,6 +32,19 @@ class PlateauSettings(Section, frozen=True, kw_only=True):
     min_delta: Annotated[float, Meta(ge=0, le=1_000_000)]
 
 
+class AugmentationSettings(Section, frozen=True, kw_only=True):
+    """Random changes of the images of every minibatch of training (He et al. 2016, section 4.2).
+
+    Attributes:
+        crop: Pixels of zeros that are put around a scaled image on every side, of which a crop of
+            the image's own size is taken at random; 0 for none.
+        flip: Whether left and right are exchanged in half of the images.
+    """
+
+    crop: Annotated[int, Meta(ge=0, le=1000)] = 4
+    flip: bool = True
+
+
 class TrainingSettings(Section, frozen=True, kw_only=True):
     """How a stage is fitted.
 
@@ -99,6 +112,7 @@ class MethodSettings(Section, frozen=True, kw_only=True):
         inference: How the posterior of every stage is found.
         bayesian: Which layers have the family's distribution; unset, all.
         normalisation: What scales and shifts of normalisation are; unset, points.
+        augmentation: How the images of a minibatch are changed; unset, not at all.
     """
 
     family: FamilySpec
@@ -108,3 +122,4 @@ class MethodSettings(Section, frozen=True, kw_only=True):
     inference: InferenceSpec = KindSpec("vi")
     bayesian: BayesianLayers | UnsetType = UNSET
     normalisation: NormalisationForm | UnsetType = UNSET
+    augmentation: AugmentationSettings | UnsetType = UNSET
