@@ -23,7 +23,7 @@ from incbayes.results.intervals import mean_interval
 
 TITLE = "Accuracy on each part after each stage"
 ACCURACY = METRICS["accuracy"]
-COLUMNS = 4
+COLUMNS = 3
 """At most so many methods beside each other."""
 
 LABEL_SIZE = 8.5
@@ -49,11 +49,16 @@ def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
     return data.assign(metric="accuracy", unit=ACCURACY.unit)
 
 
+def lacking(data: pd.DataFrame, context: FigureContext) -> str:
+    """Return why there is nothing to draw, or an empty text."""
+    if len(data):
+        return ""
+    reason = "No experiment has data in more than one part."
+    return f"{reason} {context.left_out('accuracy')}".strip()
+
+
 def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     """Return the figure of its numbers."""
-    if data.empty:
-        reason = "No experiment has data in more than one part."
-        return style.nothing(context, TITLE, f"{reason} {context.left_out('accuracy')}".strip())
     experiments = experiments_in(data, context)
     methods = data.groupby("experiment")["method"].nunique()
     shapes = [style.even_grid(methods[experiment], COLUMNS) for experiment in experiments]
@@ -152,6 +157,7 @@ FIGURE = StudyFigure(
     "with the test set for comparison.",
     numbers=numbers,
     arrange=most_parts,
+    lacking=lacking,
     draw=draw,
     module=__name__,
 )
