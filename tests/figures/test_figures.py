@@ -82,7 +82,8 @@ def test_nothing_covers_anything(name, shape):
     plots = [ax.get_window_extent() for ax in axes if ax.axison]
     for first, second in itertools.combinations(plots, 2):
         assert not _overlap(first, second)
-    for (text, box), plot in itertools.product(texts_in.items(), plots):
+    beside = [(text, box) for text, box in texts_in.items() if text.get_gid() != "cell"]
+    for (text, box), plot in itertools.product(beside, plots):
         assert not _overlap(box, plot), f"{text.get_text()!r} lies on the data"
     for legend, plot in itertools.product(figure.findobj(Legend), plots):
         assert not _overlap(legend.get_window_extent(), plot)
@@ -143,7 +144,7 @@ def test_files_their_marks_and_their_bytes(name, tmp_path):
     assert file == describe_figure(name, tmp_path)
     assert file.png.read_bytes().startswith(b"\x89PNG")
     assert file.pdf.read_bytes().startswith(b"%PDF")
-    text = " ".join(ElementTree.parse(file.svg).getroot().itertext())
+    text = " ".join(" ".join(ElementTree.parse(file.svg).getroot().itertext()).split())
     assert FIGURES[name].title in text and context.title in text
     assert "reduced budget: quick" in text
     assert "KL × 0.1 in every method that has a KL term" in text
@@ -268,7 +269,7 @@ def test_training_divides_by_the_part_and_holds_early_stops():
     )
     images = 1000 // 3
     for replicate, curve in curves.groupby("replicate"):
-        own = training.query("replicate == @replicate").set_index("epoch")["elbo"] / -images
+        own = training[training["replicate"] == replicate].set_index("epoch")["elbo"] / -images
         assert curve["epoch"].tolist() == list(range(1, EPOCHS + 1))
         held = own.reindex(range(1, EPOCHS + 1)).ffill()
         np.testing.assert_allclose(curve["value"], held)

@@ -43,6 +43,9 @@ GAP = 0.5
 INCHES = 0.2
 """Height of 1, the distance of two rows."""
 
+BELOW = 0.33
+"""How far the replicates are below their mean, so that neither hides the other."""
+
 FOOT = 0.75
 """Inches of a panel that its axis and the label below take."""
 
@@ -165,7 +168,7 @@ def _draw_rows(
     panel = panel.assign(drawn_low=low, drawn_high=high)
     centre = () if bounds is BOUNDS else (0.0,)
     ax.set_xlim(view_limits([*panel["value"], *centre], low, high, bounds=bounds))
-    ax.set_ylim(slots[-1].bottom - GAP - 0.3, -0.7)
+    ax.set_ylim(slots[-1].bottom - GAP - 0.1, -0.7)
     for slot in slots:
         colour, marker = style.colour(slot.method, context), style.marker(slot.method, context)
         for count, y in slot.rows.items():
@@ -173,7 +176,7 @@ def _draw_rows(
             if row.empty:
                 continue
             summary = row.iloc[0]
-            ax.plot(row["value"], [y] * len(row), **RING, gid="replicate")
+            ax.plot(row["value"], [y + BELOW] * len(row), **RING, gid="replicate")
             draw_interval(ax, y, (summary["drawn_low"], summary["drawn_high"]), colour)
             ax.plot(summary["mean"], y, marker, color=colour, markersize=5, zorder=5, gid="mean")
             mean = round(summary["mean"], ACCURACY.decimals) + 0.0

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure, SubFigure
 from incbayes.figures import style, texts
 from incbayes.figures.context import FigureContext
 
-SIDE = 0.06
-"""Inches left free beside a title."""
+SIDE, TOP, LEGEND_PAD = 0.06, 0.12, 0.14
+"""Inches left free beside a title, above it, and around a legend."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def blocks_page(
     ]
     shapes = [style.legend_shape(block.legend, style.WIDTH) for block in blocks]
     heads = [
-        0.12 + (len(lines) + rows) * style.LINE_HEIGHT + (0.06 if rows else 0)
+        TOP + (len(lines) + rows) * style.LINE_HEIGHT + (LEGEND_PAD if rows else 0)
         for lines, (_, rows) in zip(titles, shapes, strict=True)
     ]
     heights = [h for block, head in zip(blocks, heads, strict=True) for h in (head, block.height)]
@@ -65,7 +65,7 @@ def blocks_page(
         for line, text in enumerate(titles[place]):
             band.text(
                 SIDE / style.WIDTH,
-                1 - (0.12 + (line + 0.5) * style.LINE_HEIGHT) / head,
+                1 - (TOP + (line + 0.5) * style.LINE_HEIGHT) / head,
                 text,
                 fontsize=style.TITLE_SIZE,
                 fontweight="bold",
@@ -73,7 +73,7 @@ def blocks_page(
             )
         if block.legend:
             columns, rows = shapes[place]
-            middle = (0.03 + rows * style.LINE_HEIGHT / 2) / head
+            middle = (LEGEND_PAD + rows * style.LINE_HEIGHT) / 2 / head
             style.draw_legend(band, block.legend, columns, (0, middle))
     return page.figure, list(bands[1::2])
 

@@ -165,7 +165,9 @@ def _legend_height(panel: pd.DataFrame, context: FigureContext) -> float:
     """Return the inches that a legend of the methods in `panel` takes."""
     labels = [_label(method, context) + "\n" for method in methods_in(panel, context)]
     size = style.LEGEND_SIZE
-    heights = [texts.height(label.count("\n") + 1, size) for label in ("at most\nthree\nlines", *labels)]
+    heights = [
+        texts.height(label.count("\n") + 1, size) for label in ("at most\nthree\nlines", *labels)
+    ]
     return sum(heights) + len(heights) * SPACING * size / texts.POINTS + 0.15
 
 
@@ -232,9 +234,9 @@ FIGURE = StudyFigure(
     caption=(
         "Test images after the last stage, binned by the largest probability of the predictive "
         "mean, each bin from its lower edge up to but without its upper one, the last with 1; bins "
-        "are pooled over replicates. On the dashed diagonal confidence equals "
-        "accuracy; below it the method is overconfident. The strip counts the images in each bin, of "
-        "all replicates: where they are fewer than 50, accuracy is noise, and its mark is faded. "
+        "are pooled over replicates. On the dashed diagonal confidence equals accuracy; below it "
+        "the method is overconfident. The strip counts the images in each bin, of all "
+        "replicates: where they are fewer than 50, accuracy is noise, and its mark is faded. "
         "The legend gives the expected calibration error from these bins: mean over replicates "
         "and, of three or more, 95 % t-interval as far as an error can reach."
     ),

@@ -134,7 +134,7 @@ def _draw_values(
     if alone:
         _draw_intervals(ax, means, context)
     _draw_means(ax, means, context, joined=1.3)
-    _draw_few(ax, means, rows)
+    _draw_few(ax, means, rows, context)
     _stage_axis(ax, rows, context)
 
 
@@ -149,7 +149,7 @@ def _draw_differences(ax: Axes, rows: pd.DataFrame, context: FigureContext, metr
     _name_axis(ax, f"minus {reference} ({metric.difference_unit or metric.unit})")
     _draw_intervals(ax, means, context)
     _draw_means(ax, means, context, joined=0.6)
-    _draw_few(ax, means, differences)
+    _draw_few(ax, means, differences, context)
     _stage_axis(ax, rows, context)
 
 
@@ -159,11 +159,14 @@ def _draw_intervals(ax: Axes, means: pd.DataFrame, context: FigureContext) -> No
         draw_interval(ax, x, (low, high), style.colour(method, context), across=False)
 
 
-def _draw_few(ax: Axes, means: pd.DataFrame, rows: pd.DataFrame) -> None:
-    """Draw each replicate where they are too few for an interval."""
+def _draw_few(ax: Axes, means: pd.DataFrame, rows: pd.DataFrame, context: FigureContext) -> None:
+    """Draw each replicate, hollow, where they are too few for an interval."""
     few = means.loc[means["n"] < FEWEST, ["method", "T", "t", "x"]]
     single = few.merge(rows.drop(columns="x", errors="ignore"), on=["method", "T", "t"])
-    ax.plot(single["x"], single["value"], **RING, gid="replicate")
+    for method, of_method in single.groupby("method", sort=False):
+        look = {"markeredgecolor": style.colour(method, context)}
+        look["marker"] = style.marker(method, context)
+        ax.plot(of_method["x"], of_method["value"], **(RING | look), gid="replicate")
 
 
 def _placed(rows: pd.DataFrame, context: FigureContext, spread: float) -> pd.DataFrame:
@@ -233,13 +236,13 @@ FIGURE = StudyFigure(
     caption=(
         "After each stage t of the largest T: accuracy and negative log-likelihood of the "
         "predictive mean on the test set; of a target that is a number, root mean squared error "
-        "and negative log predictive density. Left: means over replicates, "
-        "with 95 % t-intervals where there is one method. Right: the difference to the experiment's first method at the same stage, paired on replicates: its mean and "
-        "95 % t-interval, methods beside each other. Off the dashed line at 0 a method differs "
-        "from the first; a difference that grows is a gain, or a loss, as parts arrive. Behind "
-        "the vertical line: the same methods fitted to all data at once. Of fewer than three "
-        "replicates each is drawn as a ring, without an interval; an interval that goes on beyond "
-        "its axis ends in an arrowhead."
+        "and negative log predictive density. Left: means over replicates, with 95 % t-intervals "
+        "where there is one method. Right: the difference to the experiment's first method at "
+        "the same stage, paired on replicates: its mean and 95 % t-interval, methods beside each "
+        "other. Off the dashed line at 0 a method differs from the first; a difference that "
+        "grows is a gain, or a loss, as parts arrive. Behind the vertical line: the same methods "
+        "fitted to all data at once. Of fewer than three replicates each is drawn, hollow, "
+        "without an interval; an interval that goes on beyond its axis ends in an arrowhead."
     ),
     alt="Lines of test accuracy and of test NLL over the stages, one line a method, and of the "
     "paired differences to the first method with intervals. The numbers at the last stage are in "

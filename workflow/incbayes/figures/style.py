@@ -3,7 +3,7 @@
 Knows matplotlib and the labels of a study; knows nothing of metrics.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -217,18 +217,6 @@ def even_grid(panels: int, most: int) -> tuple[int, int]:
     """Return rows and columns, at most `most`, that hold `panels` evenly."""
     rows = -(-panels // most)
     return rows, -(-panels // rows)
-
-
-def panel_titles(titles: Iterable[str], inches: float) -> tuple[list[str], float]:
-    """Return titles of panels so wide, and the height that the longest takes beyond a line."""
-    cut = [texts.cut(title, inches, TITLE_SIZE, bold=True) for title in titles]
-    most = max(map(len, cut), default=1)
-    return ["\n".join(lines) for lines in cut], texts.more(most, TITLE_SIZE)
-
-
-def head_band(band: SubFigure, title: str) -> None:
-    """Write the title of a band of panels above them."""
-    band.suptitle(title, x=0.01, ha="left", fontsize=TITLE_SIZE, fontweight="bold")
 
 
 def nothing(context: FigureContext, title: str, reason: str) -> Figure:

@@ -94,7 +94,9 @@ def _notes(data: pd.DataFrame) -> list[str]:
         notes.append("Vertical lines: a new part arrives and the optimiser starts afresh.")
     former = (data["replicate"] == MEAN).any()
     if former:
-        notes.append("A line without thin ones is a mean over replicates whose own curves were not kept.")
+        notes.append(
+            "A line without thin ones is a mean over replicates whose own curves were not kept."
+        )
     return notes
 
 
