@@ -142,7 +142,7 @@ FIGURES = Registry(
         "stages": "incbayes.figures.stages:FIGURE",
         "reliability": "incbayes.figures.reliability:FIGURE",
         "forgetting": "incbayes.figures.forgetting:FIGURE",
-        "kl_and_width": "incbayes.figures.kl_and_width:FIGURE",
+        "kl_and_scale": "incbayes.figures.kl_and_scale:FIGURE",
         "training": "incbayes.figures.training:FIGURE",
     },
 )

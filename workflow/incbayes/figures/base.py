@@ -24,6 +24,11 @@ def all_numbers(data: "DataFrame") -> "DataFrame":
     return data
 
 
+def no_numbers(data: "DataFrame", context: FigureContext) -> str:
+    """Return why there is nothing to draw, where there are no numbers; else an empty text."""
+    return "" if len(data) else "The study has no such numbers."
+
+
 @dataclass(frozen=True)
 class StudyFigure:
     """One figure of a study.
@@ -39,6 +44,8 @@ class StudyFigure:
         module: the module that defines it.
         of: frame that the numbers are made of.
         arrange: returns which of the numbers are shown, with what depends on several chains.
+        lacking: returns in a sentence why such numbers have nothing to show, which leaves the
+            figure out of the report; an empty text where they have. `draw` gets no others.
     """
 
     title: str
@@ -49,6 +56,7 @@ class StudyFigure:
     module: str
     of: Literal["records", "training", "calibration"] = "records"
     arrange: "Callable[[DataFrame], DataFrame]" = all_numbers
+    lacking: "Callable[[DataFrame, FigureContext], str]" = no_numbers
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class FigureFile:
         png: the picture.
         pdf: the picture.
         csv: the numbers in the picture.
+        reason: why it shows nothing, in a sentence, where it is left out; else an empty text.
     """
 
     name: str
@@ -76,3 +85,4 @@ class FigureFile:
     png: Path
     pdf: Path
     csv: Path
+    reason: str = ""

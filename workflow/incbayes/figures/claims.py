@@ -21,6 +21,7 @@ from incbayes.claims.ledger import EXPLORATORY, NOT_RUN, VERDICTS
 from incbayes.figures import style, texts
 from incbayes.figures.base import FORMATS, FigureFile
 from incbayes.figures.context import FigureContext
+from incbayes.figures.intervals import FEWEST
 from incbayes.figures.scales import view_limits
 from incbayes.metrics.named import metric_of
 
@@ -28,17 +29,17 @@ NAME = "claims"
 TITLE = "Claims: the effect of each, and where it is claimed to lie"
 FIGURE_OF_PAPER = re.compile(r"Fig(?:ure|\.) ?\d+(?: ?\([a-z]\))?")
 
-SIZE = 8.0
+SIZE = 8.5
 """Points of all text in a row."""
 
-LINE = 0.16
+LINE = 0.17
 """Inches of a line of text, and of a comparison."""
 
-GAP, HEAD, FOOT = 0.12, 0.24, 0.36
+GAP, HEAD, FOOT = 0.2, 0.3, 0.42
 """Inches between two rows, above the rows of a panel, and below them for the axis."""
 
-TEXT_WIDTH, AXIS_WIDTH, MARGIN = 3.05, 3.2, 0.06
-"""Inches of the sentences, of the axis, and of what is left free beside them."""
+AXIS_WIDTH, MARGIN = 3.35, 0.06
+"""Inches of the axis, and of what is left free beside it and beside the sentences."""
 
 SPREAD = 8.0
 """Beyond so many times the smallest margin an axis grows by factors, not by differences."""
@@ -150,15 +151,21 @@ class Row:
     bottom: float
 
     @property
+    def shade(self) -> tuple[float, float]:
+        """Where the claimed region begins and ends: below the sentence."""
+        return self.top + GAP / 4 + LINE * len(self.sentence), self.bottom - GAP / 2
+
+    @property
     def places(self) -> list[float]:
         """The middle of the line of each comparison, below that of the verdict."""
-        count = len(self.comparisons)
-        first = (self.top + self.bottom - count * LINE) / 2 + LINE
-        return [first + place * LINE for place in range(count)]
+        first = self.shade[0] + 1.5 * LINE
+        return [first + place * LINE for place in range(len(self.comparisons))]
 
 
 def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     """Return the picture of the numbers of a ledger."""
+    few = data["n"] < FEWEST
+    data = data.assign(low=data["low"].mask(few), high=data["high"].mask(few))
     # What is measured alike is drawn on one axis; a claim without a verdict on none of theirs.
     exploratory = data["status"] == EXPLORATORY
     keys = [exploratory, data["group"], data["metric"]]
@@ -174,7 +181,7 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     for panel_rows, lines, head, height in zip(rows, titles, heads, heights, strict=True):
         below = top + height - FOOT
         box = (
-            (TEXT_WIDTH + 2 * MARGIN) / style.WIDTH,
+            MARGIN / style.WIDTH,
             1 - below / whole,
             AXIS_WIDTH / style.WIDTH,
             (height - head - FOOT) / whole,
@@ -198,11 +205,11 @@ def _titles(panel: pd.DataFrame) -> list[str]:
 
 
 def _rows(panel: pd.DataFrame) -> list[Row]:
-    """Return the place of every claim: as high as its sentence, or as its comparisons are."""
+    """Return the place of every claim: its sentence, its verdict, and its comparisons."""
     rows, top = [], 0.0
     for _, comparisons in panel.groupby("claim", sort=False):
-        lines = texts.cut(comparisons.iloc[0]["sentence"], TEXT_WIDTH, SIZE)
-        height = LINE * max(len(lines), 1 + len(comparisons)) + GAP
+        lines = texts.cut(comparisons.iloc[0]["sentence"], style.WIDTH - 3 * MARGIN, SIZE)
+        height = LINE * (len(lines) + 1 + len(comparisons)) + GAP
         rows.append(Row(comparisons, lines, top, top + height))
         top += height
     return rows
@@ -213,9 +220,8 @@ def _draw_panel(band: SubFigure, box: tuple[float, float, float, float], rows: l
     _scale(ax, pd.concat([row.comparisons for row in rows]))
     ax.set_ylim(rows[-1].bottom, 0)
     ax.set_yticks([])
-    ax.grid(False, axis="y")
+    ax.grid(False)  # as sentences stand on it
     ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.axvline(0, color="#888888", linewidth=0.8, zorder=1.5)
     for row in rows:
         _draw_row(ax, row)
 
@@ -262,16 +268,14 @@ def _draw_row(ax: Axes, row: Row) -> None:
     left, right = ax.get_xlim()
     low = left if np.isnan(claim["region_low"]) else claim["region_low"]
     high = right if np.isnan(claim["region_high"]) else claim["region_high"]
-    top, bottom = row.top + GAP / 4, row.bottom - GAP / 4
-    ax.fill_betweenx([top, bottom], low, high, color=REGION, linewidth=0, zorder=1)
+    shade = row.shade
+    ax.fill_betweenx(shade, low, high, color=REGION, linewidth=0, zorder=1)
     for end in (claim["region_low"], claim["region_high"]):
-        ax.plot([end, end], [top, bottom], color=EDGE, linewidth=1.0, zorder=1.2)
+        ax.plot([end, end], shade, color=EDGE, linewidth=1.0, zorder=1.2)
+    ax.plot([0, 0], shade, color="#888888", linewidth=0.8, zorder=1.5)
     look = LOOKS[claim["verdict"]]
-    middle = (row.top + row.bottom) / 2
-    x = -(TEXT_WIDTH + MARGIN) / AXIS_WIDTH
-    first = middle - LINE * (len(row.sentence) - 1) / 2
     for place, line in enumerate(row.sentence):
-        _text(ax, x, first + place * LINE, line)
+        _text(ax, 0, row.top + GAP / 4 + (place + 0.5) * LINE, line)
     x = 1 + 1.5 * MARGIN / AXIS_WIDTH
     counts = sorted(set(row.comparisons["n"]))
     n = f", n = {'–'.join(map(str, counts))}" if claim["verdict"] != NOT_RUN else ""
@@ -342,7 +346,8 @@ BY_FACTORS = (
 )
 CAPTION = (
     "One row a claim: the mean difference of its two groups, paired on replicates, with its 95 % "
-    "Student-t interval, one line a comparison where all of several must hold. Shaded is where the "
+    "Student-t interval (of three replicates or more), one line a comparison where all of several "
+    "must hold. Shaded is where the "
     "claim says that the difference lies. Colour and shape are the verdict, which is corrected for "
     "the number of primary claims: an interval that lies within the shade, or outside, may still "
     "be inconclusive. Exploratory claims, added once results were seen, have no verdict."

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from incbayes.figures import style, texts
 from incbayes.figures.base import StudyFigure
+from incbayes.figures.blocks import Block, blocks_page
 from incbayes.figures.context import FigureContext
 from incbayes.figures.lines import fit_axis, stage_axis
 from incbayes.figures.rows import experiments_in, in_order, methods_in, most_parts
@@ -23,7 +24,7 @@ from incbayes.results.intervals import mean_interval
 
 TITLE = "Accuracy on each part after each stage"
 ACCURACY = METRICS["accuracy"]
-COLUMNS = 4
+COLUMNS = 3
 """At most so many methods beside each other."""
 
 LABEL_SIZE = 8.5
@@ -49,35 +50,37 @@ def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
     return data.assign(metric="accuracy", unit=ACCURACY.unit)
 
 
+def lacking(data: pd.DataFrame, context: FigureContext) -> str:
+    """Return why there is nothing to draw, or an empty text."""
+    if len(data):
+        return ""
+    reason = "No experiment has data in more than one part."
+    return f"{reason} {context.left_out('accuracy')}".strip()
+
+
 def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     """Return the figure of its numbers."""
-    if data.empty:
-        reason = "No experiment has data in more than one part."
-        return style.nothing(context, TITLE, f"{reason} {context.left_out('accuracy')}".strip())
     experiments = experiments_in(data, context)
     methods = data.groupby("experiment")["method"].nunique()
     shapes = [style.even_grid(methods[experiment], COLUMNS) for experiment in experiments]
-    titles, more = style.panel_titles(
-        (context.titles[experiment] for experiment in experiments), style.WIDTH - 0.3
-    )
     labels = {
         experiment: _labels(data[data["experiment"] == experiment], context, columns)
         for experiment, (_, columns) in zip(experiments, shapes, strict=True)
     }
-    heights = [
-        (2.0 + texts.height(_most_lines(labels[experiment]), LABEL_SIZE)) * rows + 0.45 + more
+    blocks = [
+        Block(
+            context.titles[experiment],
+            (2.0 + texts.height(_most_lines(labels[experiment]), LABEL_SIZE)) * rows + 0.2,
+        )
         for experiment, (rows, _) in zip(experiments, shapes, strict=True)
     ]
     test = Line2D([], [], color=style.INK, linestyle=(0, (3, 2)), label="test set")
     notes = [context.left_out("accuracy")]
-    page = style.page(context, TITLE, sum(heights), legend=[test], notes=notes)
-    bands = page.body.subfigures(len(experiments), 1, squeeze=False, height_ratios=heights)
-    drawn = zip(bands[:, 0], experiments, shapes, titles, strict=True)
-    for band, experiment, shape, title in drawn:
+    figure, bands = blocks_page(context, TITLE, blocks, legend=[test], notes=notes)
+    for band, experiment, shape in zip(bands, experiments, shapes, strict=True):
         panel = data[data["experiment"] == experiment]
         _draw_experiment(band, panel, labels[experiment], shape)
-        style.head_band(band, title)
-    return page.figure
+    return figure
 
 
 def _labels(panel: pd.DataFrame, context: FigureContext, columns: int) -> dict[str, str]:
@@ -152,6 +155,7 @@ FIGURE = StudyFigure(
     "with the test set for comparison.",
     numbers=numbers,
     arrange=most_parts,
+    lacking=lacking,
     draw=draw,
     module=__name__,
 )

@@ -1,4 +1,4 @@
-"""Lines over stages with interval bands: the drawing that several figures share.
+"""Axes of lines over stages: the drawing that several figures share.
 
 Knows summaries as `mean_interval` returns them; knows nothing of metrics.
 """
@@ -9,9 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from incbayes.figures import style
-from incbayes.figures.context import FigureContext
-from incbayes.figures.rows import methods_in
 from incbayes.figures.scales import choose_scale, view_limits
 
 UNBOUNDED = (-np.inf, np.inf)
@@ -42,36 +39,6 @@ def label_log_axis(axis: Axis, limits: tuple[float, float]) -> None:
     axis.set_major_locator(LogLocator(subs=subs, numticks=9))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.9g}"))
-
-
-def draw_methods(ax: Axes, summary: pd.DataFrame, context: FigureContext, x: str) -> None:
-    """Draw the mean of each method over column `x`, with its band; call `fit_axis` before."""
-    methods = methods_in(summary, context)
-    for method in methods:
-        line = summary[summary["method"] == method]
-        draw_band(ax, line, x, style.colour(method, context), style.paleness(len(methods)))
-        ax.plot(
-            line[x],
-            line["mean"],
-            **style.line_look(method, context),
-            marker=style.marker(method, context),
-            markersize=4 if len(line) <= 12 else 2.6,
-        )
-
-
-def draw_band(ax: Axes, line: pd.DataFrame, x: str, colour: str, paleness: float = 1.0) -> None:
-    """Shade the interval of `line`, cut at the limits of the axis; NaN leaves a gap."""
-    bottom, top = ax.get_ylim()
-    if line["low"].isna().all():
-        return
-    low, high = line["low"].clip(bottom, top), line["high"].clip(bottom, top)
-    if len(line) == 1:  # a band has no width there
-        ax.plot([line[x].iloc[0]] * 2, [low.iloc[0], high.iloc[0]], color=colour, linewidth=1.1)
-    else:
-        ax.fill_between(line[x], low, high, color=colour, alpha=0.09 * paleness, linewidth=0)
-        # Edges, so that bands on top of each other can still be told apart.
-        for end in (low, high):
-            ax.plot(line[x], end, color=colour, alpha=0.55 * paleness, linewidth=0.6)
 
 
 def stage_axis(ax: Axes, stages: int) -> None:

@@ -4,16 +4,18 @@ Draws the calibration bins of the last stage, pooled over replicates, for the sm
 largest T; computes the ECE from the same bins, per replicate.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from incbayes.figures import style, texts
 from incbayes.figures.base import StudyFigure
+from incbayes.figures.blocks import Block, blocks_page
 from incbayes.figures.context import FigureContext
-from incbayes.figures.grids import panels_by_parts
+from incbayes.figures.intervals import FEWEST
 from incbayes.figures.lines import label_log_axis
 from incbayes.figures.rows import experiments_in, extreme_parts, final_stage, in_order, methods_in
 from incbayes.results.frames import Frames
@@ -21,17 +23,20 @@ from incbayes.results.intervals import mean_interval
 
 TITLE = "Reliability of the predictive probabilities"
 GROUP = ["experiment", "method", "T"]
-FEW = 20
-"""Below so many images the accuracy in a bin is noise."""
+FEW = 50
+"""Below so many images the accuracy in a bin is noise: its standard error may be 7 points."""
 
-BESIDES = 0.95
-"""Inches of an experiment's panels that its title, ticks and axis labels take."""
+FADED = 0.3
+"""Opacity of such bins."""
+
+HEIGHTS = (2.35, 1.35)
+"""Inches of a diagram and of the counts below it, with their labels."""
 
 SPACING = 0.4
 """Between two entries of the legend, in the size of its text."""
 
-LABEL = 2.3
-"""Inches of a label on one line of the legend."""
+LABEL, LEGEND = 1.35, 1.7
+"""Inches of a label on one line of the legend, and of the legend."""
 
 
 def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
@@ -63,39 +68,51 @@ def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
     return bins.merge(_calibration_error(chosen), on=GROUP, how="left")
 
 
+def lacking(data: pd.DataFrame, context: FigureContext) -> str:
+    """Return why there is nothing to draw, or an empty text."""
+    if len(data):
+        return ""
+    return f"No calibration bins have been collected. {context.left_out('confidence')}".strip()
+
+
 def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     """Return the figure of its numbers."""
-    if data.empty:
-        reason = "No calibration bins have been collected."
-        return style.nothing(context, TITLE, f"{reason} {context.left_out('confidence')}".strip())
     experiments = experiments_in(data, context)
-    heights = [
-        height
-        for experiment in experiments
-        for height in (3.1, 0.9, _legend_height(data[data["experiment"] == experiment], context))
+    panels = [data[data["experiment"] == experiment] for experiment in experiments]
+    blocks = [
+        Block(context.titles[experiment], _height(panel, context))
+        for experiment, panel in zip(experiments, panels, strict=True)
     ]
-    columns = int(data.groupby("experiment")["T"].nunique().max())
-    width = style.WIDTH if columns > 1 else 0.62 * style.WIDTH
-    panels, more = panels_by_parts(data, context, width)
-    page = style.page(
-        context,
-        TITLE,
-        sum(heights) + (BESIDES + more) * len(experiments),
-        width=width,
-        notes=[
-            "Area of a marker: share of the images in the bin. Hollow and not joined: fewer than "
-            f"{FEW} images in the bin, over all replicates.",
-            context.left_out("confidence"),
-        ],
-    )
-    grid = page.body.subplots(3 * len(experiments), columns, squeeze=False, height_ratios=heights)
-    for ax in grid.flat:
-        ax.set_axis_off()
-    for panel in panels:
-        axes = grid[3 * panel.row : 3 * panel.row + 3, panel.column]
-        axes[0].set_title(panel.title)
-        _draw_panel(axes, panel.data, context)
-    return page.figure
+    notes = [
+        f"Faded, hollow and not joined: fewer than {FEW} images in the bin, over all replicates "
+        "(dotted below).",
+        context.left_out("confidence"),
+    ]
+    figure, bands = blocks_page(context, TITLE, blocks, notes=notes)
+    for band, panel in zip(bands, panels, strict=True):
+        _draw_experiment(band, panel, context)
+    return figure
+
+
+def _height(panel: pd.DataFrame, context: FigureContext) -> float:
+    """Return the inches of an experiment, whose legends are beside one T and below two."""
+    legend = _legend_height(panel, context)
+    return sum(HEIGHTS) + legend if panel["T"].nunique() > 1 else max(sum(HEIGHTS), legend)
+
+
+def _draw_experiment(band: SubFigure, panel: pd.DataFrame, context: FigureContext) -> None:
+    """Draw a column a T: the diagram, the counts below it, and the legend below both or beside."""
+    counts = sorted(panel["T"].unique())
+    below = len(counts) > 1
+    heights = [*HEIGHTS, *([_legend_height(panel, context)] if below else [])]
+    grid = band.add_gridspec(len(heights), 2, height_ratios=heights)
+    for column, parts in enumerate(counts):
+        legend = grid[2, column] if below else grid[:, 1]
+        places = (grid[0, column], grid[1, column], legend)
+        axes = [band.add_subplot(place) for place in places]
+        axes[0].set_title(f"T = {parts}", fontsize=8.5, fontweight="normal")
+        axes[2].set_axis_off()
+        _draw_panel(axes, panel[panel["T"] == parts], context)
 
 
 def _calibration_error(bins: pd.DataFrame) -> pd.DataFrame:
@@ -112,10 +129,9 @@ def _calibration_error(bins: pd.DataFrame) -> pd.DataFrame:
     return summary.drop(columns=["low", "high"]).merge(images, on=GROUP)
 
 
-def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -> None:
+def _draw_panel(axes: Sequence[Axes], panel: pd.DataFrame, context: FigureContext) -> None:
     diagram, histogram, legend = axes
     for ax in (diagram, histogram):
-        ax.set_axis_on()
         ax.set_xlim(-0.02, 1.02)
     diagram.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1)
     handles = []
@@ -125,12 +141,13 @@ def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -
     diagram.set_ylim(-0.02, 1.02)
     diagram.set_ylabel("accuracy in the bin")
     diagram.tick_params(labelbottom=False)
-    limits = (panel.loc[panel["count"] > 0, "share"].min() / 2, 1.5)
+    limits = (0.7, 1.5 * panel["count"].max())
     histogram.set_yscale("log")
     histogram.set_ylim(limits)
     label_log_axis(histogram.yaxis, limits)
-    histogram.set_xlabel("confidence (largest predicted probability)")
-    histogram.set_ylabel("share\n(log)")
+    histogram.axhline(FEW, color="#888888", linestyle=":", linewidth=1)
+    histogram.set_xlabel("confidence")
+    histogram.set_ylabel("images\n(log)")
     entries = legend.legend(
         handles=handles,
         title=_counts(panel),
@@ -146,9 +163,11 @@ def _draw_panel(axes: np.ndarray, panel: pd.DataFrame, context: FigureContext) -
 
 def _legend_height(panel: pd.DataFrame, context: FigureContext) -> float:
     """Return the inches that a legend of the methods in `panel` takes."""
-    labels = [_label(method, context) for method in methods_in(panel, context)]
+    labels = [_label(method, context) + "\n" for method in methods_in(panel, context)]
     size = style.LEGEND_SIZE
-    heights = [texts.height(label.count("\n") + 1, size) for label in ("title", *labels)]
+    heights = [
+        texts.height(label.count("\n") + 1, size) for label in ("at most\nthree\nlines", *labels)
+    ]
     return sum(heights) + len(heights) * SPACING * size / texts.POINTS + 0.15
 
 
@@ -161,8 +180,10 @@ def _counts(panel: pd.DataFrame) -> str:
     images, replicates = f"{panel['images'].max():,}", panel["replicates"].max()
     images = images.replace(",", "\u2009")
     if replicates == 1:
-        return f"ECE in % ({images} images, one replicate)"
-    return f"ECE in %, mean ± 95 % ({images} images × {replicates})"
+        return f"ECE in %\n({images} images,\none replicate)"
+    interval = " and 95 % interval" if replicates >= FEWEST else ""
+    words = f"ECE in %: mean{interval} ({images} images × {replicates})"
+    return texts.wrap(words, LEGEND, style.LEGEND_SIZE)
 
 
 def _draw_method(
@@ -174,23 +195,38 @@ def _draw_method(
     sure = filled["count"] >= FEW
     joined = filled[["confidence", "accuracy"]].where(sure)
     diagram.plot(joined["confidence"], joined["accuracy"], **look, linewidth=1.1)
-    diagram.scatter(
-        filled["confidence"],
-        filled["accuracy"],
-        s=10 + 80 * filled["share"],
-        facecolors=[to_rgba(colour, 0.85) if enough else "white" for enough in sure],
-        edgecolors=colour,
-        marker=style.marker(method, context),
-        linewidth=0.7,
-        zorder=3,
-    )
+    for bins, face, opacity in (
+        (filled[sure], colour, 0.85),
+        (filled[~sure], "white", FADED),
+    ):
+        diagram.scatter(
+            bins["confidence"],
+            bins["accuracy"],
+            s=18,
+            facecolors=face,
+            edgecolors=colour,
+            alpha=opacity,
+            marker=style.marker(method, context),
+            linewidth=0.8,
+            zorder=3,
+        )
     edges = np.append(rows["lower"].to_numpy(), rows["upper"].iloc[-1])
-    histogram.stairs(rows["share"], edges, **look, linewidth=1.1, baseline=None)
+    histogram.stairs(rows["count"], edges, **look, linewidth=1.1, baseline=None)
     first = rows.iloc[0]
-    interval = f" ± {100 * first['ece_half_width']:.2f}" if first["replicates"] > 1 else ""
     handle = style.method_handle(method, context)
-    handle.set_label(f"{_label(method, context)}: {100 * first['ece']:.2f}{interval}")
+    handle.set_label(f"{_label(method, context)}\n{_error(first)}")
     return handle
+
+
+def _error(row: pd.Series) -> str:
+    """Return the ECE in %, with the part of its interval that an ECE can be in."""
+    text = f"{100 * row['ece']:.2f}"
+    if row["replicates"] < FEWEST:
+        return text
+    low, high = (
+        100 * min(max(row["ece"] + sign * row["ece_half_width"], 0.0), 1.0) for sign in (-1, 1)
+    )
+    return f"{text} [{low:.2f}, {high:.2f}]"
 
 
 FIGURE = StudyFigure(
@@ -198,15 +234,17 @@ FIGURE = StudyFigure(
     caption=(
         "Test images after the last stage, binned by the largest probability of the predictive "
         "mean, each bin from its lower edge up to but without its upper one, the last with 1; bins "
-        "are pooled over replicates. On the dashed diagonal confidence equals "
-        "accuracy; below it the method is overconfident. The strip shows the share of images in "
-        "each bin: where they are few, accuracy is noise. The legend gives the expected "
-        "calibration error from these bins: mean over replicates ± 95 % half-width."
+        "are pooled over replicates. On the dashed diagonal confidence equals accuracy; below it "
+        "the method is overconfident. The strip counts the images in each bin, of all "
+        "replicates: where they are fewer than 50, accuracy is noise, and its mark is faded. "
+        "The legend gives the expected calibration error from these bins: mean over replicates "
+        "and, of three or more, 95 % t-interval as far as an error can reach."
     ),
-    alt="Accuracy against confidence per method, with the share of images in each bin below. "
+    alt="Accuracy against confidence per method, with the number of images in each bin below. "
     "Calibration errors are in the summary table.",
     numbers=numbers,
     arrange=extreme_parts,
+    lacking=lacking,
     draw=draw,
     module=__name__,
     of="calibration",

@@ -64,24 +64,6 @@ def view_limits(
     return (max(limits[0], bounds[0] - reach), min(limits[1], bounds[1] + reach))
 
 
-def bar_floor(lowest: float, highest: float) -> float:
-    """Return where bars of a percentage start: 0, or a round number below when that is far.
-
-    Bars start at 0 as long as that uses at least half of the axis.
-    """
-    span = max(highest - lowest, 0.5)
-    step = nice_step(span)
-    floor = math.floor((lowest - 0.3 * span) / step) * step
-    return 0.0 if floor < highest / 2 else round(floor, 6)
-
-
-def nice_step(span: float) -> float:
-    """Return a step of 1, 2 or 5 times a power of ten, about a quarter of `span`."""
-    raw = span / 4
-    power = 10.0 ** math.floor(math.log10(raw))
-    return next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
-
-
 def _finite(values: Iterable[float]) -> np.ndarray:
     array = np.asarray(list(values), dtype=float)
     return array[np.isfinite(array)]

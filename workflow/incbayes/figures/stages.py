@@ -1,18 +1,29 @@
 """Accuracy and NLL on the test set as parts arrive, beside the fit of all data at once.
 
-Of a target that is a number, RMSE and NLPD. Draws the largest T of each experiment; T = 1, where
-the study has it, at the right edge.
+Of a target that is a number, RMSE and NLPD. Each metric twice: as it is, and as the difference to
+the experiment's first method, paired on replicates. Draws the largest T of each experiment; T = 1,
+where the study has it, at the right edge.
 """
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
-from incbayes.figures import style
+from incbayes.figures import style, texts
 from incbayes.figures.base import StudyFigure
+from incbayes.figures.blocks import Block, blocks_page, method_handles
 from incbayes.figures.context import FigureContext
-from incbayes.figures.lines import draw_methods, fit_axis, stage_axis
-from incbayes.figures.rows import experiments_in, in_order, methods_in, most_parts, select_metric
+from incbayes.figures.intervals import (
+    FEWEST,
+    RING,
+    differences_of,
+    draw_interval,
+    drawn_interval,
+    with_differences,
+)
+from incbayes.figures.lines import fit_axis, stage_axis
+from incbayes.figures.rows import experiments_in, in_order, methods_in, select_metric
+from incbayes.figures.scales import view_limits
 from incbayes.kinds import METRICS
 from incbayes.metrics.base import Metric
 from incbayes.results.frames import Frames
@@ -22,57 +33,70 @@ TITLE = "Test accuracy and NLL over the stages"
 DRAWN = {name: METRICS[name] for name in ("accuracy", "nll", "rmse", "nlpd")}
 """The metrics, from top to bottom: two of classes, and two of a number."""
 
-ROWS = 2
-"""Metrics of an experiment."""
+STAGE = ["T", "t", "metric"]
+BY = ["experiment", "method", *STAGE]
+ROW = 1.95
+"""Inches of a row of panels."""
 
-COLUMNS = 2
-"""Experiments beside each other."""
+SPREAD = 0.7
+"""Of the distance of two stages, what the methods' intervals take side by side."""
 
 
 def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
-    """Return means over replicates: one row an experiment, method, T, stage and metric."""
-    summaries = []
+    """Return the value of every stage and replicate, each beside the summary of its stage.
+
+    One row an experiment, method, T, metric, stage and replicate.
+    """
+    found = []
     for name, metric in DRAWN.items():
-        chosen = in_order(select_metric(frames.records, name), context, "T", "t", "replicate")
-        summary = mean_interval(
-            chosen.assign(value=metric.factor * chosen["value"]), ["experiment", "method", "T", "t"]
+        chosen = select_metric(frames.records, name).dropna(subset="value")
+        chosen = in_order(chosen, context, "T", "t", "replicate")
+        found.append(
+            chosen[["experiment", "method", "T", "t", "replicate"]].assign(
+                metric=name, unit=metric.unit, value=metric.factor * chosen["value"]
+            )
         )
-        summaries.append(summary.assign(metric=name, unit=metric.unit))
-    return pd.concat(summaries, ignore_index=True)
+    data = pd.concat(found, ignore_index=True)
+    return data.merge(mean_interval(data, BY), on=BY, how="left")
 
 
 def arrange(data: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the largest T, and of T = 1 as the reference."""
+    """Return the largest T and, as the reference, T = 1, with differences to the first method."""
+    if data.empty:
+        return data
     largest = data["T"] == data.groupby("experiment")["T"].transform("max")
-    return data[largest | (data["T"] == 1)]
+    return with_differences(data[largest | (data["T"] == 1)], STAGE)
+
+
+def lacking(data: pd.DataFrame, context: FigureContext) -> str:
+    """Return why there is nothing to draw, or an empty text."""
+    if data.empty:
+        return "No stage has been evaluated on a test set."
+    if (data["T"] == 1).all():
+        return "Every experiment has one stage: its numbers are in the tables of results."
+    return ""
 
 
 def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     """Return the figure of its numbers."""
-    if data.empty:
-        return style.nothing(context, TITLE, "No stage has been evaluated on a test set.")
-    experiments = experiments_in(data, context)
-    columns = min(COLUMNS, len(experiments))
-    rows = -(-len(experiments) // columns)
-    legend = [style.method_handle(method, context) for method in methods_in(data, context)]
-    titles, more = style.panel_titles(
-        (context.titles[experiment] for experiment in experiments), style.WIDTH / columns - 0.9
-    )
-    height = style.taller(4.6, len(legend)) + more
-    page = style.page(context, _title(data), height * rows, legend=legend)
-    grid = page.body.subplots(ROWS * rows, columns, squeeze=False)
-    for ax in grid.flat:
-        ax.set_visible(False)
-    for place, experiment in enumerate(experiments):
-        top, column = ROWS * (place // columns), place % columns
-        panel = data[data["experiment"] == experiment]
-        drawn = [name for name in DRAWN if name in set(panel["metric"])]
-        for row, name in enumerate(drawn):
-            ax = grid[top + row, column]
-            ax.set_visible(True)
-            _draw_panel(ax, panel[panel["metric"] == name], context, DRAWN[name])
-        grid[top, column].set_title(titles[place])
-    return page.figure
+    experiments, single = [], []
+    for experiment in experiments_in(data, context):
+        of_one = (data.loc[data["experiment"] == experiment, "T"] == 1).all()
+        (single if of_one else experiments).append(experiment)
+    panels = [data[data["experiment"] == experiment] for experiment in experiments]
+    blocks = []
+    for experiment, panel in zip(experiments, panels, strict=True):
+        methods = methods_in(panel, context)
+        height = style.taller(ROW, len(methods)) * panel["metric"].nunique()
+        blocks.append(Block(context.titles[experiment], height, method_handles(methods, context)))
+    notes = []
+    if single:
+        names = ", ".join(context.titles[experiment] for experiment in single)
+        notes.append(f"Left out, as there is one stage: {names}.")
+    figure, bands = blocks_page(context, _title(data), blocks, notes=notes)
+    for band, panel in zip(bands, panels, strict=True):
+        _draw_experiment(band, panel, context)
+    return figure
 
 
 def _title(data: pd.DataFrame) -> str:
@@ -81,37 +105,130 @@ def _title(data: pd.DataFrame) -> str:
     return f"Test {', '.join(titles)} and {last} over the stages"
 
 
-def _draw_panel(ax: Axes, panel: pd.DataFrame, context: FigureContext, metric: Metric) -> None:
-    low, high = metric.bounds
-    fit_axis([ax], panel, (metric.factor * low, metric.factor * high))
-    ax.set_ylabel(
-        f"test {metric.title} ({metric.unit})"
-        + (" – log scale" if ax.get_yscale() == "log" else "")
-    )
-    chain = most_parts(panel)
-    stages = int(chain["T"].max())
-    draw_methods(ax, chain, context, "t")
-    stage_axis(ax, stages)
-    ax.set_xlabel(f"stage t of T = {stages}")
-    if stages > 1 and (panel["T"] == 1).any():
-        _draw_reference(ax, panel[panel["T"] == 1], context, stages)
+def _draw_experiment(band: SubFigure, panel: pd.DataFrame, context: FigureContext) -> None:
+    """Draw a row a metric: as it is, and beside it the differences where there are some."""
+    drawn = [name for name in DRAWN if name in set(panel["metric"])]
+    paired = len(differences_of(panel)) > 0
+    grid = band.subplots(len(drawn), 1 + paired, squeeze=False)
+    for axes, name in zip(grid, drawn, strict=True):
+        rows = panel[panel["metric"] == name]
+        _draw_values(axes[0], rows, context, DRAWN[name], alone=not paired)
+        if paired:
+            _draw_differences(axes[1], rows, context, DRAWN[name])
+    for ax in grid[-1]:
+        ax.set_xlabel(f"stage t of T = {int(panel['T'].max())}")
+    for ax in grid[:-1].flat:
+        ax.tick_params(labelbottom=False)
 
 
-def _draw_reference(ax: Axes, reference: pd.DataFrame, context: FigureContext, stages: int) -> None:
-    """Draw T = 1, methods beside each other, behind a line at the right edge."""
-    methods = methods_in(reference, context)
+def _draw_values(
+    ax: Axes, rows: pd.DataFrame, context: FigureContext, metric: Metric, *, alone: bool
+) -> None:
+    """Draw the mean of each method over the stages, with its interval where there are no others."""
+    means = _placed(rows, context, 0.0)
+    bounds = (metric.factor * metric.bounds[0], metric.factor * metric.bounds[1])
+    means["low"], means["high"] = drawn_interval(means, bounds)
+    fit_axis([ax], means, bounds, with_bands=alone)
+    log = ", log" if ax.get_yscale() == "log" else ""
+    _name_axis(ax, f"test {metric.title} ({metric.unit}{log})")
+    if alone:
+        _draw_intervals(ax, means, context)
+    _draw_means(ax, means, context, joined=1.3)
+    _draw_few(ax, means, rows, context)
+    _stage_axis(ax, rows, context)
+
+
+def _draw_differences(ax: Axes, rows: pd.DataFrame, context: FigureContext, metric: Metric) -> None:
+    """Draw each method minus the first, with its interval; of few replicates, each of them."""
+    differences = differences_of(rows)
+    means = _placed(differences, context, SPREAD)
+    means["low"], means["high"] = drawn_interval(means)
+    ax.set_ylim(view_limits([*means["mean"], 0.0], means["low"], means["high"]))
+    ax.axhline(0, color="#888888", linestyle="--", linewidth=1, zorder=1)
+    reference = context.labels[rows["reference"].iloc[0]]
+    _name_axis(ax, f"minus {reference} ({metric.difference_unit or metric.unit})")
+    _draw_intervals(ax, means, context)
+    _draw_means(ax, means, context, joined=0.6)
+    _draw_few(ax, means, differences, context)
+    _stage_axis(ax, rows, context)
+
+
+def _draw_intervals(ax: Axes, means: pd.DataFrame, context: FigureContext) -> None:
+    columns = [means[name] for name in ("x", "low", "high", "method")]
+    for x, low, high, method in zip(*columns, strict=True):
+        draw_interval(ax, x, (low, high), style.colour(method, context), across=False)
+
+
+def _draw_few(ax: Axes, means: pd.DataFrame, rows: pd.DataFrame, context: FigureContext) -> None:
+    """Draw each replicate, hollow, where they are too few for an interval."""
+    few = means.loc[means["n"] < FEWEST, ["method", "T", "t", "x"]]
+    single = few.merge(rows.drop(columns="x", errors="ignore"), on=["method", "T", "t"])
+    for method, of_method in single.groupby("method", sort=False):
+        look = {"markeredgecolor": style.colour(method, context)}
+        look["marker"] = style.marker(method, context)
+        ax.plot(of_method["x"], of_method["value"], **(RING | look), gid="replicate")
+
+
+def _placed(rows: pd.DataFrame, context: FigureContext, spread: float) -> pd.DataFrame:
+    """Return one row a method and stage with its place `x`; T = 1 behind the last stage.
+
+    Args:
+        rows: of one metric.
+        context: the study.
+        spread: of a stage's width, what the methods take beside each other.
+    """
+    means = rows.drop_duplicates(["method", "T", "t"])
+    methods = methods_in(rows, context)
+    place = means["method"].map(methods.index)
+    beside = spread * ((place + 0.5) / len(methods) - 0.5)
+    stages = int(rows["T"].max())
+    start, step = _reference_place(stages, len(methods))
+    at_once = start + (place + 0.75) * step
+    return means.assign(x=(means["t"] + beside).where(means["T"] > 1, at_once))
+
+
+def _draw_means(ax: Axes, means: pd.DataFrame, context: FigureContext, joined: float) -> None:
+    """Draw a mark a stage, the stages of a chain joined by a line so wide."""
+    for method in methods_in(means, context):
+        look, mark = style.line_look(method, context), style.marker(method, context)
+        of_method = means[means["method"] == method]
+        chain = of_method[of_method["T"] > 1]
+        size = 4 if len(chain) <= 12 else 2.6
+        ax.plot(
+            chain["x"], chain["mean"], **look, linewidth=joined, marker=mark, markersize=size,
+            zorder=4, gid="mean",
+        )  # fmt: skip
+        once = of_method[of_method["T"] == 1]
+        ax.plot(once["x"], once["mean"], mark, color=look["color"], markersize=4, zorder=4)
+
+
+def _reference_place(stages: int, methods: int) -> tuple[float, float]:
+    """Return where the methods at T = 1 begin, and the distance of two of them."""
     unit = max(stages, 4) / 10
-    start = stages + 0.5 * unit
-    step = min(0.4, 1.6 / len(methods)) * unit
-    for place, method in enumerate(methods):
-        x = start + (place + 0.75) * step
-        point = reference[reference["method"] == method].assign(x=x)
-        draw_methods(ax, point, context, "x")
-    end = start + (len(methods) + 0.5) * step
+    return stages + 0.6 * unit + 0.3, min(0.5, 2.0 / methods) * unit
+
+
+def _stage_axis(ax: Axes, rows: pd.DataFrame, context: FigureContext) -> None:
+    """Give the axis its stages and, behind a line at the right edge, T = 1."""
+    stages, methods = int(rows["T"].max()), len(methods_in(rows, context))
+    stage_axis(ax, stages)
+    left = 0.5 if stages > 1 else ax.get_xlim()[0]
+    if not (rows["T"] == 1).any():
+        ax.set_xlim(left, stages + 0.5)
+        return
+    start, step = _reference_place(stages, methods)
+    end = start + (methods + 0.5) * step
     ax.axvline(start, color="#888888", linewidth=0.8)
-    ax.set_xlim(ax.get_xlim()[0], end)
+    ax.set_xlim(left, end)
     ticks = [tick for tick in ax.get_xticks() if 1 <= tick <= stages]
+    # The last stage gives way where the words would touch it.
+    while len(ticks) > 1 and (start + end) / 2 - ticks[-1] < 0.24 * (end - left):
+        ticks.pop()
     ax.set_xticks([*ticks, (start + end) / 2], [*(f"{tick:g}" for tick in ticks), "T = 1"])
+
+
+def _name_axis(ax: Axes, words: str) -> None:
+    ax.set_ylabel(texts.wrap(words, ROW - 0.55, style.LEGEND_SIZE), fontsize=style.LEGEND_SIZE)
 
 
 FIGURE = StudyFigure(
@@ -119,14 +236,20 @@ FIGURE = StudyFigure(
     caption=(
         "After each stage t of the largest T: accuracy and negative log-likelihood of the "
         "predictive mean on the test set; of a target that is a number, root mean squared error "
-        "and negative log predictive density. Lines are means over replicates, bands their "
-        "95 % t-intervals (cut at the edge of the panel where they are wider; none with one "
-        "replicate). Right of the vertical line: the same method fitted to all data at once."
+        "and negative log predictive density. Left: means over replicates, with 95 % t-intervals "
+        "where there is one method. Right: the difference to the experiment's first method at "
+        "the same stage, paired on replicates: its mean and 95 % t-interval, methods beside each "
+        "other. Off the dashed line at 0 a method differs from the first; a difference that "
+        "grows is a gain, or a loss, as parts arrive. Behind the vertical line: the same methods "
+        "fitted to all data at once. Of fewer than three replicates each is drawn, hollow, "
+        "without an interval; an interval that goes on beyond its axis ends in an arrowhead."
     ),
-    alt="Lines of test accuracy and of test NLL over the stages, one line a method, with "
-    "interval bands. The numbers at the last stage are in the summary table.",
+    alt="Lines of test accuracy and of test NLL over the stages, one line a method, and of the "
+    "paired differences to the first method with intervals. The numbers at the last stage are in "
+    "the tables of results.",
     numbers=numbers,
     arrange=arrange,
+    lacking=lacking,
     draw=draw,
     module=__name__,
 )

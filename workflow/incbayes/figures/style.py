@@ -3,7 +3,7 @@
 Knows matplotlib and the labels of a study; knows nothing of metrics.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +23,8 @@ from incbayes.figures import texts
 from incbayes.figures.base import FORMATS
 from incbayes.figures.context import LONGEST_TITLE, FigureContext, shortened
 
-# Chosen so that any two differ by at least 15 (CIE76) also under simulated protanopia,
-# deuteranopia and tritanopia, and each by 2.4:1 from white; the first four differ most.
+# Chosen so that any two differ by at least 13 (CIE76), of the first dozen by 15, also under
+# simulated protanopia, deuteranopia and tritanopia, and each by 2.4:1 from white.
 PALETTE = (
     "#0173B2",
     "#DE8F05",
@@ -38,13 +38,24 @@ PALETTE = (
     "#606078",
     "#A70DFF",
     "#F561F6",
+    "#24003C",
+    "#843C3C",
+    "#54306C",
+    "#783CCC",
+    "#B4543C",
+    "#000C00",
+    "#D800B4",
+    "#FC6C84",
+    "#0000FC",
+    "#00A8FC",
+    "#FC603C",
+    "#A854FC",
+    "#900C54",
+    "#6C0084",
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "p", "*")
 LINE_STYLES = ("-", "--", ":", "-.", (0, (6, 1.5)), (0, (1, 2.5)), (0, (5, 1.5, 1, 1.5, 1, 1.5)))
-"""Of lines, each for as many methods as there are colours."""
-
-HATCHES = ("", "////", "....", "xxxx", "----", "oooo", "++++")
-"""Of bars, likewise."""
+"""Of lines, so that colour is never the only difference."""
 
 MANY = 8
 """Methods from which on bands are paler, as so many lie on top of each other."""
@@ -53,8 +64,8 @@ INK = "#222222"
 GREY = "#5A5A5A"
 WARNING = "#8A1C00"
 WARNING_GROUND = "#FDECE4"
-WIDTH = 8.6
-"""Width of a figure in inches."""
+WIDTH = 5.4
+"""Width of a figure in inches: its text is still read where a page is 400 pixels wide."""
 
 LINE_HEIGHT = 0.19
 """Height of one line of small text in inches."""
@@ -109,18 +120,13 @@ def colour(method: str, context: FigureContext) -> str:
 
 def marker(method: str, context: FigureContext) -> str:
     """Return the method's marker, so that colour is never the only difference."""
-    place = _place(method, context)
-    return MARKERS[(place + place // len(PALETTE)) % len(MARKERS)]
+    return MARKERS[_place(method, context) % len(MARKERS)]
 
 
 def line_look(method: str, context: FigureContext) -> dict[str, Any]:
-    """Return colour and style of the method's lines: solid, until the colours begin again."""
-    return {"color": colour(method, context), "linestyle": LINE_STYLES[_round(method, context)]}
-
-
-def hatch(method: str, context: FigureContext) -> str:
-    """Return the hatch of the method's bars: none, until the colours begin again."""
-    return HATCHES[_round(method, context)]
+    """Return colour and style of the method's lines."""
+    style = LINE_STYLES[_place(method, context) % len(LINE_STYLES)]
+    return {"color": colour(method, context), "linestyle": style}
 
 
 def paleness(methods: int) -> float:
@@ -129,13 +135,8 @@ def paleness(methods: int) -> float:
 
 
 def taller(inches: float, methods: int) -> float:
-    """Return the height of panels of lines: more, where there are more methods than colours."""
-    return inches * (1 + 0.03 * max(0, methods - len(PALETTE)))
-
-
-def _round(method: str, context: FigureContext) -> int:
-    """Return how often all colours were used for the methods before this one."""
-    return _place(method, context) // len(PALETTE) % len(LINE_STYLES)
+    """Return the height of panels of lines: more, where there are many methods."""
+    return inches * (1 + 0.03 * max(0, methods - MANY))
 
 
 def _place(method: str, context: FigureContext) -> int:
@@ -194,7 +195,7 @@ def page(
     short = replace(context, methods=context.labels, experiments=context.titles)
     sentences = filter(None, (*notes, short.tempering, context.shortening))
     foot = [line for note in sentences for line in texts.cut(note, width - 0.2, 8)]
-    columns, rows = _legend_shape(legend, width)
+    columns, rows = legend_shape(legend, width)
     heights = [
         0.33 + len(head) * LINE_HEIGHT + context.reduced * 0.3,
         rows * LINE_HEIGHT + 0.14 if rows else 0.01,
@@ -207,13 +208,7 @@ def page(
     bands = figure.subfigures(4, 1, height_ratios=heights, hspace=0)
     _draw_head(bands[0], (width, heights[0]), context, title, head)
     if rows:
-        bands[1].legend(
-            handles=list(legend),
-            loc="center left",
-            ncols=columns,
-            borderpad=0,
-            labelspacing=LINE_HEIGHT * texts.POINTS / LEGEND_SIZE - 1,
-        )
+        draw_legend(bands[1], legend, columns)
     _draw_foot(bands[3], heights[3], width, foot)
     return Page(figure, bands[2])
 
@@ -222,18 +217,6 @@ def even_grid(panels: int, most: int) -> tuple[int, int]:
     """Return rows and columns, at most `most`, that hold `panels` evenly."""
     rows = -(-panels // most)
     return rows, -(-panels // rows)
-
-
-def panel_titles(titles: Iterable[str], inches: float) -> tuple[list[str], float]:
-    """Return titles of panels so wide, and the height that the longest takes beyond a line."""
-    cut = [texts.cut(title, inches, TITLE_SIZE, bold=True) for title in titles]
-    most = max(map(len, cut), default=1)
-    return ["\n".join(lines) for lines in cut], texts.more(most, TITLE_SIZE)
-
-
-def head_band(band: SubFigure, title: str) -> None:
-    """Write the title of a band of panels above them."""
-    band.suptitle(title, x=0.01, ha="left", fontsize=TITLE_SIZE, fontweight="bold")
 
 
 def nothing(context: FigureContext, title: str, reason: str) -> Figure:
@@ -283,13 +266,27 @@ def fix_layout(figure: Figure) -> None:
         ax.set_position(Bbox(ax.get_position().get_points().round(5)))
 
 
-def _legend_shape(legend: Sequence[Artist], width: float) -> tuple[int, int]:
+def legend_shape(legend: Sequence[Artist], width: float) -> tuple[int, int]:
     """Return columns and rows such that the longest label fits in every column."""
     if not legend:
         return 1, 0
     longest = max(texts.width(artist.get_label(), LEGEND_SIZE) for artist in legend)
     columns = max(1, int((width - 0.1) / (longest + 0.6)))
     return columns, -(-len(legend) // columns)
+
+
+def draw_legend(
+    band: SubFigure, legend: Sequence[Artist], columns: int, at: tuple[float, float] = (0, 0.5)
+) -> None:
+    """Draw a legend on a band, so many columns wide, its left middle `at` a share of the band."""
+    band.legend(
+        handles=list(legend),
+        loc="center left",
+        bbox_to_anchor=at,
+        ncols=columns,
+        borderpad=0,
+        labelspacing=LINE_HEIGHT * texts.POINTS / LEGEND_SIZE - 1,
+    )
 
 
 def _draw_foot(band: SubFigure, height: float, width: float, lines: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """Writes figures: their numbers as csv, the pictures of these files, and the seal of both."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from incbayes.figures.context import FigureContext
 from incbayes.kinds import FIGURES
 
 if TYPE_CHECKING:  # so that asking for a figure's name or context does not import them
+    from matplotlib.figure import Figure
     from pandas import DataFrame
 from incbayes.figures.base import FORMATS, FigureFile, StudyFigure
 from incbayes.results.frames import Frames
@@ -16,7 +18,10 @@ from incbayes.results.frames import Frames
 ARTIFACT = "figures"
 
 
-TEXT_COLUMNS = ("experiment", "method", "label", "split", "metric", "unit", "quantity", "layer")
+TEXT_COLUMNS = (
+    *("experiment", "method", "label", "split", "metric", "unit"),
+    *("quantity", "layer", "reference"),
+)
 """Of a figure's numbers; all others hold numbers."""
 
 
@@ -34,6 +39,23 @@ def describe_figure(name: str, folder: Path) -> FigureFile:
         pdf=folder / f"{name}.pdf",
         csv=folder / f"{name}.csv",
     )
+
+
+def written_figure(name: str, folder: Path, context: FigureContext) -> FigureFile:
+    """Return the figure `name` that `write_figure` made in `folder`, with why it is left out."""
+    file = describe_figure(name, folder)
+    return replace(file, reason=FIGURES[name].lacking(read_numbers(file.csv), context))
+
+
+def draw_figure(name: str, numbers: "DataFrame", context: FigureContext) -> "Figure":
+    """Return the picture of numbers that `figure_numbers` returned, or why there is none."""
+    from incbayes.figures import style
+
+    figure: StudyFigure = FIGURES[name]
+    reason = figure.lacking(numbers, context)
+    if reason:
+        return style.nothing(context, figure.title, reason)
+    return figure.draw(numbers, context)
 
 
 def load_drawing() -> None:
@@ -121,9 +143,8 @@ def write_figure(
     """
     from incbayes.figures import style
 
-    file = describe_figure(name, folder)
-    style.save_numbers(numbers, file.csv)
+    csv = describe_figure(name, folder).csv
+    style.save_numbers(numbers, csv)
     with style.theme():
-        figure = FIGURES[name].draw(read_numbers(file.csv), context)
-        style.save_figure(figure, folder / name, formats)
-    return file
+        style.save_figure(draw_figure(name, read_numbers(csv), context), folder / name, formats)
+    return written_figure(name, folder, context)

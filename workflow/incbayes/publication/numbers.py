@@ -6,6 +6,7 @@ are published of each replicate.
 """
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 import pandas as pd
 
@@ -19,6 +20,9 @@ from incbayes.study.chains import Chain, chain_name
 
 ORDER = [*CHAIN, "t", "replicate"]
 
+FORMER = {"kl_and_scale": "kl_and_width"}
+"""Names under which figures were once published, whose numbers are the same."""
+
 
 def joined_numbers(
     parts: Collection[Mapping[str, pd.DataFrame]],
@@ -27,6 +31,8 @@ def joined_numbers(
     context: FigureContext,
 ) -> dict[str, pd.DataFrame]:
     """Return the numbers of every figure.
+
+    Those of records are made anew, as every record is published.
 
     Args:
         parts: numbers of every figure, of runs that have no chain in common but those added to.
@@ -37,11 +43,20 @@ def joined_numbers(
     of_added = Frames(*(_of(frame, added) for frame in vars(frames).values()))
     found = {}
     for name, figure in FIGURES.items():
+        if figure.of == "records":
+            found[name] = arranged(name, figure.numbers(frames, context), context)
+            continue
         rest = [_without(numbers[name], added) for numbers in parts]
         if added:
             rest.append(figure.numbers(of_added, context))
         found[name] = arranged(name, together(*rest), context)
     return found
+
+
+def numbers_file(folder: Path, name: str) -> Path:
+    """Return the numbers of a figure in a published folder, under its former name if need be."""
+    files = [folder / "figures" / f"{known}.csv" for known in (name, FORMER.get(name, name))]
+    return next((file for file in files if file.exists()), files[0])
 
 
 def with_gaps(figure: FigureFile, frames: Frames) -> FigureFile:

@@ -37,7 +37,7 @@ from incbayes.publication.kept import (
     rows_kept,
     runs_kept,
 )
-from incbayes.publication.numbers import joined_numbers, ordered, together, with_gaps
+from incbayes.publication.numbers import joined_numbers, numbers_file, ordered, together, with_gaps
 from incbayes.publication.page import published_page
 from incbayes.publication.verified import (
     ARTIFACT,
@@ -130,7 +130,7 @@ def _published(folder: Path, seal: Seal) -> Measured:
         _read(folder / STUDY, _read_study),
         _read(folder / RECORDS, read_records),
         _read(folder / ENDS, read_ends),
-        {name: _read(_numbers_file(folder, name), _read_numbers) for name in FIGURES},
+        {name: _read(numbers_file(folder, name), _read_numbers) for name in FIGURES},
         _read(folder / PROVENANCE, _read_provenance),
         _read(folder / TRAINING, _read_frame),
         _read(folder / CALIBRATION, _read_frame),
@@ -355,10 +355,6 @@ def _read_provenance(path: Path) -> dict[str, Any]:
     if not (provenance["runs"] and all(source["chains"] for source in provenance["sources"])):
         raise ValueError("no runs or no chains in it")
     return provenance
-
-
-def _numbers_file(folder: Path, name: str) -> Path:
-    return folder / "figures" / f"{name}.csv"
 
 
 def _check_images(sources: Sequence[Mapping[str, Any]]) -> None:

@@ -142,6 +142,7 @@ def _figure(figure: FigureFile, folder: Path) -> dict[str, Any]:
         "caption": figure.caption,
         "alt": figure.alt,
         "module": figure.module,
+        "reason": figure.reason,
         # As an image and not inline: element names and styles of two figures do not meet.
         "source": f"data:image/svg+xml;base64,{picture}",
         "files": [

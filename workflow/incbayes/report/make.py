@@ -8,7 +8,7 @@ from typing import Any
 from incbayes.core.files import write_json
 from incbayes.figures.claims import write_claims_figure
 from incbayes.figures.context import context_of
-from incbayes.figures.write import describe_figure, sealed_figures
+from incbayes.figures.write import sealed_figures, written_figure
 from incbayes.kinds import FIGURES
 from incbayes.report.arrivals import collect_arrivals
 from incbayes.report.claims_table import sealed_ledger
@@ -104,7 +104,7 @@ def make_report(
     shown = Numbers(
         records,
         stage_ends(training.frame, study),
-        [describe_figure(figure, folder) for figure in FIGURES],
+        [written_figure(figure, folder, context_of(study)) for figure in FIGURES],
         collect_timings(sources.benchmarks),
         provenance,
         ledger,
