@@ -173,9 +173,9 @@ def test_several_comparisons_must_all_hold():
     found = [comparison["evidence"] for comparison in entry["comparisons"]]
     assert entry["p_support"] == max(e["p_support"] for e in found)
     assert entry["p_contradiction"] == min(1, 2 * min(e["p_contradiction"] for e in found))
-    assert entry["comparisons"][entry["telling"]]["second"] == 2
+    assert entry["comparisons"][entry["decisive"]]["second"] == 2
     against = judge({"c": claim("greater", "middle", "high", "low")}, KNOWN, reduced=False)[0]
-    assert against["comparisons"][against["telling"]]["second"] == 1
+    assert against["comparisons"][against["decisive"]]["second"] == 1
 
 
 def test_verdicts_are_corrected_for_every_primary_claim_of_the_study():
@@ -478,7 +478,7 @@ def test_a_ledger_survives_its_files(tmp_path):
     assert table["verdict"].tolist() == ["supported", "inconclusive", "not run"]
     row = table.loc["plain"]
     assert row["kl_scales"] == "0.1; -" and row["reported"] == "0.93; -"
-    assert row["telling"] == "e high T=2 t=2 - e low T=2 t=2" and row["n"] == 8
+    assert row["decisive"] == "e high T=2 t=2 - e low T=2 t=2" and row["n"] == 8
     assert row["effect"] == entries[0]["comparisons"][0]["evidence"]["effect"]
     assert table.loc["within", ["region_low", "region_high"]].tolist() == [-0.01, 0.01]
     assert np.isnan(table.loc["absent", "effect"])

@@ -6,7 +6,8 @@ import pytest
 from small_study import SMALL
 from stream_images import STATED, stream
 
-from incbayes.orchestration.plan import FITTING_JOBS, Plan
+from incbayes.orchestration.kind_modules import FITTING_JOBS
+from incbayes.orchestration.plan import Plan
 from incbayes.orchestration.stream_plan import plan_streams
 from incbayes.study.resolve import resolve_study
 

@@ -38,10 +38,10 @@ from incbayes.orchestration.commands import reproducing, running_alone
 from incbayes.orchestration.failures import watch
 from incbayes.orchestration.interpreter import name_for_shells
 from incbayes.orchestration.keep_posteriors import refuse_refits
-from incbayes.orchestration.kind_modules import check_kinds
+from incbayes.orchestration.kind_modules import check_kinds, code_of_fits, digests_of
 from incbayes.orchestration.networks import check_networks
 from incbayes.orchestration.partial import OFFER, of_done_chains, unfinished_chains
-from incbayes.orchestration.plan import DATA, Plan, code_of_fits, digests_of, metric_modules
+from incbayes.orchestration.plan import DATA, Plan
 from incbayes.orchestration.progress import follow
 from incbayes.orchestration.resources import Job, grown
 from incbayes.orchestration.size import check_size

@@ -64,6 +64,6 @@ rule collect:
         runtime=growing(30),
     params:
         study=STUDY.study_id,
-        code=code_digest("scripts.collect", *metric_modules(STUDY)),
+        code=code_digest("scripts.collect", *PLAN.metric_modules),
     script:
         "../scripts/collect.py"

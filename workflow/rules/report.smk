@@ -45,7 +45,7 @@ rule figures:
     params:
         study=for_scripts(PLAN.drawn),
         figures=in_one_line(digests_of, FIGURES, FIGURES),
-        code=code_digest("scripts.figures", *metric_modules(STUDY)),
+        code=code_digest("scripts.figures", *PLAN.metric_modules),
     script:
         "../scripts/figures.py"
 
@@ -87,7 +87,7 @@ rule report:
         unfinished=for_scripts(UNFINISHED),
         images=list(PLAN.image_files("checksums.json")),
         command=for_scripts(reproduce()),
-        code=code_digest("scripts.report", *metric_modules(STUDY), *FIGURES.modules),
+        code=code_digest("scripts.report", *PLAN.metric_modules, *FIGURES.modules),
         fitting=in_one_line(code_of_fits, PLAN.study),
         benchmarks=placed(BENCHMARKS),
     script:

@@ -141,14 +141,14 @@ def _entry(claim: Claim, examined: Examined, corrected: Corrected | None) -> Ent
     needed = None
     if corrected is not None and verdict == INCONCLUSIVE:
         needed = needed_replicates(examined, corrected.alpha, claim.looks)
-    telling = _telling(verdict, examined)
-    chosen = None if telling is None else examined.comparisons[telling]
+    decisive = _decisive(verdict, examined)
+    chosen = None if decisive is None else examined.comparisons[decisive]
     return {
         **{key: to_plain(getattr(claim, key)) for key in WORDS},
         "region": [end if math.isfinite(end) else None for end in examined.test.region()],
         "groups": [_group(*pair) for pair in zip(claim.groups, examined.values, strict=True)],
         "comparisons": [asdict(comparison) for comparison in examined.comparisons],
-        "telling": telling,
+        "decisive": decisive,
         **_p_values(examined, corrected),
         "verdict": verdict,
         "practically_equal": practically_equal(claim, chosen),
@@ -158,12 +158,17 @@ def _entry(claim: Claim, examined: Examined, corrected: Corrected | None) -> Ent
     }
 
 
-def practically_equal(claim: Claim, telling: Comparison | None) -> bool:
+def practically_equal(claim: Claim, decisive: Comparison | None) -> bool:
     """Return whether the interval of a directional claim lies within ±by: equal, but for little."""
     by = claim.relation.options.get("by")
-    if not by or telling is None or telling.evidence.low is None or telling.evidence.high is None:
+    if (
+        not by
+        or decisive is None
+        or decisive.evidence.low is None
+        or decisive.evidence.high is None
+    ):
         return False
-    return bool(-by < telling.evidence.low and telling.evidence.high < by)
+    return bool(-by < decisive.evidence.low and decisive.evidence.high < by)
 
 
 def _p_values(examined: Examined, corrected: Corrected | None) -> dict[str, float | None]:
@@ -186,7 +191,7 @@ def _verdict(level: float, examined: Examined, corrected: Corrected | None) -> s
     return CONTRADICTED if corrected.p_contradiction <= level else INCONCLUSIVE
 
 
-def _telling(verdict: str, examined: Examined) -> int | None:
+def _decisive(verdict: str, examined: Examined) -> int | None:
     """Return the position of the comparison that the verdict hangs on.
 
     It is the one that speaks most against a contradicted claim, and else the weakest.
@@ -264,14 +269,14 @@ def _group(group: Group | float, values: Values) -> Entry:
 
 
 def _row(entry: Entry) -> Entry:
-    """Return an entry as a row of the CSV, where the telling comparison stands for all."""
+    """Return an entry as a row of the CSV, where the decisive comparison stands for all."""
     names = [_name(group) for group in entry["groups"]]
-    telling, evidence = "", {}
+    decisive, evidence = "", {}
     on_others: Entry = {}
-    if entry["telling"] is not None:
-        comparison = entry["comparisons"][entry["telling"]]
+    if entry["decisive"] is not None:
+        comparison = entry["comparisons"][entry["decisive"]]
         evidence, on_others = comparison["evidence"], comparison["on_other_images"] or {}
-        telling = f"{names[comparison['first']]} - {names[comparison['second']]}"
+        decisive = f"{names[comparison['first']]} - {names[comparison['second']]}"
     reported = [group.get("reported") for group in entry["groups"]]
     scales = [group.get("kl_scale") for group in entry["groups"]]
     return {
@@ -284,7 +289,7 @@ def _row(entry: Entry) -> Entry:
         "groups": "; ".join(names),
         "reported": _listed(reported),
         "kl_scales": _listed(scales),
-        "telling": telling,
+        "decisive": decisive,
         **{key: evidence.get(key) for key in EVIDENCE},
         **{key: entry[key] for key in P_VALUES},
         **{key: entry[key] for key in ("practically_equal", "replicates_needed", "evidence")},

@@ -1,18 +1,23 @@
-"""Checks the code of the kinds that a study uses, while it is planned and nothing is imported.
+"""The code of the kinds that a study uses: its check and its digests, and nothing is imported.
 
-Knows which registries a study names entries of. What fails only when a module is imported or a
-kind is built is found at run time, by `registry`.
+Knows which registries a study names entries of, and which of them fits and scores run. What fails
+only when a module is imported or a kind is built is found at run time, by `registry`.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from incbayes.core.outside import is_outside
+from incbayes.core.outside import is_outside, parted
 from incbayes.core.registry import Registry
 from incbayes.kinds import CLAIM_TESTS, FIGURES, METRICS, OF_A_METHOD, OF_AN_EXPERIMENT
-from incbayes.orchestration.code_digest import CodeError, module_file, module_tree
+from incbayes.orchestration.code_digest import CodeError, code_digest, module_file, module_tree
 from incbayes.study.chains import chosen_chains
 from incbayes.study.model import Study
+
+FITTING_JOBS = ("fit", "fit_part", "pretrain", "choose_variance", "evaluate", "evaluate_part")
+
+OF_A_FIT = {key: OF_AN_EXPERIMENT[key] for key in ("model", "pixels", "likelihood")}
+"""Of an experiment, the kinds whose code a fit runs; a data set's runs when it is prepared."""
 
 
 def check_kinds(study: Study) -> None:
@@ -36,6 +41,30 @@ def check_kinds(study: Study) -> None:
             raise CodeError(
                 f"{path}: defines no {attribute}, which is registered as the {noun} {name}"
             )
+
+
+def digests_of(registry: Registry, kinds: Iterable[str]) -> dict[str, str]:
+    """Return the digest of the code of kinds, by name."""
+    return {name: code_digest(registry.module(name)) for name in kinds}
+
+
+def metric_modules(study: Study) -> list[str]:
+    """Return the modules of all metrics that a study's posteriors are scored by."""
+    return [METRICS.module(name) for name in (*METRICS, *study.evaluation.metrics)]
+
+
+def code_of_fits(study: Study) -> str:
+    """Return the digest of all code that fits and scores, used or not: runs can be compared.
+
+    Of code outside the library what the study uses counts.
+    """
+    kinds = (*OF_A_FIT.values(), *OF_A_METHOD.values())
+    modules = [module for registry in kinds for module in registry.modules]
+    modules += metric_modules(study)
+    for sections, keys in ((study.experiments, OF_A_FIT), (study.methods, OF_A_METHOD)):
+        used = [getattr(section, key).kind for section in sections.values() for key in keys]
+        modules += [parted(kind)[0] for kind in used if is_outside(kind)]
+    return code_digest(*(f"scripts.{job}" for job in FITTING_JOBS), *modules)
 
 
 def _used(study: Study) -> Iterator[tuple[Registry, str]]:

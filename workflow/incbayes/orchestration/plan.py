@@ -4,17 +4,16 @@ Every name that depends on a wildcard is a pattern in braces, as rules take it.
 """
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from functools import cache, cached_property, partial
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from incbayes.core.files import sha256_file
-from incbayes.core.outside import is_outside, parted
-from incbayes.core.registry import Registry
-from incbayes.kinds import CLAIM_TESTS, METRICS, OF_A_METHOD, OF_AN_EXPERIMENT
+from incbayes.kinds import CLAIM_TESTS, OF_A_METHOD
 from incbayes.orchestration.code_digest import code_digest
+from incbayes.orchestration.kind_modules import OF_A_FIT, digests_of, metric_modules
 from incbayes.orchestration.resources import Demand, Job, demand, needs_gpu
 from incbayes.orchestration.stream_plan import STREAM, StreamPlan
 from incbayes.study.chains import chosen_chains, chosen_experiments
@@ -45,10 +44,6 @@ from incbayes.study.tuning import candidates, with_candidates
 from incbayes.study.yaml import StudyError
 
 DATA = "results/data/{dataset}"
-FITTING_JOBS = ("fit", "fit_part", "pretrain", "choose_variance", "evaluate", "evaluate_part")
-
-OF_A_FIT = {key: OF_AN_EXPERIMENT[key] for key in ("model", "pixels", "likelihood")}
-"""Of an experiment, the kinds whose code a fit runs; a data set's runs when it is prepared."""
 
 NOT_DRAWN = (*NOT_SHOWN, "claims", "stated", "tune", "tuned", "budgets")
 """Keys of a study that no figure depends on."""
@@ -372,32 +367,13 @@ class Plan:
         kinds = [claim.relation.kind for claim in self.study.claims.values()]
         return digests_of(CLAIM_TESTS, kinds)
 
+    @property
+    def metric_modules(self) -> list[str]:
+        """The modules of the metrics of its records."""
+        return metric_modules(self.study)
+
     # ---- Demands ----
 
     def demand(self, job: Job, attempt: int) -> Demand:
         """Return what a job of a block asks a cluster for, at an attempt, the first being 1."""
         return self._demand(job, attempt)
-
-
-def digests_of(registry: Registry, kinds: Iterable[str]) -> dict[str, str]:
-    """Return the digest of the code of kinds, by name."""
-    return {name: code_digest(registry.module(name)) for name in kinds}
-
-
-def metric_modules(study: Study) -> list[str]:
-    """Return the modules of all metrics that a study's posteriors are scored by."""
-    return [METRICS.module(name) for name in (*METRICS, *study.evaluation.metrics)]
-
-
-def code_of_fits(study: Study) -> str:
-    """Return the digest of all code that fits and scores, used or not: runs can be compared.
-
-    Of code outside the library what the study uses counts.
-    """
-    kinds = (*OF_A_FIT.values(), *OF_A_METHOD.values())
-    modules = [module for registry in kinds for module in registry.modules]
-    modules += metric_modules(study)
-    for sections, keys in ((study.experiments, OF_A_FIT), (study.methods, OF_A_METHOD)):
-        used = [getattr(section, key).kind for section in sections.values() for key in keys]
-        modules += [parted(kind)[0] for kind in used if is_outside(kind)]
-    return code_digest(*(f"scripts.{job}" for job in FITTING_JOBS), *modules)

@@ -151,8 +151,8 @@ def _replicates(entry: Entry) -> int | None:
 
 
 def _lies(entry: Entry) -> str:
-    """Return where the interval of the telling comparison lies, beside the claimed region."""
-    evidence = entry["comparisons"][entry["telling"]]["evidence"]
+    """Return where the interval of the decisive comparison lies, beside the claimed region."""
+    evidence = entry["comparisons"][entry["decisive"]]["evidence"]
     low, high = entry["region"]
     low, high = (-math.inf if low is None else low), (math.inf if high is None else high)
     if evidence["low"] is None:
