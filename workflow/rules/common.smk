@@ -33,6 +33,7 @@ from incbayes.core.files import check_writable
 from incbayes.core.seal import seal_path
 from incbayes.kinds import DATASETS, FIGURES, METRICS
 from incbayes.orchestration.captions import write_captions
+from incbayes.orchestration.advice import say_advice
 from incbayes.orchestration.code_digest import code_digest as digest_of_code
 from incbayes.orchestration.commands import reproducing, running_alone
 from incbayes.orchestration.failures import watch
@@ -70,6 +71,10 @@ IN_MODULE = not workflow.modifier.is_main_snakefile()
 # Where commands that are printed are typed: the checkout, whichever of its two entries was named,
 # or the folder of the workflow that takes this one as a module.
 TOP = LIBRARY.parent if Path(workflow.basedir).resolve() == LIBRARY.resolve() else workflow.basedir
+
+
+onsuccess:
+    say_advice(workflow, Path(placed(f"{RESULTS}/advice.txt")))
 
 
 onerror:

@@ -27,6 +27,7 @@ from incbayes.figures.base import FigureFile
 from incbayes.figures.context import FigureContext, context_of
 from incbayes.kinds import METRICS
 from incbayes.report import tables
+from incbayes.report.advice import Advice
 from incbayes.report.arrivals import arrival_table
 from incbayes.report.claims_table import Ledger, ledger_row, on_statements, verdict_counts
 from incbayes.report.convergence import convergence_table
@@ -57,6 +58,7 @@ class Numbers:
         unfinished: `name` and `cause` of each chain that the page lacks, as it is a partial one.
         steps: what to run next, as `next_table.steps_of` returns it.
         arrivals: as `arrivals.collect_arrivals` returns them; None for a study without streams.
+        advice: what is to be looked after before the numbers are believed.
     """
 
     records: pd.DataFrame
@@ -68,6 +70,7 @@ class Numbers:
     unfinished: Sequence[Mapping[str, str]] = ()
     arrivals: pd.DataFrame | None = None
     steps: Sequence[NextRuns] = ()
+    advice: Sequence[Advice] = ()
 
 
 def write_report(out: Path, study: Study, shown: Numbers) -> None:
@@ -84,6 +87,7 @@ def write_report(out: Path, study: Study, shown: Numbers) -> None:
     page = template.render(
         study=study,
         unfinished=shown.unfinished,
+        advice=shown.advice,
         replicates=replicates(study),
         style=Markup((FOLDER / "report.css").read_text("utf-8")),
         ledger=_ledger(ledger, figures, context, out.parent) if ledger else None,
