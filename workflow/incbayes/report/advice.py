@@ -14,6 +14,7 @@ from incbayes.figures.rows import final_stage, select_metric
 from incbayes.kinds import METRICS
 from incbayes.report.tables import number
 from incbayes.study.chains import chosen_experiments
+from incbayes.study.checks.experiments import target_size
 from incbayes.study.datasets import data_constraints
 from incbayes.study.model import Experiment, MethodSettings, Study
 from incbayes.study.settings import method_settings
@@ -113,14 +114,7 @@ class _Chains:
     @property
     def classes(self) -> int:
         """How many classes the task that is scored has."""
-        total = len(data_constraints(self.experiment.dataset)["classes"])
-        cut = self.experiment.partition
-        if cut.target_classes is not None:
-            return len(cut.target_classes)
-        if cut.source_classes is None or self.experiment.pretrain is None:
-            return total
-        source = cut.source_classes
-        return total - (source if isinstance(source, int) else len(source))
+        return target_size(self.experiment, data_constraints(self.experiment.dataset))
 
     def settings(self, method: str) -> MethodSettings:
         """Return all settings of a method."""

@@ -31,6 +31,7 @@ from incbayes.report.advice import Advice
 from incbayes.report.arrivals import arrival_table
 from incbayes.report.claims_table import Ledger, ledger_row, on_statements, verdict_counts
 from incbayes.report.convergence import convergence_table
+from incbayes.report.findings import against_paper, found
 from incbayes.report.methods import describe_experiment, describe_method, overrides, replicates
 from incbayes.report.next_table import next_table
 from incbayes.report.provenance import rule_costs, sources, stage_costs, stage_seconds
@@ -90,6 +91,7 @@ def write_report(out: Path, study: Study, shown: Numbers) -> None:
         advice=shown.advice,
         replicates=replicates(study),
         style=Markup((FOLDER / "report.css").read_text("utf-8")),
+        script=Markup((FOLDER / "report.js").read_text("utf-8")),
         ledger=_ledger(ledger, figures, context, out.parent) if ledger else None,
         next=next_table(shown.steps, study, context),
         figures=[_figure(figure, out.parent) for figure in figures],
@@ -171,6 +173,8 @@ def _ledger(
             row["figure"] = shown and (places[row["figure"]], shown)
     return {
         **listed,
+        "found": found(ledger),
+        "against_paper": against_paper(ledger, context),
         "counts": verdict_counts(ledger),
         "statements": on_statements(ledger),
         "picture": _figure(ledger.picture, folder) if ledger.picture else None,
