@@ -29,7 +29,9 @@ def found(ledger: Ledger) -> str:
         _quoted("They contradict", by["contradicted"]),
     ]
     open_ = len(by["inconclusive"])
-    rest = "They leave none open" if not open_ else f"They leave {open_} open, as there are too few of them"
+    rest = "They leave none open"
+    if open_:
+        rest = f"They leave {open_} open, as there are too few of them"
     if by["not run"]:
         rest += f"; {len(by['not run'])} {'was' if len(by['not run']) == 1 else 'were'} not run"
     return " ".join([*sentences, f"{rest}."])
