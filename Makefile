@@ -23,12 +23,15 @@ SNAKEMAKE = $(RUN) snakemake
 CONFIGFILE_OPTION = $(if $(STUDY),--configfile $(STUDY))
 CONFIG_OPTION = $(if $(CONFIG),--config $(CONFIG))
 
-.PHONY: report test lint format docs site lock environment help
+.PHONY: report plan test lint format docs site lock environment help
 .DEFAULT_GOAL = report
 
 report: $(STUDY) $(READY)  ## run a study and print where its report is (the default)
 	$(SNAKEMAKE) $(ARGS) --cores $(CORES) $(CONFIGFILE_OPTION) $(CONFIG_OPTION)
 	@$(VENV)/bin/python -c "$$REPORT_PATH" $(or $(STUDY),config.yaml) --config $(CONFIG)
+
+plan: $(STUDY) $(READY)  ## say how many jobs of each rule a study has still to run; runs none
+	$(SNAKEMAKE) --dry-run --quiet rules $(ARGS) --cores $(CORES) $(CONFIGFILE_OPTION) $(CONFIG_OPTION)
 
 test: $(READY)  ## run the tests
 	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)

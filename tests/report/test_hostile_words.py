@@ -13,6 +13,7 @@ from running import ROOT, TINY, run
 from small_study import changed
 
 from incbayes.report.escapes import for_markdown, for_rst, for_scripts, from_scripts
+from incbayes.report.templates import FOLDER
 from incbayes.study.model import plain_claims, plain_study
 from incbayes.study.resolve import claims_of, resolve_study
 from incbayes.study.yaml import StudyError, read_yaml
@@ -104,9 +105,11 @@ def test_snakemakes_report_has_the_elements_that_it_has_with_plain_words(pages):
 
 
 @pytest.mark.parametrize("name", ["own", "published"])
-def test_the_studys_own_page_shows_the_words_and_has_no_script(name, pages):
+def test_the_studys_own_page_shows_the_words_and_runs_none_of_them(name, pages):
     page = Page(pages[name].read_text("utf-8"))
-    assert page.scripts == {} and "script" not in {tag for tag, _ in page.tags}
+    own = (FOLDER / "report.js").read_text(encoding="utf-8")
+    assert {key: text.strip() for key, text in page.scripts.items()} == {"script": own.strip()}
+    assert [tag for tag, _ in page.tags].count("script") == 1
     assert page.text.count(WORDS) > 10
     sources = [names for tag, names in page.tags if tag == "img"]
     assert sources and all(names == ["alt", "src"] for names in sources)

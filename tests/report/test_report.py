@@ -1,5 +1,6 @@
 """The report: its tables against numbers by hand, and the page in a real browser."""
 
+import copy
 import dataclasses
 import hashlib
 import re
@@ -29,7 +30,9 @@ from incbayes.figures.write import figure_numbers, write_figure
 from incbayes.kinds import FIGURES
 from incbayes.report import claims_table as ledger
 from incbayes.report import html, methods, provenance, tables
+from incbayes.report.advice import Advice
 from incbayes.report.convergence import stage_ends
+from incbayes.report.findings import against_paper
 from incbayes.results.collect import Collected, CollectError, seal_records
 from incbayes.results.records import records_digest
 from incbayes.study.model import KindSpec
@@ -201,7 +204,9 @@ def test_a_ledger_of_a_reduced_budget_says_so_on_the_page(pages):
 
 def test_without_claims_the_page_is_the_same_but_for_the_ledger(pages):
     page = pages["full"].read_text(encoding="utf-8")
-    section = re.compile(r'<section id="claims".*?</section>\n\n', re.DOTALL)
+    section = re.compile(
+        r'<section id="claims".*?</section>\n\n|<p class="found">.*?</p>\n', re.DOTALL
+    )
     without = section.sub("", page).replace(
         '<li><a href="#claims">Claims and their verdicts</a></li>\n', ""
     )
@@ -313,6 +318,119 @@ def test_a_replicate_without_a_value_counts_in_no_mean_and_no_n():
     rest = np.delete(whole, 2)
     text = f"{rest.mean():.4f} ± {half_width(rest):.4f} (n = 3)"
     assert [shown[number]["NLL (nats)"] for number in without] == [text, "–"]
+
+
+@pytest.mark.parametrize(
+    ("sample", "metric", "expected"),
+    [
+        ([0.9, 0.8], "accuracy", "80.00, 90.00"),
+        ([0.99, 0.98, 1.0], "accuracy", "99.00 [96.52, 100.00]"),
+        ([0.5, 0.1, 0.9], "ece", "50.00 [0.00, 100.00]"),
+        ([0.5, 0.52, 0.54], "accuracy", "52.00 ± 4.97"),
+        ([0.1, 0.9, 0.2], "nll", "0.4000 [0.0000, 1.4828]"),
+        ([0.25], "ece", "25.00"),
+    ],
+)
+def test_an_interval_stays_in_the_range_of_its_metric(sample, metric, expected):
+    chosen = made_frames(REDUCED).records.query("T == 1 and t == 1 and split == 'test'")
+    row = chosen[chosen["metric"] == "accuracy"].iloc[:1]
+    records = pd.concat(
+        [row.assign(replicate=r, metric=metric, value=v) for r, v in enumerate(sample)]
+    )
+    context = made_context(REDUCED)
+    table = tables.summary_table(tables.summarise(records, context), "e0", "predictive", context)
+    assert table.rows[0][-1] == expected
+
+
+def test_a_difference_stays_in_the_range_of_differences():
+    records, context = made_frames(FULL).records, made_context(FULL)
+    chosen = (records["metric"] == "accuracy") & (records["method"] == "m1")
+    apart = records["replicate"].map({0: 0.0, 1: 1.0, 2: 0.0, 3: 1.0})
+    records = records.assign(value=records["value"].mask(chosen, apart))
+    compared = tables.compare_methods(records, context)
+    table = tables.comparison_table(compared, "e0", context)
+    cell = table.rows[0][table.headings.index("Accuracy (%)")]
+    difference = np.array([0.0, 1.0, 0.0, 1.0]) - values(records, "m0", 1, "accuracy")
+    assert difference.mean() - half_width(difference) < -1, "no accuracy is so much lower"
+    high = 100 * (difference.mean() + half_width(difference))
+    mean = 100 * difference.mean()
+    assert cell == f"\u2212{-mean:.2f} [\u2212100.00, +{high:.2f}]"
+
+
+def test_the_variants_of_a_table_are_behind_a_switch_and_rows_can_be_sorted(browser, pages):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(pages["full"].as_uri())
+    variants = page.locator("#results .variant")
+    assert variants.count() == 4
+    assert [v.is_visible() for v in variants.all()] == [True, False, False, False]
+    page.locator("#results .variants label").nth(2).click()
+    assert [v.is_visible() for v in variants.all()] == [False, False, True, False]
+    page.locator("#results .variants label").nth(0).click()
+    table = variants.nth(0).locator("table")
+    cells = table.locator("tbody td:nth-child(5)")
+    place = table.locator("thead th button").nth(4)
+    for factor in (1, -1):
+        place.click()
+        numbers = [factor * float(text.split()[0]) for text in cells.all_inner_texts()]
+        assert len(numbers) == 6 and numbers == sorted(numbers)
+    page.close()
+
+
+def test_without_script_every_table_can_be_reached(browser, pages):
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(pages["full"].as_uri())
+    for place in range(4):
+        page.locator("#results .variants label").nth(place).click()
+        assert page.locator("#results .variant").nth(place).is_visible()
+    page.close()
+
+
+def test_a_narrow_page_says_where_it_scrolls(browser, pages):
+    page = browser.new_page(viewport={"width": 400, "height": 900})
+    page.goto(pages["full"].as_uri())
+    hint = "a => getComputedStyle(a, '::before').content"
+    assert "scroll sideways" in page.locator("#results .variant .scroll").first.evaluate(hint)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.wait_for_function(
+        "!document.querySelector('#results .variant .scroll').classList.contains('wide')"
+    )
+    page.close()
+
+
+def test_the_page_opens_with_what_was_found(pages):
+    page = pages["full"].read_text(encoding="utf-8")
+    said = re.search(r'<p class="found">(.*?)</p>', page)[1]
+    assert page.index('class="found"') < page.index("<nav")
+    assert said.startswith("Of 5 claims the replicates support 1: “A method reaches 97 %”.")
+    assert "They contradict 1: “Fine-tuning predicts better than FFG”." in said
+    assert said.endswith("They leave 2 open, as there are too few of them; 1 was not run.")
+
+
+def test_advice_is_at_the_head_of_the_page(tmp_path):
+    line = "Digits: no better than a guess <b>. Try more `training.epochs`."
+    records, study = made_frames(FULL).records, made_study(FULL)
+    ends = stage_ends(made_frames(FULL).training, study)
+    advice = [Advice("chance", "e0", line)]
+    shown = html.Numbers(records, ends, [], TIMINGS, made_provenance(FULL), advice=advice)
+    html.write_report(tmp_path / "page.html", study, shown)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.index("no better than a guess &lt;b&gt;") < page.index("<nav")
+
+
+def test_the_papers_differences_stand_beside_ours(tmp_path):
+    made, context = made_ledger(FULL, tmp_path), made_context(FULL)
+    assert against_paper(made, context) == [], "one value of a pair is no difference"
+    entries = copy.deepcopy(list(made.entries))
+    surer = entries[2]
+    surer["groups"][0]["reported"], surer["groups"][1]["reported"] = 0.5, 0.3
+    ((sentence, difference, paper, ours),) = against_paper(ledger.Ledger(entries, ""), context)
+    assert sentence == "Fine-tuning predicts better than FFG."
+    assert difference.startswith("Fine-tuning, T\xa0=\xa03 minus FFG")
+    assert paper == "+0.2000 nats"
+    found = values(made_frames(FULL).records, "m0", 3, "nll") - values(
+        made_frames(FULL).records, "m1", 3, "nll"
+    )
+    assert ours.startswith(f"+{found.mean():.4f} [") and ours.endswith("] nats")
 
 
 def test_tables_of_one_replicate_one_method_and_a_new_metric():

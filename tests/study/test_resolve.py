@@ -92,8 +92,8 @@ def test_defaults_are_filled_in():
         },
         "pretrain": None,
         "methods": ["ft", "ffg"],
-        "training": {},
-        "objective": {},
+        "training": {"epochs": 134},  # 400 steps of the 3 that a fifth of the digits makes
+        "objective": {"kl_scale": 0.0015},  # 287 images for 190,410 weights
         "settings": {},
     }
     assert study["experiments"]["halves"]["methods"] == list(SMALL["methods"])
@@ -278,7 +278,8 @@ def test_budget_is_merged_when_chosen():
     same = ("methods", "evaluation", "budgets")
     assert all(full[key] == quick[key] for key in same)
     experiments = {
-        name: described | {"replicates": 1} for name, described in full["experiments"].items()
+        name: described | {"replicates": 1, "training": {}}  # the budget states the epochs
+        for name, described in full["experiments"].items()
     }
     assert quick["experiments"] == experiments
 

@@ -33,6 +33,7 @@ from incbayes.core.files import check_writable
 from incbayes.core.seal import seal_path
 from incbayes.kinds import DATASETS, FIGURES, METRICS
 from incbayes.orchestration.captions import write_captions
+from incbayes.orchestration.advice import say_advice
 from incbayes.orchestration.code_digest import code_digest as digest_of_code
 from incbayes.orchestration.commands import reproducing, running_alone
 from incbayes.orchestration.failures import watch
@@ -72,6 +73,10 @@ IN_MODULE = not workflow.modifier.is_main_snakefile()
 TOP = LIBRARY.parent if Path(workflow.basedir).resolve() == LIBRARY.resolve() else workflow.basedir
 
 
+onsuccess:
+    say_advice(workflow, Path(placed(f"{RESULTS}/advice.txt")))
+
+
 onerror:
     FAILURES.explain(INTERRUPTION.begun, OFFER)
     INTERRUPTION.conclude()
@@ -100,11 +105,9 @@ onstart:
 
 
 def given_study():
-    """Return the study in normal form.
+    """Return the study: a module's `config:`, else the files given, else config.yaml.
 
-    Snakemake would merge a `configfile:` of the Snakefile with those of --configfile, and two
-    studies are not to be mixed: config.yaml is read only where no other was given. A workflow
-    that uses this one as a module gives the study as the module's `config:`.
+    Snakemake would merge a `configfile:` of the Snakefile with those of --configfile.
     """
     settings = workflow.config_settings.config
     if workflow.modifier.skip_configfile:
@@ -333,68 +336,3 @@ def reproduce():
     """Return the command that makes this study again; in a module, of what that workflow makes."""
     target = placed(f"{RESULTS}/report.html") if IN_MODULE else None
     return reproducing(workflow.overwrite_configfiles, COMMAND_LINE, TOP, target)
-
-
-# ---- Streams ----
-
-STREAM_STAGE = STAGE.replace("T{T}", STREAM)
-
-
-def of_part(name):
-    """Return an input function of a file of a stage's part; nothing for a settled stage."""
-
-    def path(wildcards):
-        if is_settled(wildcards):
-            return STREAM_PLAN.nothing
-        folder = STREAM_PLAN.part_folder(wildcards.experiment, int(wildcards.t))
-        return f"{folder}/{name}"
-
-    return path
-
-
-def is_settled(wildcards):
-    """Return whether a stage stays as it is, or is of a part that is yet to come."""
-    names, t = (wildcards.experiment, wildcards.method, wildcards.block), int(wildcards.t)
-    to_come = STREAM_PLAN.part(wildcards.experiment, t) is None
-    return to_come or t <= STREAM_PLAN.last_settled(*names)
-
-
-def of_test(name):
-    """Return an input function of a file of the stream's test images; nothing without them."""
-
-    def path(wildcards):
-        folder = STREAM_PLAN.test_folder(wildcards.experiment)
-        return f"{folder}/{name}" if folder else []
-
-    return path
-
-
-def before(name):
-    """Return an input function of a file of stage t-1; nothing for stage 1."""
-
-    def path(wildcards):
-        earlier = STREAM_STAGE.replace("{t}", f"{int(wildcards.t) - 1:02d}")
-        return named(f"{earlier}/{name}", wildcards) if int(wildcards.t) > 1 else []
-
-    return path
-
-
-def names_of_parts(wildcards):
-    """Return the names of a stage's part and of the one before it."""
-    t = int(wildcards.t)
-    return {
-        "part": STREAM_PLAN.part(wildcards.experiment, t),
-        "before": STREAM_PLAN.part(wildcards.experiment, t - 1),
-    }
-
-
-def stream_dataset(stream):
-    """Return what a study says of a stream, but for what its prepared files do not depend on."""
-    dataset = to_plain(STREAM_PLAN.by_data[stream].experiment.dataset)
-    return {key: value for key, value in dataset.items() if key != TAKEN_BACK}
-
-
-def code_of_stream(stream):
-    """Return the digest of the code that prepares a part."""
-    kind = STREAM_PLAN.by_data[stream].experiment.dataset.kind
-    return code_digest("scripts.prepare_part", DATASETS.module(kind))

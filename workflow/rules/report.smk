@@ -72,6 +72,7 @@ rule report:
             labels={"figure": "the whole report"},
         ),
         provenance=f"{RESULTS}/provenance.json",
+        advice=f"{RESULTS}/advice.txt",
         pictures=PLAN.claims_pictures,
         seal=f"{RESULTS}/report.seal.json",
     log:

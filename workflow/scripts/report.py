@@ -26,6 +26,11 @@ with job(snakemake, "report") as console:
             benchmarks=Path(params.benchmarks),
             checkout=Path(snakemake.scriptdir),
         ),
-        ReportFiles(Path(output.page), Path(output.provenance), Path(output.seal)),
+        ReportFiles(
+            Path(output.page),
+            Path(output.provenance),
+            Path(output.advice),
+            Path(output.seal),
+        ),
         console.log,
     )

@@ -19,6 +19,13 @@ class Conv3FC3:
         "min_side": 15,
         "convolutions": True,
         "weights": 2_500_000,
+        "layout": [
+            {"convolution": 32, "kernel": 5, "padding": 2, "pool": [3, 2]},
+            {"convolution": 64, "kernel": 5, "padding": 2, "pool": [3, 2]},
+            {"convolution": 128, "kernel": 5, "padding": 2, "pool": [3, 2]},
+            {"dense": 1000},
+            {"dense": 1000},
+        ],
     }
 
     def build(self, shape: tuple[int, int, int], classes: int) -> nn.Module:

@@ -14,6 +14,11 @@ class DigitsNet:
         "min_side": 4,
         "convolutions": True,
         "weights": 210_000,
+        "layout": [
+            {"convolution": 8, "kernel": 3, "padding": 1, "pool": [2, 2]},
+            {"convolution": 16, "kernel": 3, "padding": 1, "pool": [1, 1]},
+            {"dense": 48},
+        ],
     }
 
     def build(self, shape: tuple[int, int, int], classes: int) -> nn.Module:

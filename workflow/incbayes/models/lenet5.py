@@ -18,6 +18,11 @@ class LeNet5:
         "min_side": 16,
         "convolutions": True,
         "weights": 700_000,
+        "layout": [
+            {"convolution": 20, "kernel": 5, "padding": 0, "pool": [2, 2]},
+            {"convolution": 50, "kernel": 5, "padding": 0, "pool": [2, 2]},
+            {"dense": 500},
+        ],
     }
 
     def build(self, shape: tuple[int, int, int], classes: int) -> nn.Module:

@@ -27,9 +27,11 @@ from incbayes.figures.base import FigureFile
 from incbayes.figures.context import FigureContext, context_of
 from incbayes.kinds import METRICS
 from incbayes.report import tables
+from incbayes.report.advice import Advice
 from incbayes.report.arrivals import arrival_table
 from incbayes.report.claims_table import Ledger, ledger_row, on_statements, verdict_counts
 from incbayes.report.convergence import convergence_table
+from incbayes.report.findings import against_paper, found
 from incbayes.report.methods import describe_experiment, describe_method, overrides, replicates
 from incbayes.report.next_table import next_table
 from incbayes.report.provenance import rule_costs, sources, stage_costs, stage_seconds
@@ -57,6 +59,7 @@ class Numbers:
         unfinished: `name` and `cause` of each chain that the page lacks, as it is a partial one.
         steps: what to run next, as `next_table.steps_of` returns it.
         arrivals: as `arrivals.collect_arrivals` returns them; None for a study without streams.
+        advice: what is to be looked after before the numbers are believed.
     """
 
     records: pd.DataFrame
@@ -68,6 +71,7 @@ class Numbers:
     unfinished: Sequence[Mapping[str, str]] = ()
     arrivals: pd.DataFrame | None = None
     steps: Sequence[NextRuns] = ()
+    advice: Sequence[Advice] = ()
 
 
 def write_report(out: Path, study: Study, shown: Numbers) -> None:
@@ -84,8 +88,10 @@ def write_report(out: Path, study: Study, shown: Numbers) -> None:
     page = template.render(
         study=study,
         unfinished=shown.unfinished,
+        advice=shown.advice,
         replicates=replicates(study),
         style=Markup((FOLDER / "report.css").read_text("utf-8")),
+        script=Markup((FOLDER / "report.js").read_text("utf-8")),
         ledger=_ledger(ledger, figures, context, out.parent) if ledger else None,
         next=next_table(shown.steps, study, context),
         figures=[_figure(figure, out.parent) for figure in figures],
@@ -168,6 +174,8 @@ def _ledger(
             row["figure"] = shown and (places[row["figure"]], shown)
     return {
         **listed,
+        "found": found(ledger),
+        "against_paper": against_paper(ledger, context),
         "counts": verdict_counts(ledger),
         "statements": on_statements(ledger),
         "picture": _figure(ledger.picture, folder) if ledger.picture else None,

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incbayes.core.files import write_json
+from incbayes.core.files import atomic_write, write_json
+from incbayes.data.prepared import load_checksums
 from incbayes.figures.claims import write_claims_figure
 from incbayes.figures.context import context_of
 from incbayes.figures.write import sealed_figures, written_figure
 from incbayes.kinds import FIGURES
+from incbayes.report.advice import Advice, advise
 from incbayes.report.arrivals import collect_arrivals
 from incbayes.report.claims_table import sealed_ledger
 from incbayes.report.convergence import stage_ends
@@ -18,7 +20,9 @@ from incbayes.report.next_table import steps_of
 from incbayes.report.provenance import Code, collect_provenance, collect_timings
 from incbayes.results.collect import collect_training, sealed_records
 from incbayes.results.verification import verify
+from incbayes.study.chains import chosen_experiments
 from incbayes.study.model import Study
+from incbayes.study.tables import is_number
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,18 @@ class ReportSources:
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Files that a report becomes: the page, the provenance of its numbers, and their seal."""
+    """Files that a report becomes.
+
+    Attributes:
+        page: the report.
+        provenance: of its numbers.
+        advice: what is to be looked after, a line each, for the end of the run.
+        seal: of all of them.
+    """
 
     page: Path
     provenance: Path
+    advice: Path
     seal: Path
 
 
@@ -101,6 +113,8 @@ def make_report(
         code, sources.posteriors, sources.checksums, seal, verified.summary()
     )
     write_json(files.provenance, provenance)
+    advice = advise(study, records, training.frame, spreads_of(study, sources.checksums))
+    write_advice(files.advice, advice)
     shown = Numbers(
         records,
         stage_ends(training.frame, study),
@@ -111,6 +125,36 @@ def make_report(
         made.unfinished,
         collect_arrivals(sources.drift) if sources.drift else None,
         steps_of(study, records, provenance["runs"]) if study.claims else (),
+        advice,
     )
     write_report(files.page, study, shown)
-    seal_report(files.seal, name, [files.page, files.provenance, *drawn], parents)
+    made_files = [files.page, files.provenance, files.advice, *drawn]
+    seal_report(files.seal, name, made_files, parents)
+
+
+def spreads_of(study: Study, checksums: Mapping[str, Path]) -> dict[str, float]:
+    """Return the standard deviation of the target of each experiment whose target is a number.
+
+    It is over the training rows; of a stream over those of its first part.
+
+    Args:
+        study: in its resolved form.
+        checksums: as in `ReportSources`.
+
+    Raises:
+        SealError: a file is missing or malformed.
+    """
+    spreads = {}
+    for name, experiment in chosen_experiments(study).items():
+        found = [
+            path for of, path in checksums.items() if of == name or of.startswith(f"{name}, part ")
+        ]
+        if is_number(experiment.dataset) and found:
+            spreads[name] = float(load_checksums(found[0])["std"][-1])
+    return spreads
+
+
+def write_advice(path: Path, advice: Sequence[Advice]) -> None:
+    """Write the lines of advice, which `orchestration.advice` shows when the run ends."""
+    with atomic_write(path) as partial:
+        partial.write_text("".join(f"{found.line}\n" for found in advice), encoding="utf-8")

@@ -4,9 +4,11 @@ Knows the tidy records; the same frames are shown on the page and offered as CSV
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from incbayes.figures.context import FigureContext
 from incbayes.figures.rows import final_stage, in_order
@@ -14,12 +16,18 @@ from incbayes.kinds import METRICS
 from incbayes.metrics.base import Metric
 from incbayes.metrics.named import metric_of
 from incbayes.report.methods import share
-from incbayes.results.intervals import mean_interval
+from incbayes.results.intervals import LEVEL, mean_interval
 
 MINUS = "\u2212"
 
+CELLS = "; where that leaves the metric’s range [low, high] within it; of two replicates both."
+"""How a caption of intervals goes on."""
+
 
 GROUP = ["experiment", "method", "T", "predictor"]
+
+OF_TWO = float(stats.t.ppf(0.5 + LEVEL / 2, 1))
+"""Half an interval of two values over half their distance."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,7 @@ class Table:
         keys: number of columns that name the row.
         frame: the same numbers in full precision, for the CSV.
         name: of the CSV.
+        variant: what tells it from other tables of the same rows; empty where there are none.
     """
 
     caption: str
@@ -41,6 +50,7 @@ class Table:
     keys: int
     frame: pd.DataFrame
     name: str
+    variant: str = ""
 
 
 def summarise(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
@@ -93,9 +103,11 @@ def summary_table(
     )
     caption = (
         f"Test set after the last stage, {what}. "
-        "Mean ± 95 % half-width (Student t) over n replicates."
+        f"Mean ± 95 % half-width (Student t) over n replicates{CELLS}"
     )
-    return _table(chosen, caption, f"summary_{experiment}_{predictor}", context, signed=False)
+    table = _table(chosen, caption, f"summary_{experiment}_{predictor}", context, signed=False)
+    variant = "Predictive mean" if predictor == "predictive" else "Network at the mean"
+    return table and replace(table, variant=variant)
 
 
 def comparison_table(
@@ -108,9 +120,10 @@ def comparison_table(
     baseline = context.methods[chosen["baseline"].iloc[0]]
     caption = (
         f"Difference to {baseline} at the same T, paired on n replicates; mean ± 95 % "
-        "half-width. The intervals are not corrected for their number."
+        f"half-width{CELLS} The intervals are not corrected for their number."
     )
-    return _table(chosen, caption, f"difference_{experiment}", context, signed=True)
+    table = _table(chosen, caption, f"difference_{experiment}", context, signed=True)
+    return table and replace(table, variant=f"Minus {baseline}")
 
 
 def parts_table(comparison: pd.DataFrame, experiment: str, context: FigureContext) -> Table | None:
@@ -118,9 +131,10 @@ def parts_table(comparison: pd.DataFrame, experiment: str, context: FigureContex
     chosen = comparison[comparison["experiment"] == experiment]
     caption = (
         "What it costs that data arrive in T parts: difference to the same method at T = 1, "
-        "paired on n replicates; mean ± 95 % half-width."
+        f"paired on n replicates; mean ± 95 % half-width{CELLS}"
     )
-    return _table(chosen, caption, f"parts_{experiment}", context, signed=True)
+    table = _table(chosen, caption, f"parts_{experiment}", context, signed=True)
+    return table and replace(table, variant="In parts minus all at once")
 
 
 def number(value: float, decimals: int, signed: bool = False) -> str:
@@ -192,10 +206,29 @@ def _chains(frame: pd.DataFrame) -> set[tuple[str, str]]:
 
 
 def _cell(summary: pd.Series, metric: Metric, signed: bool, n: int) -> str:
-    """Return mean and half-width as text, with its own n where it is not that of the row."""
+    """Return mean and interval as text, with its own n where it is not that of the row.
+
+    Of two values both, the lower first: an interval of two says nothing. An interval that leaves
+    what the metric, or a difference of two, can be is cut there.
+    """
     if summary["n"] == 0:
         return "–"
-    text = number(metric.factor * summary["mean"], metric.decimals, signed)
-    if pd.notna(summary["half_width"]):
-        text += f" ± {number(metric.factor * summary['half_width'], metric.decimals)}"
+
+    def written(value: float, with_sign: bool = signed) -> str:
+        return number(metric.factor * value, metric.decimals, with_sign)
+
+    mean, half_width = summary["mean"], summary["half_width"]
+    text = written(mean)
+    if pd.notna(half_width):
+        low, high = metric.bounds
+        low, high = (low - high, high - low) if signed else (low, high)
+        ends = mean - half_width, mean + half_width
+        if summary["n"] == 2:
+            apart = half_width / OF_TWO
+            text = f"{written(mean - apart)}, {written(mean + apart)}"
+        elif low <= ends[0] and ends[1] <= high:
+            text += f" ± {written(half_width, False)}"
+        else:
+            cut = np.clip(ends, low, high)
+            text += f" [{written(cut[0])}, {written(cut[1])}]"
     return text if summary["n"] == n else f"{text} (n = {int(summary['n'])})"

@@ -19,6 +19,7 @@ from incbayes.study.messages import UNQUOTED
 from incbayes.study.model import Claim, Group, Study, study_of
 from incbayes.study.schema import check, expand, fill, study_schema
 from incbayes.study.settings import complete_settings, kl_scale
+from incbayes.study.small_sets import defaults_by_size
 from incbayes.study.streams import complete_parts
 from incbayes.study.tables import complete_table
 from incbayes.study.yaml import KeyPath, StudyError, check_extent, shown
@@ -110,9 +111,11 @@ def _group(study: Study, group: Group | float) -> Group | float:
 
 def _complete(written: Plain) -> Study:
     """Return a study as it is written in normal form, named as if its budget changed nothing."""
-    study = study_of(_completed(written))
+    completed = _completed(written)
+    study = study_of(completed)
     check_meaning(study)
-    return study
+    by_size = defaults_by_size(study, written)
+    return study_of(merged(completed, by_size)) if by_size else study
 
 
 def _completed(written: Plain) -> Plain:

@@ -49,7 +49,9 @@ class TrainingSettings(Section, frozen=True, kw_only=True):
     """How a stage is fitted.
 
     Attributes:
-        epochs: Passes over the part at every stage; with `plateau`, at most so many.
+        epochs: Passes over the part at every stage; with `plateau`, at most so many. Where it is
+            left out and 30 passes over the smallest part are fewer than 400 steps, as many as
+            make 400 (docs/choosing.md, “Small sets”).
         batch_size: Images per minibatch.
         learning_rate: Adam's learning rate at the start of every stage.
         log_sigma_rate: Learning rate of log σ as a multiple of `learning_rate`. At 1 a short stage
@@ -74,7 +76,9 @@ class ObjectiveSettings(Section, frozen=True, kw_only=True):
 
     Attributes:
         kl_scale: Factor on the KL term. 1 is the ELBO; below 1 the posterior is tempered, which is
-            reported beside every number that used it.
+            reported beside every number that used it. Where it is left out and the network has
+            more weights W than the smallest part has images N, it is N/W (docs/choosing.md,
+            “Small sets”).
         beta: Weight of the KL in minibatch i of M: `uniform` 1/M (Graves), `geometric`
             2^(M-i)/(2^M-1) (Blundell), `none` 0. The first two sum to 1 over an epoch. The ELBO
             that is recorded and that a plateau is judged by counts the KL with the weights that the

@@ -1,0 +1,108 @@
+"""Defaults that fit the size of the data: what a study leaves open of `kl_scale` and `epochs`.
+
+A rule of two lines, applied where a study is completed, so that all that reads the study in normal
+form sees numbers. What a study states, at any level, stays.
+"""
+
+import math
+from typing import Any
+
+from incbayes.study.checks.experiments import target_size
+from incbayes.study.datasets import data_constraints
+from incbayes.study.merging import Plain
+from incbayes.study.model import Experiment, KindSpec, Study, TrainingSettings
+from incbayes.study.schema import kind_constraints
+from incbayes.study.streams import arrives
+
+LEAST_STEPS = 400
+"""Steps of a stage below which passes are added."""
+
+DIGITS = 2
+"""Of a default `kl_scale`, as it is written beside numbers."""
+
+
+def defaults_by_size(study: Study, written: Plain) -> Plain:
+    """Return what experiments take for what the study leaves open, as a mapping to merge into it.
+
+    With N the training images of the smallest part (of the largest T) and W the weights of the
+    network: `objective.kl_scale` = min(1, N/W), for at 1 and N much below W what N images say
+    cannot pay for moving W weights, and the bound is highest near the prior; `training.epochs` =
+    max(30, so many that a stage takes 400 steps). All T of an experiment have the same settings.
+    An experiment whose N or W is not known while a study is planned takes 1 and 30: a stream, a
+    table or a tar archive of one's own, and a network of one's own that does not say its `weights`.
+
+    Args:
+        study: in its resolved form, sound.
+        written: the same as it is written.
+    """
+    found: Plain = {}
+    for name, experiment in study.experiments.items():
+        stated = [written, written["experiments"][name]]
+        images = _smallest_part(study, experiment)
+        if images is None:
+            continue
+        changes: Plain = {}
+        weights = _weights(study, experiment)
+        if not _states(stated, "objective", "kl_scale") and weights is not None:
+            scale = min(1.0, float(f"{images / weights:.{DIGITS}g}"))
+            changes |= {"objective": {"kl_scale": scale}} if scale < 1 else {}
+        if not _states(stated, "training", "epochs"):
+            training: TrainingSettings = experiment.training.over(study.training)
+            batches = math.ceil(images / training.batch_size)
+            epochs = math.ceil(LEAST_STEPS / batches)
+            changes |= {"training": {"epochs": epochs}} if epochs > training.epochs else {}
+        if changes:
+            found[name] = changes
+    return {"experiments": found} if found else {}
+
+
+def count_weights(model: KindSpec, shape: tuple[int, int, int], outputs: int) -> int | None:
+    """Return how many weights and biases a network has, without building it; None if unknown.
+
+    Args:
+        model: with its options. Its class says of what layers it is (`layout`), which option lists
+            the hidden units of its dense layers (`hidden_units`), or about how many (`weights`).
+        shape: [C, H, W] of an image.
+        outputs: of the last layer.
+    """
+    facts = kind_constraints("model", model.kind)
+    if "hidden_units" in facts:
+        layout = [{"dense": units} for units in model.options[facts["hidden_units"]]]
+    elif "layout" in facts:
+        layout = facts["layout"]
+    else:
+        return facts.get("weights")
+    channels, *sides = shape
+    total = 0
+    for layer in layout:
+        if "convolution" in layer:
+            kernel, (size, stride) = layer["kernel"], layer["pool"]
+            total += (channels * kernel**2 + 1) * layer["convolution"]
+            channels = layer["convolution"]
+            sides = [side + 2 * layer["padding"] - kernel + 1 for side in sides]
+            sides = [(side - size) // stride + 1 for side in sides]
+        else:
+            total += (channels * math.prod(sides) + 1) * layer["dense"]
+            channels, sides = layer["dense"], []
+    return total + (channels * math.prod(sides) + 1) * outputs
+
+
+def _states(levels: list[Plain], section: str, key: str) -> bool:
+    return any(key in level.get(section, {}) for level in levels)
+
+
+def _smallest_part(study: Study, experiment: Experiment) -> int | None:
+    """Return the training images of a part of the largest T, at least 1; None if unknown."""
+    if arrives(experiment.dataset):
+        return None
+    data = data_constraints(experiment.dataset, study.data_root)
+    if data.get("train") is None:
+        return None
+    share = target_size(experiment, data) / len(data["classes"])
+    taken = data["train"] * share * experiment.partition.fraction
+    return max(1, int(taken / max(experiment.parts)))
+
+
+def _weights(study: Study, experiment: Experiment) -> int | None:
+    data: dict[str, Any] = data_constraints(experiment.dataset, study.data_root)
+    return count_weights(experiment.model, tuple(data["shape"]), target_size(experiment, data))

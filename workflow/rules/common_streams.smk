@@ -1,0 +1,63 @@
+"""What the rules of streams ask for, by wildcards; beside `common.smk`."""
+
+STREAM_STAGE = STAGE.replace("T{T}", STREAM)
+
+
+def of_part(name):
+    """Return an input function of a file of a stage's part; nothing for a settled stage."""
+
+    def path(wildcards):
+        if is_settled(wildcards):
+            return STREAM_PLAN.nothing
+        folder = STREAM_PLAN.part_folder(wildcards.experiment, int(wildcards.t))
+        return f"{folder}/{name}"
+
+    return path
+
+
+def is_settled(wildcards):
+    """Return whether a stage stays as it is, or is of a part that is yet to come."""
+    names, t = (wildcards.experiment, wildcards.method, wildcards.block), int(wildcards.t)
+    to_come = STREAM_PLAN.part(wildcards.experiment, t) is None
+    return to_come or t <= STREAM_PLAN.last_settled(*names)
+
+
+def of_test(name):
+    """Return an input function of a file of the stream's test images; nothing without them."""
+
+    def path(wildcards):
+        folder = STREAM_PLAN.test_folder(wildcards.experiment)
+        return f"{folder}/{name}" if folder else []
+
+    return path
+
+
+def before(name):
+    """Return an input function of a file of stage t-1; nothing for stage 1."""
+
+    def path(wildcards):
+        earlier = STREAM_STAGE.replace("{t}", f"{int(wildcards.t) - 1:02d}")
+        return named(f"{earlier}/{name}", wildcards) if int(wildcards.t) > 1 else []
+
+    return path
+
+
+def names_of_parts(wildcards):
+    """Return the names of a stage's part and of the one before it."""
+    t = int(wildcards.t)
+    return {
+        "part": STREAM_PLAN.part(wildcards.experiment, t),
+        "before": STREAM_PLAN.part(wildcards.experiment, t - 1),
+    }
+
+
+def stream_dataset(stream):
+    """Return what a study says of a stream, but for what its prepared files do not depend on."""
+    dataset = to_plain(STREAM_PLAN.by_data[stream].experiment.dataset)
+    return {key: value for key, value in dataset.items() if key != TAKEN_BACK}
+
+
+def code_of_stream(stream):
+    """Return the digest of the code that prepares a part."""
+    kind = STREAM_PLAN.by_data[stream].experiment.dataset.kind
+    return code_digest("scripts.prepare_part", DATASETS.module(kind))
