@@ -10,7 +10,7 @@ from incbayes.claims.crossed import crossed_interval
 from incbayes.claims.images import ImageEvidence
 from incbayes.claims.ledger import judge, write_ledger
 from incbayes.kinds import METRICS
-from incbayes.results.evidence import Evidence, evidence_identity
+from incbayes.results.evidence import Evidence, EvidenceError, evidence_identity
 
 IMAGES = 60
 
@@ -98,15 +98,19 @@ def evidence(method, error, replicates=range(4), images="0" * 64, count=400):
     return Evidence(evidence_identity(stage, "test", "classes", images), frame)
 
 
-def ledger(of, groups=("good", "poor"), **keys):
-    """Return the entry of a claim, of made evidence by method."""
-    values = {
+def accuracies(of):
+    """Return the accuracies that evidence gives, by method and replicate."""
+    return {
         method: 1 - (found.frame["predicted"] != 1).groupby(found.frame["replicate"]).mean()
         for method, found in of.items()
     }
+
+
+def ledger(of, groups=("good", "poor"), **keys):
+    """Return the entry of a claim, of made evidence by method."""
     readers = {("e", method, 2): [lambda found=found: found] for method, found in of.items()}
     claims = {"c": claim("greater", *groups, **keys)}
-    return judge(claims, records(**values), False, evidence=ImageEvidence(readers))[0]
+    return judge(claims, records(**accuracies(of)), False, evidence=ImageEvidence(readers))[0]
 
 
 def test_the_ledger_has_both_intervals_and_the_verdict_is_by_the_first(tmp_path):
@@ -118,12 +122,9 @@ def test_the_ledger_has_both_intervals_and_the_verdict_is_by_the_first(tmp_path)
     assert over_both["low"] < over_replicates["low"] < over_replicates["high"] < over_both["high"]
     without = judge(
         {"c": claim("greater", "good", "poor")},
-        records(
-            **{m: 1 - (f.frame["predicted"] != 1).groupby(f.frame["replicate"]).mean()
-               for m, f in of.items()}
-        ),
+        records(**accuracies(of)),
         False,
-    )[0]  # fmt: skip
+    )[0]
     assert without["comparisons"][0]["on_other_images"] is None
     assert {k: v for k, v in entry.items() if k != "comparisons"} == {
         k: v for k, v in without.items() if k != "comparisons"
@@ -156,7 +157,8 @@ def test_a_group_beside_a_constant_has_an_interval_over_its_own_images():
 )
 def test_without_evidence_of_all_that_is_compared_there_is_no_such_interval(change, groups):
     of = {"good": evidence("good", 0.0), "poor": evidence("poor!", 0.1, **change)}
-    table = records(good=[0.9, 0.91, 0.92, 0.93], poor=[0.8, 0.82, 0.81, 0.84])
+    rest = {key: value for key, value in change.items() if key != "replicates"}
+    table = records(**accuracies({"good": of["good"], "poor": evidence("poor!", 0.1, **rest)}))
     for column, value in (("predictor", "mean"), ("t", 1), ("split", "part_01")):
         table = pd.concat([table, table.query("method == 'good' ").assign(**{column: value})])
     readers = {("e", method, 2): [lambda found=found: found] for method, found in of.items()}
@@ -176,3 +178,13 @@ def test_metrics_that_are_means_over_images_say_so():
         "nll",
         "nlpd",
     }
+
+
+def test_evidence_that_does_not_give_the_metric_of_the_records_is_refused():
+    of = {"good": evidence("good", 0.0), "poor": evidence("poor!", 0.1)}
+    readers = {("e", method, 2): [lambda found=found: found] for method, found in of.items()}
+    table = records(good=[0.9, 0.91, 0.92, 0.93], poor=[0.8, 0.82, 0.81, 0.84])
+    with pytest.raises(EvidenceError, match="its accuracy of replicate 0 is not that of the rec"):
+        judge(
+            {"c": claim("greater", "good", "poor")}, table, False, evidence=ImageEvidence(readers)
+        )

@@ -28,7 +28,7 @@ from incbayes.core.files import sha256_file
 from incbayes.core.seal import write_seal
 from incbayes.figures.context import context_of
 from incbayes.figures.write import figure_numbers
-from incbayes.kinds import FIGURES
+from incbayes.kinds import FIGURES, METRICS
 from incbayes.publication import publish as publication
 from incbayes.publication.publish import (
     SEAL,
@@ -43,7 +43,12 @@ from incbayes.publication.verified import stage_of
 from incbayes.report.convergence import stage_ends
 from incbayes.report.provenance import TIMING_COLUMNS, chain_of
 from incbayes.results.collect import ordered_records
-from incbayes.results.evidence import Evidence, evidence_identity, write_evidence
+from incbayes.results.evidence import (
+    Evidence,
+    evidence_identity,
+    read_evidence,
+    write_evidence,
+)
 from incbayes.results.frames import Frames
 from incbayes.results.records import records_digest
 from incbayes.study.chains import all_chains, chain_name, chosen_chains, fewest_names
@@ -231,17 +236,32 @@ def test_added_replicates_are_as_if_all_had_been_run_at_once(parts):
 
 
 def with_evidence(run, folder, seed=0):
-    """Return a run with made evidence of the last stage of each of its chains."""
-    runs, content = [], {}
+    """Return a run with made evidence of the last stage of each of its chains, and its scores."""
+    runs, content, records = [], {}, run.records.copy()
     for record in run.provenance["runs"]:
         if record["t"] == record["T"]:
             path, stage = folder / "evidence.parquet", stage_of(record)
-            write_evidence(path, made_evidence(record, seed))
+            made = made_evidence(record, seed + len(content))
+            write_evidence(path, made)
             content[stage] = path.read_bytes()
             record = record | {"evidence": sha256_file(path)}
-        runs.append(record)
+            _score_by(made, record, records)
+        runs.append(record | {"records": scored(records, record)})
     provenance = {**run.provenance, "runs": runs}
-    return dataclasses.replace(run, provenance=provenance, evidence=content)
+    return dataclasses.replace(run, provenance=provenance, evidence=content, records=records)
+
+
+def _score_by(evidence, record, records):
+    """Set the records of a last stage to what its evidence says."""
+    rows = (records[["experiment", "method", "T", "t"]] == pd.Series(record)[
+        ["experiment", "method", "T", "t"]
+    ]).all(axis=1)  # fmt: skip
+    rows &= (records["split"] == "test") & (records["predictor"] == "predictive")
+    for metric in ("accuracy", "nll"):
+        values = METRICS[metric].of_image(evidence.frame)
+        means = pd.Series(values).groupby(evidence.frame["replicate"].to_numpy()).mean()
+        chosen = rows & (records["metric"] == metric)
+        records.loc[chosen, "value"] = records.loc[chosen, "replicate"].map(means)
 
 
 def made_evidence(record, seed):
@@ -276,6 +296,12 @@ def test_evidence_is_published_as_it_was_scored_and_stays_with_its_block(tmp_pat
     ledger = json.loads(files["claims.json"])
     shown = [c["on_other_images"] for entry in ledger for c in entry["comparisons"]]
     assert any(shown) and {found["images"] for found in shown if found} == {30}
+    for entry in ledger:
+        for comparison in entry["comparisons"]:
+            found, evidence = comparison["on_other_images"], comparison["evidence"]
+            if found:
+                wider = found["high"] - found["low"], evidence["high"] - evidence["low"]
+                assert wider[0] > wider[1] * (1 - 1e-3)
     assert "on other images: [" in files["README.md"].decode() + files["report.html"].decode()
     assert not verified(folder).problems
     again = with_evidence(measured(["e0.m1.T3"], numbers=range(2)), tmp_path, seed=2)
@@ -290,8 +316,12 @@ def test_evidence_that_is_not_what_was_scored_is_named(how, tmp_path):
     run = with_evidence(measured(["e0.m0.T3", "e0.m1.T3"]), tmp_path)
     stages = sorted(run.evidence)
     if how == "of another job":
-        other = with_evidence(run, tmp_path, seed=1).evidence
-        run = dataclasses.replace(run, evidence={**run.evidence, stages[0]: other[stages[0]]})
+        path = tmp_path / "other.parquet"
+        path.write_bytes(run.evidence[stages[0]])
+        found = read_evidence(path)
+        write_evidence(path, Evidence(found.identity, found.frame.assign(entropy=0.2)))
+        other = {**run.evidence, stages[0]: path.read_bytes()}
+        run = dataclasses.replace(run, evidence=other)
         said = "was scored"
     else:
         swapped = dict(zip(stages, reversed(list(map(run.evidence.get, stages))), strict=True))

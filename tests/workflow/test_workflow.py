@@ -51,7 +51,7 @@ def test_every_artifact_is_there_and_chained(finished):
     verify_chain(paths, posteriors)
     assert posteriors[1].metadata["parent"] == sha256_file(paths[0])
     assert posteriors[1].metadata["replicates"] == [0, 1]
-    for name in ("training.csv", "run.json", "metrics.json", "calibration.csv"):
+    for name in ("training.csv", "run.json", "metrics.json", "calibration.csv", "evidence.parquet"):
         assert (chain / "t02" / name).stat().st_size > 0
     assert not list(finished.rglob("*.partial")) and not list(finished.rglob(".checkpoint*"))
 
@@ -191,10 +191,17 @@ def test_what_is_published_is_complete_and_without_posteriors(finished):
     records = {"provenance.json", "metrics.csv", "claims.json", "claims.csv"}
     pages = ("report.html", "study.yaml", "README.md", "convergence.csv")
     frames = ("training.parquet", "calibration.parquet", "publication.seal.json")
-    written = set(map(Path, (*pages, *frames)))
+    evidence = {
+        Path("evidence", f"{'.'.join(path.relative_to(results).parts[:4])}.parquet"): path
+        for path in (results / "digits").rglob("evidence.parquet")
+    }
+    assert evidence
+    written = set(map(Path, (*pages, *frames))) | set(evidence)
     assert shown == figures | set(map(Path, records)) | written
     for path in shown - written:
         assert (published / path).read_bytes() == (results / path).read_bytes()
+    for path, made in evidence.items():
+        assert (published / path).read_bytes() == made.read_bytes()
     provenance = json.loads((published / "provenance.json").read_text())
     (run_of_stage,) = (
         made

@@ -132,7 +132,7 @@ def examine(
         Comparison(
             *pair,
             _evidence(test, claim, choice, of_pair),
-            _on_other_images(claim, pair, of_pair, images),
+            _on_other_images(claim, pair, of_pair, images, values),
         )
         for pair, of_pair in zip(pairs, differences, strict=True)
         if not lack
@@ -167,11 +167,23 @@ def _evidence(test: ClaimTest, claim: Claim, choice: Choice, of_pair: pd.Series)
 
 
 def _on_other_images(
-    claim: Claim, pair: tuple[int, int], of_pair: pd.Series, images: ImageEvidence
+    claim: Claim,
+    pair: tuple[int, int],
+    of_pair: pd.Series,
+    images: ImageEvidence,
+    values: Sequence[Values],
 ) -> OnOtherImages | None:
-    """Return the interval over images too, of differences that vary."""
+    """Return the interval over images too, of differences that vary.
+
+    Raises:
+        EvidenceError: what is said of the images does not give the records of a group.
+    """
     if not has_spread(of_pair.to_numpy()):
         return None
+    for place in pair:
+        group, of_group = claim.groups[place], values[place]
+        if isinstance(group, Group) and isinstance(of_group, pd.Series):
+            images.check(group, claim.metric, of_group)
     first, second = (claim.groups[place] for place in pair)
     return images.interval(first, second, claim.metric, list(of_pair.index))
 

@@ -15,9 +15,18 @@ import pandas as pd
 from incbayes.claims.crossed import OnOtherImages, crossed_interval
 from incbayes.core.seal import Seal
 from incbayes.kinds import METRICS
-from incbayes.results.evidence import Evidence, read_evidence, sealed_evidence
+from incbayes.results.evidence import (
+    LOG_PROBABILITY,
+    Evidence,
+    EvidenceError,
+    read_evidence,
+    sealed_evidence,
+)
 from incbayes.study.chains import Chain
 from incbayes.study.model.claims import Group
+
+ABSOLUTE, RELATIVE = 1e-6, 2.0**-LOG_PROBABILITY.bits
+"""How far a mean of what is kept may lie from the record: more than its rounding."""
 
 
 class Reader(Protocol):
@@ -72,6 +81,31 @@ class ImageEvidence:
             images = frozenset(str(block.identity["images"]) for block in blocks)
             self._read[chain, metric] = OfImages(numbers, images)
         return self._read[chain, metric]
+
+    def check(self, group: Group, metric: str, values: pd.Series) -> None:
+        """Check that a group's evidence gives the values of its records.
+
+        Args:
+            group: of a claim.
+            metric: its name.
+            values: of the records, by replicate.
+
+        Raises:
+            EvidenceError: it gives another one, by more than the rounding of what is kept.
+        """
+        found = self.of(group, metric)
+        if found is None:
+            return
+        means, values = found.numbers.mean(axis=1).align(values, join="inner")
+        sizes = found.numbers.abs().mean(axis=1)[means.index]
+        far = (means - values).abs() > ABSOLUTE + RELATIVE * sizes
+        if far.any():
+            replicate = far.idxmax()
+            raise EvidenceError(
+                f"evidence of {group.experiment} {group.method} T={group.T}: its {metric} of "
+                f"replicate {replicate} is not that of the records, {means[replicate]:.6g} instead "
+                f"of {values[replicate]:.6g}: they are not of one run"
+            )
 
     def interval(
         self,

@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from msgspec import UnsetType
+
 from incbayes.core.fractions import images_in
 from incbayes.study.datasets import data_constraints
 from incbayes.study.model import EvaluationSettings, KindSpec, MethodSettings, Study
@@ -262,7 +264,9 @@ def _held(study: Study, experiment: str, method: str | None, parts: int, work: W
     if work in ("source", "fisher"):
         return images_in(described.partition.source_fraction, data["train"])
     shown = _scoring(study, method).part_images or whole
-    return data["test"] + min(parts * shown, whole)
+    calibration = described.partition.calibration
+    held_out = 0 if isinstance(calibration, UnsetType) else images_in(calibration, whole)
+    return data["test"] + min(parts * shown, whole) + held_out
 
 
 def _kept(study: Study, experiment: str, method: str | None) -> int:
