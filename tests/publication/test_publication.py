@@ -30,6 +30,7 @@ from incbayes.figures.context import context_of
 from incbayes.figures.write import figure_numbers
 from incbayes.kinds import FIGURES, METRICS
 from incbayes.publication import publish as publication
+from incbayes.publication.numbers import numbers_file
 from incbayes.publication.publish import (
     SEAL,
     Measured,
@@ -343,10 +344,31 @@ def test_evidence_that_is_not_what_was_scored_is_named(how, tmp_path):
 def test_a_chain_of_more_replicates_has_its_figures_made_anew():
     first = joined(None, measured(["e0.m1"], numbers=range(3)))
     found = joined(first, measured(["e0.m1.T3"], numbers=range(3, 4)))
-    for name, column in (("accuracy_by_parts", "n"), ("kl_and_width", "n"), ("training", "n")):
+    for name, column in (("accuracy_by_parts", "n"), ("kl_and_scale", "n"), ("training", "n")):
         counts = found.numbers[name].groupby("T")[column].max()
         assert counts.loc[3] == 4 and counts.get(1, 3) == 3, name
     assert found.study.experiments["e0"].replicates == 4 and found.study.first_replicate == 0
+
+
+def test_numbers_of_a_figure_are_found_under_its_former_name(tmp_path):
+    (tmp_path / "figures").mkdir()
+    former, present = (tmp_path / "figures" / f"kl_and_{n}.csv" for n in ("width", "scale"))
+    assert numbers_file(tmp_path, "kl_and_scale") == present, "there is none"
+    former.touch()
+    assert numbers_file(tmp_path, "kl_and_scale") == former
+    present.touch()
+    assert numbers_file(tmp_path, "kl_and_scale") == present
+    assert numbers_file(tmp_path, "stages").name == "stages.csv"
+
+
+def test_figures_of_records_are_made_anew_of_all_that_is_published():
+    found = joined(None, measured(None))
+    former = {name: numbers.iloc[:, :4] for name, numbers in found.numbers.items()}
+    for name, numbers in restated(
+        dataclasses.replace(found, numbers=found.numbers | {"stages": former["stages"]}),
+        found.study,
+    ).numbers.items():
+        pd.testing.assert_frame_equal(numbers, found.numbers[name], check_dtype=False)
 
 
 def test_figures_name_replicates_that_were_published_before_their_numbers_were(tmp_path):

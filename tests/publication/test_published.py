@@ -19,6 +19,7 @@ from incbayes.figures.claims import claims_file
 from incbayes.figures.write import describe_figure
 from incbayes.kinds import FIGURES
 from incbayes.publication.page import BEGIN, END, published_page, with_ledgers
+from incbayes.report.templates import environment
 
 FULL = Shape(methods=3, experiments=2, parts=(1, 3), replicates=4, layers=1)
 REDUCED = Shape(methods=1, experiments=1, parts=(1,), replicates=1, reduced=True, points_only=True)
@@ -82,6 +83,26 @@ def test_what_did_not_run_is_named(tmp_path):
     in_part = page_of(FULL, tmp_path, only=["e0", "e1.m0"])
     assert re.search(rf"not run: {re.escape(titles['e1'])} \(.+\)\.", in_part)
     assert "not run:" not in page_of(FULL, tmp_path).partition(BEGIN)[0]
+
+
+def test_a_figure_without_content_is_a_line_in_its_place(tmp_path):
+    figure = describe_figure("stages", tmp_path)
+    page = published_page(
+        made_study(FULL),
+        made_frames(FULL).records,
+        [dataclasses.replace(figure, reason="Every experiment has one stage.")],
+        made_provenance(FULL),
+        None,
+    )
+    assert "No figure here: Every experiment has one stage.\n" in page
+    assert "stages.svg" not in page and figure.caption not in page
+    template = environment(autoescape=True).from_string(
+        '{% from "macros.html.j2" import figure %}{{ figure(item) }}'
+    )
+    left_out = template.render(item={"reason": "One & only."})
+    assert "No figure here: One &amp; only." in left_out and "<img" not in left_out
+    words = dict.fromkeys(("title", "alt", "caption", "module", "source"), "")
+    assert "<img" in template.render(item={**words, "reason": "", "files": []})
 
 
 def test_the_readme_takes_every_ledger_with_links_from_where_it_lies(tmp_path):
