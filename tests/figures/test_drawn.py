@@ -14,7 +14,6 @@ from scipy import stats
 from incbayes.figures import kl_and_scale, style, training
 from incbayes.figures.intervals import (
     DERIVED,
-    FEWEST,
     differences_of,
     drawn_interval,
     with_differences,
@@ -23,6 +22,7 @@ from incbayes.figures.reliability import FADED, FEW
 from incbayes.figures.write import draw_figure, figure_numbers, write_figure, written_figure
 from incbayes.kinds import FIGURES, METRICS
 from incbayes.results.frames import Frames
+from incbayes.results.intervals import FEWEST
 from incbayes.results.paired import paired_differences
 
 SHAPES = {

@@ -21,9 +21,9 @@ from incbayes.claims.ledger import EXPLORATORY, NOT_RUN, VERDICTS
 from incbayes.figures import style, texts
 from incbayes.figures.base import FORMATS, FigureFile
 from incbayes.figures.context import FigureContext
-from incbayes.figures.intervals import FEWEST
 from incbayes.figures.scales import view_limits
 from incbayes.metrics.named import metric_of
+from incbayes.results.intervals import FEWEST
 
 NAME = "claims"
 TITLE = "Claims: the effect of each, and where it is claimed to lie"

@@ -9,11 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from incbayes.figures import style
-from incbayes.results.intervals import mean_interval
+from incbayes.results.intervals import FEWEST, mean_interval
 from incbayes.results.paired import paired_differences
-
-FEWEST = 3
-"""Of fewer replicates no interval is drawn: of two it is 13 times as wide as they are apart."""
 
 UNBOUNDED = (float("-inf"), float("inf"))
 DIFFERENCES = {

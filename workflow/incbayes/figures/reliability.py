@@ -15,11 +15,10 @@ from incbayes.figures import style, texts
 from incbayes.figures.base import StudyFigure
 from incbayes.figures.blocks import Block, blocks_page
 from incbayes.figures.context import FigureContext
-from incbayes.figures.intervals import FEWEST
 from incbayes.figures.lines import label_log_axis
 from incbayes.figures.rows import experiments_in, extreme_parts, final_stage, in_order, methods_in
 from incbayes.results.frames import Frames
-from incbayes.results.intervals import mean_interval
+from incbayes.results.intervals import FEWEST, mean_interval
 
 TITLE = "Reliability of the predictive probabilities"
 GROUP = ["experiment", "method", "T"]

@@ -14,7 +14,6 @@ from incbayes.figures.base import StudyFigure
 from incbayes.figures.blocks import Block, blocks_page, method_handles
 from incbayes.figures.context import FigureContext
 from incbayes.figures.intervals import (
-    FEWEST,
     RING,
     differences_of,
     draw_interval,
@@ -27,7 +26,7 @@ from incbayes.figures.scales import view_limits
 from incbayes.kinds import METRICS
 from incbayes.metrics.base import Metric
 from incbayes.results.frames import Frames
-from incbayes.results.intervals import mean_interval
+from incbayes.results.intervals import FEWEST, mean_interval
 
 TITLE = "Test accuracy and NLL over the stages"
 DRAWN = {name: METRICS[name] for name in ("accuracy", "nll", "rmse", "nlpd")}

@@ -16,7 +16,8 @@ from incbayes.kinds import METRICS
 from incbayes.metrics.base import Metric
 from incbayes.metrics.named import metric_of
 from incbayes.report.methods import share
-from incbayes.results.intervals import LEVEL, mean_interval
+from incbayes.results.intervals import FEWEST, LEVEL, mean_interval
+from incbayes.results.paired import paired_differences
 
 MINUS = "\u2212"
 
@@ -160,9 +161,7 @@ def _paired(
     frame: pd.DataFrame, base: pd.DataFrame, on: list[str], extra: list[str]
 ) -> pd.DataFrame:
     """Return the interval of `frame` minus the row of `base` that agrees with it in `on`."""
-    pairs = frame.merge(base[[*on, "value"]], on=on, suffixes=("", "_base"))
-    pairs = pairs.assign(value=pairs["value"] - pairs["value_base"])
-    return mean_interval(pairs, [*GROUP, *extra, "metric"])
+    return mean_interval(paired_differences(frame, base, on), [*GROUP, *extra, "metric"])
 
 
 def _table(
@@ -223,7 +222,7 @@ def _cell(summary: pd.Series, metric: Metric, signed: bool, n: int) -> str:
         low, high = metric.bounds
         low, high = (low - high, high - low) if signed else (low, high)
         ends = mean - half_width, mean + half_width
-        if summary["n"] == 2:
+        if summary["n"] < FEWEST:
             apart = half_width / OF_TWO
             text = f"{written(mean - apart)}, {written(mean + apart)}"
         elif low <= ends[0] and ends[1] <= high:

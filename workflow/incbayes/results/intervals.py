@@ -12,6 +12,9 @@ from scipy import stats
 
 LEVEL = 0.95
 
+FEWEST = 3
+"""Of fewer replicates no interval is shown: of two it is 13 times as wide as they are apart."""
+
 
 def mean_interval(frame: pd.DataFrame, by: Sequence[str], value: str = "value") -> pd.DataFrame:
     """Return the mean of `value` in each group and its two-sided 95 % Student-t interval.
