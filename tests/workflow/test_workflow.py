@@ -191,12 +191,13 @@ def test_what_is_published_is_complete_and_without_posteriors(finished):
     records = {"provenance.json", "metrics.csv", "claims.json", "claims.csv"}
     pages = ("report.html", "study.yaml", "README.md", "convergence.csv")
     frames = ("training.parquet", "calibration.parquet", "publication.seal.json")
+    described = ("ro-crate-metadata.json", "workflow/Snakefile")
     evidence = {
         Path("evidence", f"{'.'.join(path.relative_to(results).parts[:4])}.parquet"): path
         for path in (results / "digits").rglob("evidence.parquet")
     }
     assert evidence
-    written = set(map(Path, (*pages, *frames))) | set(evidence)
+    written = set(map(Path, (*pages, *frames, *described))) | set(evidence)
     assert shown == figures | set(map(Path, records)) | written
     for path in shown - written:
         assert (published / path).read_bytes() == (results / path).read_bytes()
