@@ -103,12 +103,13 @@ def test_a_point_takes_the_steps_of_the_loss_written_out(tmp_path):
             )
 
 
-def test_with_all_weight_on_the_teacher_a_point_stays_where_it_is(tmp_path):
-    method = chosen("point", {"weight": 1.0})
+def test_with_all_weight_on_the_teacher_nothing_pulls_a_point_away_from_it(tmp_path):
+    """At rest, as Adam takes the rounding of a gradient of 0 for a direction."""
+    method = chosen("point", {"weight": 1.0}, **AT_REST)
     first, second = stages(tmp_path, method, by_vi(chosen("point")))
     for replicate, (state, history) in second.items():
         assert history[0]["function_kl"] == pytest.approx(0, abs=1e-6)
-        assert history[0]["nll"] > 0 and history[-1]["gradient_norm"] < 1e-6
+        assert history[0]["nll"] > 0 and history[-1]["gradient_norm"] < 1e-5
         assert state.keys() == first[replicate][0].keys()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DATA = (".yaml", ".j2", ".css")
+DATA = (".yaml", ".j2", ".css", ".js")
 """Endings of what the package holds beside its modules."""
 
 

@@ -228,6 +228,7 @@ def test_a_claim_in_words_and_numbers(tmp_path):
         "interval": f"[{number(100 * low, 2, True)}, {number(100 * high, 2, True)}] points",
         "difference": "Fine-tuning, T\xa0=\xa03 minus CFG, T\xa0=\xa03, KL\xa0×\xa00.1",
         "n": 4,
+        "others": "",
     }
     assert behind["claimed"] == "claimed: below 0 (any difference counts)"
     assert behind["reported"] == [{"value": "98.50", "label": "FFG, T\xa0=\xa03, KL\xa0×\xa00.1"}]

@@ -34,7 +34,7 @@ def test_a_claim_is_completed():
     assert plain_claims(claims_of(resolved))["good"]["groups"] == [
         {
             "experiment": "plain", "method": "ffg", "T": 5, "t": 5, "predictor": "predictive",
-            "split": "test", "reported": None, "kl_scale": 1.0,
+            "split": "test", "reported": None, "kl_scale": 0.0015,
         },
         {"constant": 0.5},
     ]  # fmt: skip

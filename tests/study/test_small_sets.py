@@ -88,17 +88,20 @@ def test_of_what_is_not_counted_yet_the_plain_defaults_are_taken():
         ("conv3fc3", (3, 32, 32)),
         ("conv3fc3", (1, 17, 20)),
         ("mlp", (1, 8, 9)),
+        ("embedding_mlp", (7, 1, 1)),
     ],
 )
 def test_weights_are_counted_as_the_network_has_them(model, shape):
-    chosen = KindSpec(model, {"widths": [5, 7]} if model == "mlp" else {})
+    dense = {"widths": [5, 7]}
+    embedded = dense | {"size": 3, "categories": [0, 4, 2]}
+    chosen = KindSpec(model, {"mlp": dense, "embedding_mlp": embedded}.get(model, {}))
     network = MODELS.build(chosen).build(shape, 7)
     assert count_weights(chosen, shape, 7) == sum(p.numel() for p in network.parameters())
 
 
 def test_weights_of_every_registered_model_are_known():
     for name in MODELS:
-        options = {"widths": [5]} if name == "mlp" else {}
+        options = {"widths": [5], "size": 2, "categories": None} if "mlp" in name else {}
         assert count_weights(KindSpec(name, options), (3, 32, 32), 10) > 0
 
 

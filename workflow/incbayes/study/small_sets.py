@@ -61,7 +61,8 @@ def count_weights(model: KindSpec, shape: tuple[int, int, int], outputs: int) ->
 
     Args:
         model: with its options. Its class says of what layers it is (`layout`), which option lists
-            the hidden units of its dense layers (`hidden_units`), or about how many (`weights`).
+            the hidden units of its dense layers (`hidden_units`), after which vectors of
+            categories (`widening`, `columns`), or about how many weights it has (`weights`).
         shape: [C, H, W] of an image.
         outputs: of the last layer.
     """
@@ -74,6 +75,10 @@ def count_weights(model: KindSpec, shape: tuple[int, int, int], outputs: int) ->
         return facts.get("weights")
     channels, *sides = shape
     total = 0
+    if "widening" in facts:  # an embedding before them, of the features that are categories
+        size = model.options[facts["widening"]]
+        counts = model.options[facts["columns"]] or [0] * math.prod(shape)
+        total, channels, sides = sum(counts) * size, sum(size if n else 1 for n in counts), []
     for layer in layout:
         if "convolution" in layer:
             kernel, (size, stride) = layer["kernel"], layer["pool"]
