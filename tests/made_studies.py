@@ -4,7 +4,6 @@ The numbers look like those of real runs (fine-tuning loses, widths shrink, curv
 the figures drawn from them can be looked at; they are measurements of nothing.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,6 @@ LABELS = (
 )
 LAYERS = ("conv1", "conv2", "conv3", "dense1", "dense2", "output")
 EPOCHS = 12
-COMMAND = "snakemake --cores all --configfile 'studies/made.yaml'"
 
 
 @dataclass(frozen=True)
@@ -227,38 +225,6 @@ def made_claims(shape: Shape) -> dict:
             "groups": [better | {"T": 6, "t": 6}, better],
         },
     }
-
-
-def made_provenance(shape: Shape) -> dict:
-    """Return the provenance of a made study."""
-    runs = [
-        {
-            "study": "made", "experiment": experiment, "method": method, "T": parts, "t": t,
-            "block": "r0-3", "replicates": list(range(shape.replicates)), "seconds": 60.0,
-            "started": "2026-01-05T12:00:00+00:00",
-            "device": "cpu", "host": "a-host", "torch": "2.14.1", "threads": 1,
-            "sha256": hashlib.sha256(f"{experiment}{method}{parts}{t}".encode()).hexdigest(),
-        }
-        for experiment, content in made_study(shape).experiments.items()
-        for method in content.methods
-        for parts in shape.parts
-        for t in range(1, parts + 1)
-    ]  # fmt: skip
-    source = {
-        "command": COMMAND,
-        "code_digest": "c0de" * 16,
-        "commit": None,
-        "versions": {"python": "3.11.7", "torch": "2.14.1"},
-        "hardware": {"processor": "a processor"},
-        "images": {
-            experiment: {"train": "a" * 64, "test": "b" * 64}
-            for experiment in made_study(shape).experiments
-        },
-        "chains": list(
-            dict.fromkeys(f"{run['experiment']}.{run['method']}.T{run['T']}" for run in runs)
-        ),
-    }
-    return {"sources": [source], "runs": runs}
 
 
 def made_ledger(shape: Shape, folder: Path) -> Ledger:

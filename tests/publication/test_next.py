@@ -1,7 +1,8 @@
 """What to run next, as commands and as a table."""
 
 import pytest
-from made_studies import Shape, made_claims, made_context, made_frames, made_provenance, made_study
+from made_provenance import made_provenance
+from made_studies import Shape, made_claims, made_context, made_frames, made_study
 from msgspec.structs import replace
 
 from incbayes.claims.next_runs import NextRuns

@@ -12,14 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from made_studies import (
-    Shape,
-    made_claims,
-    made_frames,
-    made_provenance,
-    made_study,
-    plain_made_study,
-)
+from made_provenance import made_provenance
+from made_studies import Shape, made_claims, made_frames, made_study, plain_made_study
 from msgspec.structs import replace
 
 from incbayes.cli.verify import verified

@@ -4,15 +4,8 @@ import dataclasses
 import re
 
 import pytest
-from made_studies import (
-    Shape,
-    made_claims,
-    made_context,
-    made_frames,
-    made_ledger,
-    made_provenance,
-    made_study,
-)
+from made_provenance import made_provenance
+from made_studies import Shape, made_claims, made_context, made_frames, made_ledger, made_study
 
 from incbayes.claims.ledger import VERDICTS
 from incbayes.figures.claims import claims_file

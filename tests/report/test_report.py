@@ -10,14 +10,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from made_provenance import COMMAND, made_provenance
 from made_studies import (
-    COMMAND,
     Shape,
     made_claims,
     made_context,
     made_frames,
     made_ledger,
-    made_provenance,
     made_study,
 )
 from msgspec.structs import replace
