@@ -5,29 +5,23 @@ import hashlib
 import itertools
 import json
 import re
-import shutil
-from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from made_provenance import made_provenance
-from made_studies import Shape, made_claims, made_frames, made_study, plain_made_study
+from made_publications import TIMINGS, changed, measured, publish_in_turn, scored, whole_study
+from made_studies import Shape, made_study
 from msgspec.structs import replace
 
 from incbayes.cli.verify import verified
 from incbayes.core.errors import UserError
 from incbayes.core.files import sha256_file
-from incbayes.core.seal import write_seal
-from incbayes.figures.context import context_of
-from incbayes.figures.write import figure_numbers
-from incbayes.kinds import FIGURES, METRICS
+from incbayes.kinds import METRICS
 from incbayes.publication import publish as publication
 from incbayes.publication.numbers import numbers_file
 from incbayes.publication.publish import (
     SEAL,
-    Measured,
     PublicationError,
     joined,
     publish,
@@ -35,139 +29,18 @@ from incbayes.publication.publish import (
     restated,
 )
 from incbayes.publication.verified import stage_of
-from incbayes.report.convergence import stage_ends
-from incbayes.report.provenance import TIMING_COLUMNS, chain_of
-from incbayes.results.collect import ordered_records
-from incbayes.results.evidence import (
-    Evidence,
-    evidence_identity,
-    read_evidence,
-    write_evidence,
-)
-from incbayes.results.frames import Frames
-from incbayes.results.records import records_digest
+from incbayes.results.evidence import Evidence, evidence_identity, read_evidence, write_evidence
 from incbayes.study.chains import all_chains, chain_name, chosen_chains, fewest_names
-from incbayes.study.merging import merged
-from incbayes.study.model import plain_study, shown_study, study_of
-from incbayes.study.resolve import block_replicates, resolve_study
+from incbayes.study.model import plain_study, shown_study
 
-SHAPE = Shape(methods=3, experiments=2, parts=(1, 2, 3), replicates=4, layers=2)
-TIMINGS = pd.DataFrame([["fit", "a", 61.0, 60.0, 512.0]], columns=TIMING_COLUMNS)
 OF_A_RUN = {"README.md", "report.html", "provenance.json", "ro-crate-metadata.json", SEAL}
 """Files that say which run made what."""
-
-
-@cache
-def whole_study():
-    """Return the made study in normal form, with claims; its names are in no order."""
-    made = plain_made_study(SHAPE) | {"title": "Made in pieces"}
-    for key in ("experiments", "methods"):
-        made[key] = dict(reversed(made[key].items()))
-    made["methods"]["m2"]["family"]["initial_sigma"] = 0.2  # else it would be m1 by another name
-    claims = {
-        name: claim | {"groups": list(map(stated, claim["groups"]))}
-        for name, claim in made_claims(SHAPE).items()
-        if name != "absent"
-    }
-    made["claims"] = claims
-    return resolve_study({key: made[key] for key in made if key not in ("study_id", "reduced")})
-
-
-def changed(study, **changes):
-    """Return a study with keys of its JSON form replaced; of mappings, their keys."""
-    return study_of(merged(plain_study(study), changes))
-
-
-def stated(group):
-    """Return a group of a claim as a study states it."""
-    if "constant" in group:
-        return group["constant"]
-    return {key: value for key, value in group.items() if key != "kl_scale"}
-
-
-def measured(only, command="snakemake", value=None, numbers=range(4), **changes):
-    """Return what a run of the made study's chains that `only` names would have to publish.
-
-    Args:
-        only: names of chains.
-        command: of the run.
-        value: of every record; None for the made ones.
-        numbers: of its replicates.
-        changes: keys of the study.
-    """
-    stated = {"only": only, "first_replicate": numbers.start, "replicates": len(numbers)}
-    study = study_of(plain_study(whole_study()) | stated | changes)
-    described = {n: replace(e, replicates=len(numbers)) for n, e in study.experiments.items()}
-    study = replace(study, experiments=described)
-    chains = set(chosen_chains(study))
-    frames = made_frames(SHAPE)
-    chosen = Frames(
-        *(
-            rows_of(frame[frame["replicate"].isin(numbers)], chains)
-            for frame in (frames.records, frames.training, frames.calibration)
-        )
-    )
-    block = {"block": f"r{numbers.start}-{numbers.stop - 1}", "replicates": list(numbers)}
-    whole = made_provenance(SHAPE)
-    (source,) = whole["sources"]
-    names = [name for name in source["chains"] if name in set(map(chain_name, chains))]
-    context = context_of(study)
-    if value is not None:
-        chosen.records.loc[:, "value"] = value
-    return Measured(
-        study,
-        ordered_records(chosen.records),
-        stage_ends(chosen.training, study),
-        {name: figure_numbers(name, chosen, context) for name in FIGURES},
-        {
-            "sources": [source | {"chains": names, "command": command}],
-            "runs": [
-                run | block | {"records": scored(chosen.records, run | block)}
-                for run in whole["runs"]
-                if chain_of(run) in chains
-            ],
-        },
-        chosen.training,
-        chosen.calibration,
-    )
-
-
-def scored(records, run):
-    """Return the digest of the records of a run's stage."""
-    same = [records[key] == run[key] for key in ("experiment", "method", "T", "t")]
-    of_stage = records[np.logical_and.reduce(same)]
-    of_block = of_stage[of_stage["replicate"].isin(block_replicates(run["block"]))]
-    return records_digest(of_block.to_dict("records"))
-
-
-def rows_of(frame, chains):
-    """Return the rows of some chains."""
-    keys = frame[["experiment", "method", "T"]].itertuples(index=False, name=None)
-    return frame[[key in chains for key in keys]].reset_index(drop=True)
-
-
-def publish_in_turn(folder, *runs):
-    for run in runs:
-        publish(folder, joined(read_published(folder), run), TIMINGS)
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module")
 def at_once(tmp_path_factory):
     """The files of the made study, all of whose chains were published by one run."""
     return publish_in_turn(tmp_path_factory.mktemp("at once"), measured(None))
-
-
-@pytest.fixture(scope="module")
-def one_method(tmp_path_factory):
-    """A folder in which one method of one experiment was published."""
-    folder = tmp_path_factory.mktemp("one method")
-    publish_in_turn(folder, measured(["e0.m0"]))
-    return folder
 
 
 @pytest.mark.parametrize(
@@ -376,84 +249,6 @@ def test_figures_name_replicates_that_were_published_before_their_numbers_were(t
     assert len(said) == 3, "reliability, KL and training; not those made of records"
 
 
-def test_replicates_of_other_settings_code_and_images_are_not_added():
-    kept = joined(None, measured(["e0.m0"], numbers=range(2)))
-    more = measured(["e0.m0"], numbers=range(2, 4))
-    joined(kept, more)
-    other = dataclasses.replace(more, study=changed(more.study, training={"epochs": 99}))
-    with pytest.raises(PublicationError, match="e0.m0.T1 was published with training.epochs 12"):
-        joined(kept, other)
-    (source,) = more.provenance["sources"]
-    newer = {**more.provenance, "sources": [{**source, "code_digest": "beef" * 16}]}
-    other = dataclasses.replace(more, provenance=newer)
-    with pytest.raises(PublicationError, match="by code c0dec0dec0dec0de, and this is beefbeef"):
-        joined(kept, other)
-    both = joined(kept, dataclasses.replace(other, study=replace(more.study, other_code=True)))
-    assert len(both.provenance["sources"]) == 2
-    images = {"e0": {"train": "c" * 64, "test": "b" * 64}}
-    moved = {**more.provenance, "sources": [{**source, "images": images}]}
-    with pytest.raises(PublicationError, match="made of other images"):
-        joined(kept, dataclasses.replace(more, provenance=moved))
-
-
-def test_a_published_block_stays_or_goes_as_a_whole(one_method):
-    with pytest.raises(PublicationError, match="e0.m0.T1: block r0-3 was published as a whole"):
-        joined(read_published(one_method), measured(["e0.m0"], numbers=range(2, 6)))
-
-
-def test_a_replicate_that_is_run_again_was_first_run_when_it_was_before(one_method):
-    again = measured(["e0.m0"], "again")
-    later = [run | {"started": "2026-03-01T00:00:00+00:00"} for run in again.provenance["runs"]]
-    provenance = {**again.provenance, "runs": later}
-    both = joined(read_published(one_method), dataclasses.replace(again, provenance=provenance))
-    first = {run["first_started"] for run in both.provenance["runs"]}
-    assert first == {"2026-01-05T12:00:00+00:00"}
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"seed": 7}, "e0.m0.T1 was published with seed 2018, and the study has 7"),
-        ({"training": {"epochs": 99}}, "training.epochs 12, and the study has 99"),
-        ({"evaluation": {"samples": 5}}, "evaluation.samples 100, and the study has 5"),
-        ({"e0": {"settings": {"m0": {"objective": {"kl_scale": 3}}}}}, "kl_scale 0.1, and .* 3"),
-    ],
-)
-def test_chains_of_other_settings_do_not_stand_beside_each_other(change, message, one_method):
-    run = measured(["e0.m1"])
-    for key, value in change.items():
-        change = {"experiments": {key: value}} if key in run.study.experiments else {key: value}
-        run = dataclasses.replace(run, study=changed(run.study, **change))
-    with pytest.raises(PublicationError, match=message):
-        joined(read_published(one_method), run)
-
-
-def test_chains_of_other_images_do_not_stand_beside_each_other(one_method):
-    run = measured(["e0.m1"])
-    run.provenance["sources"][0]["images"]["e0"]["train"] = "c" * 64
-    with pytest.raises(PublicationError, match="e0.m1.T1: made of other images"):
-        joined(read_published(one_method), run)
-    run.provenance["sources"][0]["chains"] = ["e1.m1.T1"]  # of images that are as they were
-    joined(read_published(one_method), run)
-
-
-def test_a_search_behind_published_settings_is_not_lost(one_method):
-    kept, run = read_published(one_method), measured(["e0.m1"])
-    score = {"T": 1, "accuracy": 0.5, "nll": 1.0}
-    tried = {"experiment": "e0", "method": "m0", "settings": {}, "scores": [score], "chosen": True}
-    search = {"study": "made", "budget": "full", "reduced": False, "seed": 0, "validation": 0.1}
-    search |= {"replicates": 1, "metric": "nll", "candidates": [tried]}
-    with_search = [
-        dataclasses.replace(part, study=changed(part.study, tuned=search)) for part in (kept, run)
-    ]
-    with pytest.raises(
-        PublicationError, match="e0.m0.T1 was published with settings that a search"
-    ):
-        joined(with_search[0], run)
-    joined(*with_search)
-    joined(kept, with_search[1])  # which chose what was there before
-
-
 def test_what_was_published_stays_until_all_that_takes_its_place_is_written(tmp_path, monkeypatch):
     before = publish_in_turn(tmp_path / "made", measured(["e0.m0"]))
     with monkeypatch.context() as patch:
@@ -464,34 +259,6 @@ def test_what_was_published_stays_until_all_that_takes_its_place_is_written(tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
     (tmp_path / "made").rename(tmp_path / ".made.old")  # killed between two renames
     assert read_published(tmp_path / "made").study.only == ("e0.m0",)
-
-
-def test_files_of_different_chains_are_refused(one_method, tmp_path):
-    folder = shutil.copytree(one_method, tmp_path / "published")
-    records = (folder / "metrics.csv").read_text().replace(",m0,", ",m1,")
-    (folder / "metrics.csv").write_text(records)
-    with pytest.raises(PublicationError, match="metrics.csv: its checksum is .* edited"):
-        read_published(folder)
-    seal = json.loads((folder / SEAL).read_text())
-    files = [folder / name for name in seal["files"]]
-    write_seal(folder / SEAL, "publication", seal["identity"], files, facts=seal["facts"])
-    with pytest.raises(PublicationError, match="its records of e0/m0/.* are not those that were"):
-        read_published(folder)
-    write_seal(folder / SEAL, "publication", seal["identity"], files, facts={"stages": {}})
-    with pytest.raises(PublicationError, match="metrics.csv: not of the chains that study.yaml"):
-        read_published(folder)
-
-
-def test_what_changes_no_number_of_a_published_chain_is_no_obstacle(one_method):
-    kept, run = read_published(one_method), measured(["e0.m1"])
-    settings = {"m1": {"training": {"learning_rate": 0.1}}}
-    study = changed(run.study, title="Another title", experiments={"e0": {"settings": settings}})
-    both = joined(kept, dataclasses.replace(run, study=study))
-    assert set(both.records["method"]) == {"m0", "m1"}
-    # m0 is no longer described.
-    study = changed(study, experiments={"e0": {"methods": ["m1", "m2"]}})
-    alone = joined(kept, dataclasses.replace(run, study=study))
-    assert set(alone.records["method"]) == {"m1"}
 
 
 def test_a_study_with_other_claims_and_words_is_published_anew_without_a_run(tmp_path):
@@ -510,21 +277,6 @@ def test_a_study_with_other_claims_and_words_is_published_anew_without_a_run(tmp
     assert f"{name}," not in again["claims.csv"].decode()
     with pytest.raises(PublicationError, match="published with seed"):
         restated(read_published(tmp_path / "first"), changed(whole_study(), seed=1))
-
-
-@pytest.mark.parametrize(
-    "name", ["study.yaml", "metrics.csv", "convergence.csv", "provenance.json"]
-)
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut"])
-def test_a_damaged_file_is_named(name, damage, one_method, tmp_path):
-    folder = shutil.copytree(one_method, tmp_path / "published")
-    if damage == "missing":
-        (folder / name).unlink()
-    else:
-        (folder / name).write_text("" if damage == "empty" else "{a: [", encoding="utf-8")
-    with pytest.raises(PublicationError, match=f"{name}: .*delete its folder to publish") as error:
-        read_published(folder)
-    assert "\n" not in str(error.value)
 
 
 def test_nothing_published_is_nothing_to_join(tmp_path):
