@@ -23,6 +23,7 @@ MODULES = (
     "test_workflow_faults.py",
     "test_odd_folders.py",
     "test_stage_faults.py",
+    "test_not_finite.py",
     "test_network_check.py",
     "test_data_faults.py",
     "test_image_folder.py",

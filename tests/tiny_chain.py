@@ -1,5 +1,6 @@
 """A chain of the smallest stages on real digits, as the workflow's jobs run them, without it."""
 
+import shutil
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -161,6 +162,21 @@ def tiny_chain(folder: Path, parts: int = 2) -> Chain:
     prepare({"kind": "digits"}, folder, data)
     cut_parts(data, parts)
     return Chain(folder / "chain", data, parts)
+
+
+def fitted_chain(folder: Path) -> Chain:
+    """Return a chain of two stages in a new folder, both fitted."""
+    chain = tiny_chain(folder)
+    chain.fit(1)
+    chain.fit(2)
+    return chain
+
+
+def first_fitted(fitted: Chain, folder: Path) -> Chain:
+    """Return a fitted chain in another folder, in which its first stage alone is fitted."""
+    copied = fitted.at(folder)
+    shutil.copytree(fitted.posterior(1).parent, copied.posterior(1).parent)
+    return copied
 
 
 def cut_parts(data: Path, parts: int) -> None:
