@@ -2,12 +2,16 @@
 
 import copy
 import io
+import tarfile
 import zipfile
 
 import numpy as np
 from PIL import Image
+from refusals import refusal
 from running import TINY
 
+from incbayes.data.image_folder import ImageFolder
+from incbayes.data.raw import DataError
 from incbayes.study.datasets import data_name
 from incbayes.study.model import KindSpec
 
@@ -58,6 +62,41 @@ def as_zip(path, files):
         for name, content in files.items():
             archive.writestr(name, content)
     return path
+
+
+def as_tar(path, files, *further):
+    """Write an archive, compressed where its name says so; `further` are pairs for `addfile`."""
+    with tarfile.open(path, "w" if path.suffix == ".tar" else "w:gz") as archive:
+        plain = [(member(name, size=len(content)), content) for name, content in files.items()]
+        for made, content in [*plain, *further]:
+            archive.addfile(made, io.BytesIO(content))
+    return path
+
+
+def member(name, kind=tarfile.REGTYPE, size=0, link=""):
+    made = tarfile.TarInfo(name)
+    made.type, made.size, made.linkname = kind, size, link
+    return made
+
+
+FORMS = {
+    "photos": as_folder,
+    "photos.zip": as_zip,
+    "photos.tar": as_tar,
+    "photos.tar.gz": as_tar,
+    "photos.tgz": as_tar,
+}
+
+
+def load(path, **stated):
+    return ImageFolder(source=path.name, **{**STATED, **stated}).load(path.parent)
+
+
+def reason(path, **stated):
+    """Return the line that a source is refused with, which names it."""
+    text = refusal(lambda: load(path, **stated), DataError)
+    assert str(path) in text and text.isprintable()
+    return text
 
 
 SPEC = {"kind": "image_folder", "source": "photos.tar.gz", **STATED}
