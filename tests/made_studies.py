@@ -61,6 +61,12 @@ class Shape:
     name_length: int = 0
 
 
+FULL = Shape(methods=3, experiments=1, parts=(1, 3), replicates=4, layers=1)
+"""A whole study, on which every verdict occurs."""
+REDUCED = Shape(methods=1, experiments=1, parts=(1,), replicates=1, reduced=True, points_only=True)
+"""The smallest one, of a point estimate, with a reduced budget."""
+
+
 def lengthened(shape: Shape, name: str) -> str:
     """Return a name of the shape's length, which differs from others where they differ."""
     words = f"{name} as it was trained with a schedule and a prior of its own "
