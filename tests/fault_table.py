@@ -30,7 +30,7 @@ MODULES = (
     "test_image_file.py",
     "test_table.py",
     "test_table_stream.py",
-    "test_torchvision_sets.py",
+    "test_torchvision_archives.py",
     "test_kind_faults.py",
     "test_outside_faults.py",
     "test_random_studies.py",

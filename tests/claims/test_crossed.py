@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_claims import claim, group, records
+from known_claims import claim, group, records
 
 from incbayes.claims import paired
 from incbayes.claims.crossed import crossed_interval

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from test_claims import ANY, TESTS, claim, records
+from known_claims import ANY, TESTS, claim, records
 
 from incbayes.claims.history import History, first_runs
 from incbayes.claims.ledger import judge

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_claims import ANY, claim, group, records
+from known_claims import ANY, claim, group, records
 
 from incbayes.claims.next_runs import next_runs, open_claims, seconds_of_a_replicate
 from incbayes.study.model import Statement
