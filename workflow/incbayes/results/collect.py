@@ -16,10 +16,10 @@ import pandas as pd
 
 from incbayes.core.errors import UserError
 from incbayes.core.files import atomic_write
+from incbayes.core.seal import Seal, SealError, read_seal, readable, seal_path, write_seal
 from incbayes.metrics.named import metric_of
 from incbayes.results.arrived import counted, streamed
 from incbayes.results.records import CALIBRATION_COLUMNS, EVIDENCE, RECORD_COLUMNS, stage_name
-from incbayes.core.seal import Seal, SealError, read_seal, readable, seal_path, write_seal
 from incbayes.results.verification import check_place
 
 RECORDS, SCORES, POSTERIOR = "records", "scores", "posterior"
@@ -32,7 +32,9 @@ class CollectError(UserError, ValueError):
 
 STAGE_COLUMNS = {"study": str, "experiment": str, "method": str, "T": int, "t": int}
 TRAINING_COLUMNS = {"replicate": int, "epoch": int, "images": int, "elbo": float, "nll": float}
-TRAINING_OPTIONAL = re.compile(r"(kl|sigma_ratio)(/.+)?|penalty|function_kl|gradient_norm|learning_rate")
+TRAINING_OPTIONAL = re.compile(
+    r"(kl|sigma_ratio)(/.+)?|penalty|function_kl|gradient_norm|learning_rate"
+)
 
 RECORD_KEY = [column for column in RECORD_COLUMNS if column not in ("value", "budget", "family")]
 RECORD_ORDER = ["experiment", "method", "T", "t", "replicate", "split", "predictor", "metric"]

@@ -236,4 +236,3 @@ def published_name(stage: str) -> str:
     """Return the file of a stage's evidence in a published folder, by the name of the stage."""
     *chain, parts, block, _ = stage.split("/")
     return f"evidence/{'.'.join(chain)}.{parts}.{block}.parquet"
-

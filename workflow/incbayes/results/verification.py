@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from incbayes.results.records import block_name
 from incbayes.core.seal import SHOWN, SUFFIX, Seal, SealError, any_seal
+from incbayes.results.records import block_name
 
 OTHER_SEALS = ("checksums.json", "prior.json", "run.json")
 """Names of seals that are not called after a file: of a data set, a choice and a run record."""
@@ -83,7 +83,8 @@ def seals_in(folder: Path) -> list[Path]:
 def unsealed(folder: Path, seals: Iterable[Path]) -> list[Path]:
     """Return the files in a folder of results that none of its seals covers, in order.
 
-    Hidden files, logs, benchmarks, and what is a file of a study, as the outcome of a search, have none.
+    Hidden files, logs, benchmarks, and what is a file of a study, as the outcome of a search, have
+    none.
     """
     known = {path.resolve() for path in seals}
     for path in tuple(known):
