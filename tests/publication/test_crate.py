@@ -19,7 +19,7 @@ from running import ROOT
 
 from incbayes.core.files import sha256_file
 from incbayes.publication.crate import METADATA, TERMS, WORKFLOW, span_of, write_crate
-from incbayes.publication.publish import read_published
+from incbayes.publication.publish import SEAL, read_published
 
 PUBLISHED = sorted(path.parent for path in (ROOT / "results/published").glob("*/study.yaml"))
 PROFILE = "workflow-run-crate-0.5"
@@ -76,16 +76,9 @@ def problems(monkeypatch):
 
 
 @pytest.fixture(params=PUBLISHED, ids=lambda path: path.name)
-def described(request, tmp_path):
-    """A copy of a published folder with a fresh description, and what was published there."""
-    folder = shutil.copytree(request.param, tmp_path / "published")
-    return folder, described_by(folder)
-
-
-def described_by(folder):
-    found = read_published(folder)
-    write_crate(folder, found.study, found.provenance)
-    return found
+def published(request, tmp_path):
+    """A copy of a published folder."""
+    return shutil.copytree(request.param, tmp_path / "published")
 
 
 def graph_of(folder):
@@ -94,27 +87,27 @@ def graph_of(folder):
     }
 
 
-def test_what_is_published_is_a_valid_workflow_run_crate(described, problems):
-    folder, found = described
+def test_what_is_published_is_a_valid_workflow_run_crate(published, problems):
+    folder = published
     assert problems(folder) == []
     graph = graph_of(folder)
     files = {name: entity for name, entity in graph.items() if "File" in entity["@type"]}
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert set(files) == there - {METADATA}
+    assert set(files) == there - {METADATA, SEAL}
     for name, entity in files.items():
         assert entity["sha256"] == sha256_file(folder / name)
         assert int(entity["contentSize"]) == (folder / name).stat().st_size
     runs = [entity for entity in graph.values() if entity["@type"] == "CreateAction"]
-    commands = [source["command"] for source in found.provenance["sources"]]
+    commands = [source["command"] for source in read_published(folder).provenance["sources"]]
     assert [run["name"].partition(", by ")[2] for run in runs] == commands
 
 
-def test_the_description_depends_on_what_is_described_alone(described):
-    folder, found = described
-    before = (folder / METADATA).read_bytes()
-    (folder / METADATA).unlink()
-    write_crate(folder, found.study, found.provenance)
-    assert (folder / METADATA).read_bytes() == before
+def test_the_description_depends_on_what_is_described_alone(published):
+    found, before = read_published(published), (published / METADATA).read_bytes()
+    for name in (METADATA, SEAL, WORKFLOW):
+        (published / name).unlink()
+    write_crate(published, found.study, found.provenance)
+    assert (published / METADATA).read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -123,7 +116,6 @@ def test_the_description_depends_on_what_is_described_alone(described):
 )
 def test_a_description_that_lacks_something_is_not_valid(entity, key, problems, tmp_path):
     folder = shutil.copytree(PUBLISHED[0], tmp_path / "published")
-    described_by(folder)
     whole = json.loads((folder / METADATA).read_text())
     of = next(found for found in whole["@graph"] if found["@id"] == entity)
     of[key] = "File" if key == "@type" else of.pop(key) and []
