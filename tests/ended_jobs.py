@@ -104,6 +104,17 @@ def digests(chain: Chain, work: Work) -> list[Any]:
     return [chain.digests(1), chain.digests(2), chain.score_digests() if work is score else None]
 
 
+def stop_while_it_writes(chain: Chain, pid: int) -> None:
+    """Stop a job for a moment in which a temporary file of it is there, unless it ends before."""
+    while True:
+        wait_for_a_partial(chain, pid)
+        os.kill(pid, signal.SIGSTOP)
+        found = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        if found.si_code != os.CLD_STOPPED or partials(chain):
+            return
+        os.kill(pid, signal.SIGCONT)
+
+
 @dataclass(frozen=True)
 class Ender:
     """Ends jobs of copies of one chain.
@@ -125,10 +136,12 @@ class Ender:
         begun, pid = time.monotonic(), start(work, chain, log)
         if writing:
             for _ in range(self.moments.randrange(1, 6)):
-                wait_for_a_partial(chain, pid)
+                os.kill(pid, signal.SIGCONT)
+                stop_while_it_writes(chain, pid)
         else:
             time.sleep(self.moments.uniform(0, 1) * self.seconds[work])
         os.kill(pid, fault.number)
+        os.kill(pid, signal.SIGCONT)
         status, took = wait(pid)
         if status == 0:  # it had ended: the machine is faster by now
             self.seconds[work] = min(self.seconds[work], time.monotonic() - begun)

@@ -6,9 +6,10 @@ import socket
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import _GeneratorContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from threading import Timer
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:  # a job that fits nothing need not pay for torch
     from incbayes.inference.base import Run
 
 
+LEAVING = _GeneratorContextManager.__exit__.__code__
+"""What runs between the last step of a `with` block and the rest of its context manager."""
+
+LATER = 0.001  # seconds
 STOPPED = {stopped_by(number): f"stopped by {number.name}" for number in STOP_SIGNALS}
 """How the log of a job ends that was told to stop, by its exit status."""
 
@@ -124,10 +129,15 @@ def job(title: str, log: str | Path, command: str | None = None) -> Iterator[Con
 def _stopped_by_signals() -> Iterator[None]:
     """End a block on SIGTERM or SIGINT as an error would: it takes its temporary files with it.
 
-    A block within may handle the signals itself, as one that trains does.
+    A block within may handle the signals itself, as one that trains does. Where a signal comes
+    as a context manager is about to end its block, it comes again a little later: raised there, the
+    manager's own end would be skipped, and what it had to remove would stay.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
+        if frame is not None and frame.f_code is LEAVING:
+            Timer(LATER, os.kill, (os.getpid(), number)).start()
+            return
         for other in STOP_SIGNALS:  # a second one is not to interrupt the end
             signal.signal(other, signal.SIG_IGN)
         sys.exit(stopped_by(number))
