@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from common import write_block
 from scipy import stats
 
 ALPHA = 0.05
@@ -19,7 +20,6 @@ CLAIMS = 14
 LEDGERS = 20_000
 CHUNK = 2_000
 COUNTS = (3, 5, 10, 20, 40)
-BEGIN, END = "<!-- simulations -->", "<!-- /simulations -->"
 
 Noise = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 Rule = Callable[[np.ndarray], np.ndarray]
@@ -177,18 +177,16 @@ def tables() -> str:
     )
 
 
-def main() -> None:
-    """Print the tables, or write them into a page."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def print_or_write(description: str, name: str, make: Callable[[], str]) -> None:
+    """Print tables, or write them into the block of that name of a page, as the command says."""
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
     parser.add_argument("page", type=Path, nargs="?", help="a page with marks for them")
-    page, found = parser.parse_args().page, tables()
+    page, found = parser.parse_args().page, make()
     if page is None:
         print(found)
-        return
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n\n{found}\n{END}{after}", encoding="utf-8")
+    else:
+        write_block(page, name, found)
 
 
 if __name__ == "__main__":
-    main()
+    print_or_write(__doc__, "simulations", tables)

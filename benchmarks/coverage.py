@@ -7,19 +7,16 @@ Differences of R replicates on N images are drawn anew, effects of images from a
 distribution, and the interval of their mean is compared with the true mean, 0.
 """
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-from claims import percent, table
+from claims import percent, print_or_write, table
 
 from incbayes.claims.crossed import crossed_interval
 from incbayes.claims.paired import LEVEL, interval
 
 TABLES, IMAGES, RESAMPLES = 2_000, 200, 300
 COUNTS = (3, 5, 10, 40)
-BEGIN, END = "<!-- coverage -->", "<!-- /coverage -->"
 
 Interval = Callable[[np.ndarray], tuple[float, float]]
 
@@ -87,18 +84,5 @@ def coverage_table() -> str:
     )
 
 
-def main() -> None:
-    """Print the table, or write it into a page."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("page", type=Path, nargs="?", help="a page with marks for it")
-    page, found = parser.parse_args().page, coverage_table()
-    if page is None:
-        print(found)
-        return
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n\n{found}\n{END}{after}", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    print_or_write(__doc__, "coverage", coverage_table)

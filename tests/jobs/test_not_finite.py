@@ -3,30 +3,16 @@
 import re
 from dataclasses import replace
 
-import pytest
 import torch
 from fault_table import survived
 from listening import listening
 from refusals import refusal
-from tiny_chain import SETTINGS, TRAINING, first_fitted, fitted_chain, training_of
+from tiny_chain import SETTINGS, TRAINING, training_of
 
 from incbayes.inference.base import DivergenceError
 from incbayes.inference.vi_run import VariationalRun
 from incbayes.posterior.file import read_posterior
 from incbayes.posterior.predict import PredictionError
-
-
-@pytest.fixture(scope="module")
-def fitted(tmp_path_factory):
-    """A chain of two stages, both fitted."""
-    return fitted_chain(tmp_path_factory.mktemp("chain"))
-
-
-@pytest.fixture
-def chain(fitted, tmp_path):
-    """A chain of which the first stage is fitted."""
-    return first_fitted(fitted, tmp_path / "chain")
-
 
 # Fits.
 

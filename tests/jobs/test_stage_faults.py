@@ -14,7 +14,7 @@ import torch
 from fault_table import MODULES, WRITING, file_of, rows, survived
 from refusals import refusal
 from safetensors.torch import save_file
-from tiny_chain import SETTINGS, Chain, cut_parts, first_fitted, fitted_chain
+from tiny_chain import SETTINGS, Chain, cut_parts
 
 from incbayes.core.files import FileError
 from incbayes.core.seal import SealError, seal_path, write_seal
@@ -27,18 +27,6 @@ from incbayes.posterior.file import METADATA_KEY, PosteriorError, read_posterior
 from incbayes.study.model import KindSpec
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def fitted(tmp_path_factory):
-    """A chain of two stages, both fitted."""
-    return fitted_chain(tmp_path_factory.mktemp("chain"))
-
-
-@pytest.fixture
-def chain(fitted, tmp_path):
-    """A chain of which the first stage is fitted."""
-    return first_fitted(fitted, tmp_path / "chain")
 
 
 # Files.

@@ -14,7 +14,7 @@ import pandas as pd
 
 from incbayes.claims.crossed import OnOtherImages, crossed_interval
 from incbayes.core.seal import Seal
-from incbayes.kinds import METRICS
+from incbayes.metrics.named import metric_of
 from incbayes.results.evidence import (
     LOG_PROBABILITY,
     Evidence,
@@ -68,7 +68,7 @@ class ImageEvidence:
         """
         usual = (group.stage, group.split, group.predictor) == (group.T, "test", "predictive")
         chain = group.experiment, group.method, group.T
-        of_image = METRICS[metric].of_image if metric in METRICS else None
+        of_image = metric_of(metric).of_image
         if not usual or of_image is None or chain not in self.readers:
             return None
         if (chain, metric) not in self._read:

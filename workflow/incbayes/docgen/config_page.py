@@ -143,6 +143,8 @@ def _metrics(metrics: Mapping[str, Metric]) -> str:
         values = "{:g} to {:g}".format(*metric.bounds)
         meaning = words.removeprefix("Return ")
         meaning = meaning[0].upper() + meaning[1:]
+        if metric.tempered:
+            meaning += " Of predictions at a temperature fitted on other images."
         rows.append([f"`{name}`", metric.heading, values, metric.better, figure, meaning])
     return _table(rows, ["Metric", "Written as", "Values", "Better", "Figure", "Meaning"])
 

@@ -1,12 +1,13 @@
 """What a predictive distribution says of every image: the columns of evidence.parquet."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+
+from incbayes.metrics.mixture import below, log_density
 
 
 class MeanEntropy:
@@ -79,10 +80,8 @@ def number_columns(mixture: Tensor, truth: Tensor) -> pd.DataFrame:
         mixture: mean and standard deviation of S Gaussians, float64 [N, S, 2].
         truth: float64 [N].
     """
-    mean, sigma = mixture.cpu().unbind(-1)
-    truth = truth.cpu()
-    scaled = (truth[:, None] - mean) / sigma
-    densities = -0.5 * scaled.square() - sigma.log() - 0.5 * math.log(2 * math.pi)
+    mixture, truth = mixture.cpu(), truth.cpu()
+    mean, sigma = mixture.unbind(-1)
     centre = mean.mean(1)
     variance = sigma.square().mean(1) + (mean - centre[:, None]).square().mean(1)
     return pd.DataFrame(
@@ -90,8 +89,8 @@ def number_columns(mixture: Tensor, truth: Tensor) -> pd.DataFrame:
             "target": truth.numpy(),
             "error": (centre - truth).numpy(),
             "deviation": variance.sqrt().numpy(),
-            "log_density": (densities.logsumexp(1) - math.log(mean.shape[1])).numpy(),
-            "below": torch.special.ndtr(scaled).mean(1).numpy(),
+            "log_density": log_density(mixture, truth).numpy(),
+            "below": below(mixture, truth).numpy(),
         }
     )
 

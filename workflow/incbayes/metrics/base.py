@@ -4,6 +4,7 @@ One file and one line in `kinds` make a metric. Its module imports torch and Num
 that computes, as the facts are asked for while a study is planned.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,16 @@ class Metric:
     def __call__(self, prediction: "Tensor", truth: "Tensor", bins: int) -> float:
         """Return the number of a prediction and of what is true, in the form that `value` takes."""
         return self.value(prediction, truth, bins)
+
+    def at_fitted_temperature(self, title: str, heading: str) -> "Metric":
+        """Return the same number of predictions at a temperature fitted on other images.
+
+        That is temperature scaling (Guo et al. 2017); `evaluation.temperature` has the form. To be
+        too sure of oneself throughout costs nothing then, so that what is left is which images a
+        method is unsure of. Both numbers belong beside each other.
+        """
+        changes = {"figure": None, "tempered": True, "of_image": None}
+        return dataclasses.replace(self, title=title, heading=heading, **changes)
 
     @property
     def superlative(self) -> str:

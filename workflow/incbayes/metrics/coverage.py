@@ -4,6 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from incbayes.metrics.base import Metric
+from incbayes.metrics.mixture import below
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,11 +22,7 @@ def coverage(level: float, mixture: "Tensor", truth: "Tensor", bins: int) -> flo
         truth: float64 [N].
         bins: not used.
     """
-    import torch
-
-    mean, sigma = mixture.unbind(-1)
-    below = torch.special.ndtr((truth[:, None] - mean) / sigma).mean(1)
-    return ((below - 0.5).abs() <= level / 2).double().mean().item()
+    return ((below(mixture, truth) - 0.5).abs() <= level / 2).double().mean().item()
 
 
 def _metric(level: float) -> Metric:

@@ -1,37 +1,5 @@
-"""Expected calibration error after temperature scaling (Guo et al. 2017).
-
-The number of `ece`, of predictions whose temperature was fitted on images that no part has:
-`evaluation.temperature` has the form. To be too sure of oneself throughout costs nothing here, so
-that what is left is which images a method is unsure of. Both belong beside each other.
-"""
-
-import dataclasses
-from typing import TYPE_CHECKING
+"""Expected calibration error after temperature scaling (Guo et al. 2017)."""
 
 from incbayes.metrics.ece import METRIC as BEFORE
-from incbayes.metrics.ece import expected_calibration_error
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
-def ece_tempered(log_probabilities: "Tensor", labels: "Tensor", bins: int) -> float:
-    """Return the expected calibration error of predictions at their fitted temperature.
-
-    Args:
-        log_probabilities: float64 [N, K], ln p(y | x) at that temperature, in nats.
-        labels: int64 [N].
-        bins: of a calibration error.
-    """
-    return expected_calibration_error(log_probabilities, labels, bins)
-
-
-METRIC = dataclasses.replace(
-    BEFORE,
-    value=ece_tempered,
-    title="ECE after temperature scaling",
-    heading="ECE, tempered (%)",
-    figure=None,
-    tempered=True,
-    of_image=None,
-)
+METRIC = BEFORE.at_fitted_temperature("ECE after temperature scaling", "ECE, tempered (%)")

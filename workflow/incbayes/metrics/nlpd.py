@@ -4,10 +4,10 @@ It is of a density, and so depends on the target's unit and may be negative, whi
 classes cannot.
 """
 
-import math
 from typing import TYPE_CHECKING
 
 from incbayes.metrics.base import Metric
+from incbayes.metrics.mixture import log_density
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,10 +21,7 @@ def nlpd(mixture: "Tensor", truth: "Tensor", bins: int) -> float:
         truth: float64 [N].
         bins: not used.
     """
-    mean, sigma = mixture.unbind(-1)
-    scaled = (truth[:, None] - mean) / sigma
-    log_densities = -0.5 * scaled.square() - sigma.log() - 0.5 * math.log(2 * math.pi)
-    return -(log_densities.logsumexp(1) - math.log(mean.shape[1])).mean().item() + 0.0  # not -0.0
+    return -log_density(mixture, truth).mean().item() + 0.0  # not -0.0
 
 
 METRIC = Metric(

@@ -21,6 +21,7 @@ from incbayes.study.settings import (
     pretrain_training,
     prior_option,
 )
+from incbayes.study.small_sets import count_weights
 from incbayes.study.yaml import KeyPath
 
 Work = Literal["stage", "source", "search", "fisher", "scores"]
@@ -195,9 +196,8 @@ def needs_gpu(study: Study) -> bool:
 def weights_of(model: KindSpec, shape: tuple[int, int, int], classes: int) -> int:
     """Return about how many weights a model has, without building it; rather too many.
 
-    Its class says how many it has on images of `WEIGHED_VALUES` (`weights`), or which option lists
-    the hidden units of its dense layers (`hidden_units`), and how many numbers each of its inputs
-    becomes before them, at most (`widening`), by as many weights.
+    Of dense layers they are counted; else its class says how many it has on images of
+    `WEIGHED_VALUES` (`weights`).
 
     Args:
         model: with its options.
@@ -205,14 +205,12 @@ def weights_of(model: KindSpec, shape: tuple[int, int, int], classes: int) -> in
         classes: outputs.
     """
     facts = kind_constraints("model", model.kind)
-    if "hidden_units" not in facts:
-        larger = max(1.0, math.prod(shape) / WEIGHED_VALUES)
-        return math.ceil(larger * facts.get("weights", UNKNOWN_WEIGHTS))
-    widening = model.options[facts["widening"]] if "widening" in facts else 0
-    widened = math.prod(shape) * widening
-    units = [widened or math.prod(shape), *model.options[facts["hidden_units"]], classes]
-    dense = sum((inputs + 1) * outputs for inputs, outputs in zip(units, units[1:], strict=False))
-    return widened + dense
+    if "hidden_units" in facts:
+        counted = count_weights(model, shape, classes)
+        assert counted is not None, model  # of dense layers it never is
+        return counted
+    larger = max(1.0, math.prod(shape) / WEIGHED_VALUES)
+    return math.ceil(larger * facts.get("weights", UNKNOWN_WEIGHTS))
 
 
 def step_cost(family: KindSpec) -> float:

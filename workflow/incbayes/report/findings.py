@@ -6,8 +6,9 @@ Knows the entries of a ledger; tests nothing and judges nothing.
 from collections.abc import Sequence
 
 from incbayes.figures.context import FigureContext
+from incbayes.metrics.named import metric_of
 from incbayes.report.claims_table import Entry, Ledger, labels
-from incbayes.report.tables import metric_of, number
+from incbayes.report.tables import number
 
 LONGEST = 2
 """Claims of a verdict that the sentences quote; the table has all."""

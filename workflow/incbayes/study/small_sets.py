@@ -77,7 +77,7 @@ def count_weights(model: KindSpec, shape: tuple[int, int, int], outputs: int) ->
     total = 0
     if "widening" in facts:  # an embedding before them, of the features that are categories
         size = model.options[facts["widening"]]
-        counts = model.options[facts["columns"]] or [0] * math.prod(shape)
+        counts = model.options.get(facts["columns"]) or [0] * math.prod(shape)
         total, channels, sides = sum(counts) * size, sum(size if n else 1 for n in counts), []
     for layer in layout:
         if "convolution" in layer:
