@@ -8,7 +8,9 @@ from small_study import changed
 
 from incbayes.publication.publish import PublicationError
 from incbayes.publication.state import FILE, StatementError, state_claims
+from incbayes.study import statement
 from incbayes.study.resolve import resolve_study
+from incbayes.study.schema import study_schema
 from incbayes.study.statement import stated, statement_digest
 
 CLAIM = {
@@ -63,6 +65,25 @@ def test_what_a_claim_says_cannot_change_unseen(change, void, tmp_path):
     found = stated(study(change, stated=said))
     assert found.changed == (frozenset({"good"}) if void else frozenset())
     assert set(found.current) == (set() if void else {"good"})
+
+
+@pytest.mark.parametrize(("setting", "void"), [(3, False), (4, True)])
+@pytest.mark.parametrize("section", ["training", "objective", "evaluation"])
+def test_a_key_that_a_later_release_adds_voids_nothing(
+    section, setting, void, tmp_path, monkeypatch
+):
+    said, _ = state(study(), tmp_path)
+    later, found = copy.deepcopy(study_schema()), statement.chain_settings
+    later["properties"][section]["properties"]["later"] = {"type": "integer", "default": 3}
+
+    def with_later(*chain):
+        settings = found(*chain)
+        return settings | {section: settings[section] | {"later": setting}}
+
+    current = study(stated=said)
+    monkeypatch.setattr(statement, "study_schema", lambda: later)
+    monkeypatch.setattr(statement, "chain_settings", with_later)
+    assert set(stated(current).current) == (set() if void else {"good"})
 
 
 def test_a_changed_claim_is_stated_anew(tmp_path):

@@ -133,6 +133,25 @@ def fill(value: Any, node: Node) -> Any:
     return filled | {key: value[key] for key in others}
 
 
+def without_defaults(value: Any, node: Node) -> Any:
+    """Return a copy of a value as `fill` returns it, without the keys that say what holds anyway.
+
+    What it returns stays the same when a later release adds a key with a default.
+    """
+    if isinstance(value, list):
+        return [without_defaults(item, _item_node(node)) for item in value]
+    if not isinstance(value, dict):
+        return value
+    node = _kind_node(value, node)
+    partial = "properties" not in node or node.get("x-partial")
+    known = {} if partial else fill({}, node)
+    return {
+        key: without_defaults(item, _child_node(node, key))
+        for key, item in value.items()
+        if key not in known or item != known[key]
+    }
+
+
 def _defaults(node: Node) -> dict[str, Any]:
     return {
         key: expand(copy.deepcopy(child["default"]), child)

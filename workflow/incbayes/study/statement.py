@@ -12,6 +12,7 @@ from incbayes.core.json_digest import digest
 from incbayes.study.chains import Chain
 from incbayes.study.merging import Plain
 from incbayes.study.model import Claim, Group, Statement, Study, read, to_plain
+from incbayes.study.schema import Node, study_schema, without_defaults
 from incbayes.study.settings import chain_settings
 
 SHOWN = ("place", "figure")
@@ -34,19 +35,41 @@ class Stated:
 def statement_digest(study: Study, name: str) -> str:
     """Return the digest of a claim and of the settings of its groups.
 
-    The number of replicates is none of them: replicates may be added.
+    The number of replicates is none of them: replicates may be added. What is at its default is left
+    out, so that a key that a later release adds changes no statement.
 
     Args:
         study: in normal form.
         name: of one of its claims.
     """
-    claim = study.claims[name]
-    plain = {key: value for key, value in to_plain(claim).items() if key not in SHOWN}
-    settings = {}
-    for experiment, method, _ in groups_of(claim):
-        found: Plain = chain_settings(study, experiment, method)
-        settings[f"{experiment}.{method}"] = {k: v for k, v in found.items() if k != "replicates"}
-    return digest({"claim": plain, "settings": settings})
+    nodes = study_schema()["properties"]
+    claim = without_defaults(to_plain(study.claims[name]), _entries(nodes["claims"]))
+    settings = {
+        f"{experiment}.{method}": _written(chain_settings(study, experiment, method))
+        for experiment, method, _ in groups_of(study.claims[name])
+    }
+    return digest(
+        {"claim": {k: v for k, v in claim.items() if k not in SHOWN}, "settings": settings}
+    )
+
+
+def _written(settings: Plain) -> Plain:
+    """Return settings of a chain without defaults, and without the number of replicates."""
+    study = study_schema()["properties"]
+    # Training and objective stand at every level; those of the study are the ones with defaults.
+    nodes = _entries(study["experiments"])["properties"] | _entries(study["methods"])["properties"]
+    nodes |= study
+    nodes["pretrain"] = {"properties": {key: study[key] for key in ("training", "objective")}}
+    return {
+        key: without_defaults(value, nodes.get(key, {}))
+        for key, value in settings.items()
+        if key != "replicates"
+    }
+
+
+def _entries(section: Node) -> Node:
+    """Return the node of the entries of a section that names them freely."""
+    return section["additionalProperties"]
 
 
 def stated(study: Study) -> Stated:
