@@ -7,6 +7,7 @@ from torch import Tensor
 
 from incbayes.core.options import MULTIPLE, option
 from incbayes.families.base import Family
+from incbayes.families.estimators import Estimator, draws_weights
 from incbayes.families.gaussian import (
     diagonal_kl,
     draw,
@@ -33,11 +34,13 @@ class FullyFactorisedGaussian(Family):
     with a bias, `bias_mean`, `bias_log_sigma` [O].
     """
 
-    estimator: Literal["local", "weight"] = option(
+    estimator: Literal[Estimator, "flipout"] = option(
         "local",
         "How the expected likelihood is sampled: `local` draws every pre-activation on its own "
         "(local reparameterisation, Kingma et al. 2015: lower variance, two products), `weight` "
-        "draws one set of weights per minibatch (one product).",
+        "draws one set of weights per minibatch (one product), `mixed` is `weight` in convolutions "
+        "and `local` elsewhere, `flipout` flips the signs of one draw anew for every image (Wen et "
+        "al. 2018, two products).",
     )
     initial_sigma: float = option(0.1, INITIAL_SIGMA, **MULTIPLE)
     initialisation: Initialisation = option("prior_scaled", INITIALISATION)
@@ -61,7 +64,7 @@ class FullyFactorisedGaussian(Family):
         "bayesian": True,
         "mean_scale": "mean_scale",
         "step_cost": 4,
-        "step_cost_of": {"estimator": {"weight": 3}},
+        "step_cost_of": {"estimator": {"weight": 3, "mixed": 3}},
     }
     scale_parameters: ClassVar[frozenset[str]] = frozenset({"weight_log_sigma", "bias_log_sigma"})
 
@@ -85,8 +88,14 @@ class FullyFactorisedGaussian(Family):
         `local`: given x, the output is Gaussian with mean A(x; μ) and variance
         A(x²; σ²), where A is the layer; one draw per output entry. An embedding chooses
         weights, so that its variance is A(x; σ²).
+
+        `flipout`: A(x; μ) + s·A(r·x; σε), Wen et al. (2018) eq. (4), with signs r of every image's
+        inputs or channels and s of its outputs: of one image what `weight` gives, while two
+        images' deviations are uncorrelated.
         """
-        if self.estimator == "weight":
+        if self.estimator == "flipout":
+            return _flipped(layer, q, x, noise)
+        if draws_weights(self.estimator, layer):
             weights = self.sample(layer, q, noise)
             return layer.apply(x, weights["weight"], weights.get("bias"))
         mean = layer.apply(x, q["weight_mean"], q.get("bias_mean"))
@@ -122,3 +131,20 @@ class FullyFactorisedGaussian(Family):
     def sigma(self, layer: Layer, q: State) -> Tensor:
         """Return σ of every weight."""
         return q["weight_log_sigma"].exp()
+
+
+def _flipped(layer: Layer, q: State, x: Tensor, noise: Noise) -> Tensor:
+    """Return the mean output for x [N, …] and one draw's deviation with signs of each image's own."""
+    mean = {key: q[f"{key}_mean"] for key in layer.shapes}
+    deviation = {key: draw(q, key, noise) - mean[key] for key in layer.shapes}
+    turned = x if layer.kind == "embedding" else x * _signs(layer, x, noise)
+    output = layer.apply(x, mean["weight"], mean.get("bias"))
+    deviating = layer.apply(turned, deviation["weight"], deviation.get("bias"))
+    return output + deviating * _signs(layer, output, noise)
+
+
+def _signs(layer: Layer, values: Tensor, noise: Noise) -> Tensor:
+    """Return random signs of every image's channels, or last axis, to broadcast over `values`."""
+    axis = 1 if layer.is_convolution else values.ndim - 1
+    shape = [side if at in (0, axis) else 1 for at, side in enumerate(values.shape)]
+    return noise.normal(tuple(shape), values).sign()

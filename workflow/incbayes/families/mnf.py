@@ -39,6 +39,7 @@ from torch import Tensor
 from incbayes.core.options import MULTIPLE, SCALE, option
 from incbayes.core.streams import numpy_stream
 from incbayes.families.base import Family
+from incbayes.families.estimators import Estimator, draws_weights
 from incbayes.families.flows.real_nvp import RealNVP
 from incbayes.families.gaussian import diagonal_kl, draw, gaussian_state, log_density, perturbed
 from incbayes.networks.layers import Layer, State
@@ -73,15 +74,15 @@ class MultiplicativeNormalisingFlow(Family):
         maximum=100,
     )
     flow_width: int = option(50, "Hidden units of a coupling step.", minimum=1, maximum=10_000)
-    estimator: Literal["local", "weight"] = option(
+    estimator: Estimator = option(
         "local",
         "How the expected likelihood is sampled: `local` draws z and then every pre-activation "
         "on its own (local reparameterisation given z), `weight` draws one z and one set of "
-        "weights per minibatch.",
+        "weights per minibatch, `mixed` is `weight` in convolutions and `local` elsewhere.",
     )
     z_draw: Literal["example", "batch"] = option(
         "batch",
-        "With the estimator `local`: a z of its own for every `example`, or one z per layer for "
+        "Where pre-activations are drawn: a z of its own for every `example`, or one z per layer for "
         "the minibatch (`batch`).",
     )
     initial_sigma: float = option(
@@ -131,7 +132,7 @@ class MultiplicativeNormalisingFlow(Family):
         A(x²; σ²), where A is the layer; one draw per output entry, and one z for the
         minibatch or for each example, according to `z_draw`.
         """
-        if self.estimator == "weight":
+        if draws_weights(self.estimator, layer):
             weights = self.sample(layer, q, noise)
             return layer.apply(x, weights["weight"], weights.get("bias"))
         batch = (len(x),) if self.z_draw == "example" else ()
