@@ -2,10 +2,10 @@
 
     python benchmarks/estimator_chains.py --data-root data --write docs/performance.md
 
-On MNIST (data/MNIST/raw, in torchvision's layout) and LeNet5, `ffg`. First the variance of the gradient
-over draws, at one minibatch and one network, which the estimator `local` trained on 5,000 images. Then
-chains in parts, each with as many epochs as fit the seconds that `local` takes, one replicate each: a
-difference of a tenth of a point says nothing.
+On MNIST (data/MNIST/raw, in torchvision's layout) and LeNet5, `ffg`. First the variance of the
+gradient over draws, at one minibatch and one network, which the estimator `local` trained on 5,000
+images. Then chains in parts, each with as many epochs as fit the seconds that `local` takes, one
+replicate each: a difference of a tenth of a point says nothing.
 """
 
 import tempfile
@@ -109,7 +109,7 @@ def chains(data_root: Path, chosen: Any) -> str:
             "schedule": "cosine",
         },
         "objective": {"kl_scale": 0.1},
-        "evaluation": {"samples": 50, "part_images": 0, "precision": chosen.precision},
+        "evaluation": {"samples": 50, "part_images": 200, "precision": chosen.precision},
         "experiments": {"mnist": {"dataset": "mnist", "model": MODEL, "parts": [chosen.parts]}},
         "methods": {
             name: {"family": spec_of(name), "training": {"epochs": epochs[name]}}

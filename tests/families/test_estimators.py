@@ -1,4 +1,4 @@
-"""Estimators of the expected likelihood: which layers draw weights, and what flipout decorrelates."""
+"""Estimators of the expected likelihood: which layers draw weights, and what flipout changes."""
 
 import pytest
 import torch

@@ -134,7 +134,7 @@ class FullyFactorisedGaussian(Family):
 
 
 def _flipped(layer: Layer, q: State, x: Tensor, noise: Noise) -> Tensor:
-    """Return the mean output for x [N, …] and one draw's deviation with signs of each image's own."""
+    """Return the mean output for x [N, …] plus a draw's deviation, its signs each image's own."""
     mean = {key: q[f"{key}_mean"] for key in layer.shapes}
     deviation = {key: draw(q, key, noise) - mean[key] for key in layer.shapes}
     turned = x if layer.kind == "embedding" else x * _signs(layer, x, noise)

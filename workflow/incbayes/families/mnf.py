@@ -82,8 +82,8 @@ class MultiplicativeNormalisingFlow(Family):
     )
     z_draw: Literal["example", "batch"] = option(
         "batch",
-        "Where pre-activations are drawn: a z of its own for every `example`, or one z per layer for "
-        "the minibatch (`batch`).",
+        "Where pre-activations are drawn: a z of its own for every `example`, or one z per layer "
+        "for the minibatch (`batch`).",
     )
     initial_sigma: float = option(
         0.1,

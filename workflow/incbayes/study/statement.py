@@ -11,8 +11,9 @@ from typing import Any
 from incbayes.core.json_digest import digest
 from incbayes.study.chains import Chain
 from incbayes.study.merging import Plain
+from incbayes.study.messages import Node
 from incbayes.study.model import Claim, Group, Statement, Study, read, to_plain
-from incbayes.study.schema import Node, study_schema, without_defaults
+from incbayes.study.schema import study_schema, without_defaults
 from incbayes.study.settings import chain_settings
 
 SHOWN = ("place", "figure")
@@ -35,8 +36,8 @@ class Stated:
 def statement_digest(study: Study, name: str) -> str:
     """Return the digest of a claim and of the settings of its groups.
 
-    The number of replicates is none of them: replicates may be added. What is at its default is left
-    out, so that a key that a later release adds changes no statement.
+    The number of replicates is none of them: replicates may be added. What is at its default is
+    left out, so that a key that a later release adds changes no statement.
 
     Args:
         study: in normal form.
