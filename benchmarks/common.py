@@ -24,11 +24,18 @@ from incbayes.networks.noise import GeneratorNoise
 from incbayes.posterior.build import Architecture, fresh_network, variational
 from incbayes.priors.base import Source, Start
 
-SHAPES = {"lenet5": (1, 28, 28), "conv3fc3": (3, 32, 32), "digits_net": (1, 8, 8)}
+SHAPES = {
+    "lenet5": (1, 28, 28),
+    "conv3fc3": (3, 32, 32),
+    "digits_net": (1, 8, 8),
+    "mlp": (1, 28, 28),
+}
 """Images [C, H, W] of the data set that each model is for."""
 CLASSES = 10
 UNTIMED = 2
 """Steps of a round that are not timed: the first, which allocates, and the last of an epoch."""
+
+ONE_DRAW = Objective(kl_scale=1.0)
 
 Spec = Mapping[str, Any]
 
@@ -43,10 +50,17 @@ def random_part(model: str, images: int) -> Part:
 class Contestant:
     """A family's network on one model, and what its steps have cost so far."""
 
-    def __init__(self, spec: Spec, model: str, training: Training):
+    def __init__(
+        self,
+        spec: Spec,
+        model: str | Spec,
+        training: Training,
+        objective: Objective = ONE_DRAW,
+    ):
         """Start the network as stage 1 of a study would, under the default prior."""
         family, self.spec, self.training = FAMILIES.build(spec), spec, training
-        architecture = Architecture({"kind": model}, SHAPES[model], CLASSES)
+        self.objective, options = objective, {"kind": model} if isinstance(model, str) else model
+        architecture = Architecture(options, SHAPES[options["kind"]], CLASSES)
         network, self.architecture = fresh_network(architecture, 0), architecture
         layers, fresh = layers_of(network), plain_weights(network)
         noise = GeneratorNoise(torch_stream(0, "start"))
@@ -61,14 +75,13 @@ class Contestant:
         """Train for an epoch and note what each of its steps took."""
         ends: list[float] = []
         stream = lambda *names, device="cpu": torch_stream(0, *names, device=device)  # noqa: E731
-        objective = Objective(kl_scale=1.0)
         run = VariationalRun(
             Problem(
                 self.network,
                 self.prior,
                 part,
                 self.training,
-                objective,
+                self.objective,
                 Categorical(),
                 stream,
                 self.architecture,

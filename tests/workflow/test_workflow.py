@@ -74,7 +74,7 @@ def test_replicates_differ_and_volatile_things_stay_out_of_artifacts(finished):
     states = read_posterior(chain / "posterior.safetensors").states
     assert not (states[0]["1"]["weight_mean"] == states[1]["1"]["weight_mean"]).all()
     described = (chain / "run.json").read_text()
-    for volatile in ("host", "seconds", "started", "device"):
+    for volatile in ("host", "seconds", "cpu_seconds", "started", "device"):
         assert volatile in json.loads(described)["facts"]
         assert f'"{volatile}"'.encode() not in (chain / "posterior.safetensors").read_bytes()
 

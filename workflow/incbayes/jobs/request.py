@@ -341,7 +341,8 @@ class RunRecord:
 
     def __init__(self, machine: Machine, device: torch.device):
         """Start the clock."""
-        self._clock, self._machine, self._device = time.monotonic(), machine, device
+        self._clock, self._cpu_clock = time.monotonic(), time.process_time()
+        self._machine, self._device = machine, device
         self._started = self._first = datetime.now(UTC)
 
     def remember(self, folder: Path) -> None:
@@ -367,6 +368,8 @@ class RunRecord:
             name = torch.cuda.get_device_name(self._device)
         return {
             "seconds": round(time.monotonic() - self._clock, 3),
+            # Of all threads: what a stage costs, whatever else the machine does meanwhile.
+            "cpu_seconds": round(time.process_time() - self._cpu_clock, 3),
             "started": self._now(),
             "first_started": self._first.isoformat(timespec="seconds"),
             "host": socket.gethostname(),
