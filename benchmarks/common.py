@@ -13,16 +13,15 @@ from torch import Tensor
 
 from incbayes.core.streams import torch_stream
 from incbayes.data.part import Part
-from incbayes.inference.base import Problem
+from incbayes.inference.base import Algorithm, FirstStage, Problem
 from incbayes.inference.objective import Objective
 from incbayes.inference.training import Training
-from incbayes.inference.vi_run import VariationalRun
-from incbayes.kinds import FAMILIES, PRIORS
+from incbayes.kinds import ALGORITHMS, FAMILIES, PRIORS
 from incbayes.likelihoods.categorical import Categorical
 from incbayes.networks.layers import layers_of, plain_weights
 from incbayes.networks.noise import GeneratorNoise
 from incbayes.posterior.build import Architecture, fresh_network, variational
-from incbayes.priors.base import Source, Start
+from incbayes.priors.base import Source
 
 SHAPES = {
     "lenet5": (1, 28, 28),
@@ -56,26 +55,27 @@ class Contestant:
         model: str | Spec,
         training: Training,
         objective: Objective = ONE_DRAW,
+        inference: str = "vi",
     ):
         """Start the network as stage 1 of a study would, under the default prior."""
         family, self.spec, self.training = FAMILIES.build(spec), spec, training
+        self.algorithm: Algorithm = ALGORITHMS.build({"kind": inference})
         self.objective, options = objective, {"kind": model} if isinstance(model, str) else model
         architecture = Architecture(options, SHAPES[options["kind"]], CLASSES)
         network, self.architecture = fresh_network(architecture, 0), architecture
         layers, fresh = layers_of(network), plain_weights(network)
         noise = GeneratorNoise(torch_stream(0, "start"))
-        start: Start = PRIORS.build({"kind": "normal"}).start(
-            family, layers, fresh, Source(), noise
-        )
+        first = FirstStage(family, layers, fresh, Source(), noise)
+        start = self.algorithm.first_start(PRIORS.build({"kind": "normal"}), first)
         self.prior = start.prior
-        self.network = variational(architecture, family, start.state)
+        self.network = variational(architecture, family, start.state, self.algorithm.trained)
         self.seconds: list[float] = []
 
     def run(self, part: Part) -> None:
         """Train for an epoch and note what each of its steps took."""
         ends: list[float] = []
         stream = lambda *names, device="cpu": torch_stream(0, *names, device=device)  # noqa: E731
-        run = VariationalRun(
+        run = self.algorithm.begin(
             Problem(
                 self.network,
                 self.prior,
@@ -85,6 +85,7 @@ class Contestant:
                 Categorical(),
                 stream,
                 self.architecture,
+                follows=True,
             )
         )
         run.run(lambda _: ends.append(time.perf_counter()))

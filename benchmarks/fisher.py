@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from incbayes.curvature.fisher import diagonal_fisher
 from incbayes.data.part import Part
-from incbayes.posterior.build import fresh_network
+from incbayes.posterior.build import Architecture, fresh_network
 
 MODEL = "lenet5"
 BACKENDS = {"empirical": ["BackPackEF", "CurvlinopsEF"], "ggn": ["BackPackGGN"]}
@@ -27,7 +27,7 @@ BACKENDS = {"empirical": ["BackPackEF", "CurvlinopsEF"], "ggn": ["BackPackGGN"]}
 
 def network() -> nn.Module:
     """Return the same network in every process."""
-    return fresh_network({"kind": MODEL}, SHAPES[MODEL], CLASSES, 0)
+    return fresh_network(Architecture({"kind": MODEL}, SHAPES[MODEL], CLASSES), 0)
 
 
 def ours(kind: str, part: Part, batch: int) -> Tensor:
@@ -53,7 +53,7 @@ def theirs(backend: str, part: Part, batch: int) -> Tensor:
     )
     loader = DataLoader(TensorDataset(part.images, part.labels), batch_size=batch)
     fitted.fit(loader)
-    return fitted.H
+    return fitted.H  # type: ignore[attr-defined]
 
 
 def contestants(kind: str) -> dict[str, Callable[[Part, int], Tensor]]:

@@ -1,6 +1,6 @@
 """A training step of this library beside plain torch and the peers, on one net, batch and thread.
 
-    pip install --no-deps bayesian-torch blitz-bayesian-pytorch torchbnn
+    pip install --no-deps bayesian-torch blitz-bayesian-pytorch torchbnn ivon-opt
     python benchmarks/peers.py --write docs/performance.md
     python benchmarks/peers.py --models lenet5 --threads 2 --rounds 10
 
@@ -14,6 +14,7 @@ import importlib
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -21,19 +22,31 @@ from common import CLASSES, SHAPES, Contestant, command_line, random_part, show,
 from torch import Tensor, nn
 
 from incbayes.data.part import Part
-from incbayes.posterior.build import fresh_network
+from incbayes.posterior.build import Architecture, fresh_network
 
 OURS = ["point", "ffg", "cfg", "mnf", "planar"]
+MIXED = ["ffg", "mnf"]
+"""Families that also have the estimator `mixed`."""
+ALGORITHMS = {"function": "point", "ivon": "ffg", "laplace": "ffg", "laplace, kron": "kron"}
+"""Algorithms with a step of their own, and the family that they fit."""
 PRIOR_SIGMA = 0.1
 
 
 class Foreign:
     """A network that is trained as its own documentation says, and what its steps cost."""
 
-    def __init__(self, network: nn.Module, kl: Callable[[], Tensor | float], batch: int):
-        """Train `network` on the mean NLL plus a thousandth of `kl()`."""
+    def __init__(
+        self,
+        network: nn.Module,
+        kl: Callable[[], Tensor | float],
+        batch: int,
+        optimiser: torch.optim.Optimizer | None = None,
+    ):
+        """Train `network` on the mean NLL plus a thousandth of `kl()`, by Adam unless otherwise."""
         self.network, self.kl, self.batch = network, kl, batch
-        self.adam = torch.optim.Adam(network.parameters(), lr=1e-3)
+        self.optimiser = optimiser or torch.optim.Adam(network.parameters(), lr=1e-3)
+        # IVON draws the weights of a step itself.
+        self.drawn = getattr(self.optimiser, "sampled_params", lambda **_: nullcontext())
         self.seconds: list[float] = []
 
     def run(self, part: Part) -> None:
@@ -42,10 +55,11 @@ class Foreign:
             part.images.split(self.batch), part.labels.split(self.batch), strict=True
         ):
             start = time.perf_counter()
-            loss = F.cross_entropy(self.network(images), labels) + 1e-3 * self.kl()
-            self.adam.zero_grad()
-            loss.backward()
-            self.adam.step()
+            with self.drawn(train=True):
+                loss = F.cross_entropy(self.network(images), labels) + 1e-3 * self.kl()
+                self.optimiser.zero_grad()
+                loss.backward()
+            self.optimiser.step()
             self.seconds.append(time.perf_counter() - start)
 
 
@@ -84,7 +98,9 @@ class NaiveLocal(nn.Module):
 
 def replaced(network: nn.Module, make: Callable[[nn.Module], nn.Module]) -> nn.Module:
     """Replace every Linear and Conv2d of a Sequential by what `make` makes of it."""
-    return nn.Sequential(*(make(m) if isinstance(m, nn.Linear | nn.Conv2d) else m for m in network))
+    return nn.Sequential(
+        *(make(m) if isinstance(m, nn.Linear | nn.Conv2d) else m for m in network.children())
+    )
 
 
 def plain(network: nn.Module, batch: int) -> Foreign:
@@ -95,7 +111,7 @@ def plain(network: nn.Module, batch: int) -> Foreign:
 def naive(network: nn.Module, batch: int) -> Foreign:
     """Return it with textbook local reparameterisation."""
     net = replaced(network, NaiveLocal)
-    layers = [m for m in net if isinstance(m, NaiveLocal)]
+    layers = [m for m in net.children() if isinstance(m, NaiveLocal)]
     return Foreign(net, lambda: sum(layer.kl() for layer in layers), batch)
 
 
@@ -159,6 +175,12 @@ def torchbnn(network: nn.Module, batch: int) -> Foreign:
     return Foreign(net, lambda: kl(net).sum(), batch)
 
 
+def ivon(network: nn.Module, batch: int) -> Foreign:
+    """Return the deterministic network under the IVON of its authors."""
+    optimiser = importlib.import_module("ivon").IVON(network.parameters(), lr=0.1, ess=60_000)
+    return Foreign(network, lambda: 0.0, batch, optimiser)
+
+
 FOREIGN = {
     "plain torch, deterministic, eager fp32": plain,
     "textbook local reparameterisation, eager fp32": naive,
@@ -166,22 +188,32 @@ FOREIGN = {
     "bayesian-torch, flipout": bayesian_torch("Flipout"),
     "blitz": blitz,
     "torchbnn": torchbnn,
+    "ivon-opt": ivon,
 }
 
 
 def contestants(model: str, batch: int) -> dict[str, Foreign | Contestant]:
     """Return all that can be measured on `model`, the plain network first."""
     found: dict[str, Foreign | Contestant] = {}
+    architecture = Architecture({"kind": model}, SHAPES[model], CLASSES)
     for name, make in FOREIGN.items():
         try:
-            found[name] = make(fresh_network({"kind": model}, SHAPES[model], CLASSES, 0), batch)
+            found[name] = make(fresh_network(architecture, 0), batch)
         except ImportError as error:
             print(f"left out: {name}: {error}")
+    in_bf16 = training_of(batch, "bf16")
     for family in OURS:
         for precision in ("fp32", "bf16"):
             training = training_of(batch, precision)
             name = f"incbayes `{family}`, {precision}"
             found[name] = Contestant({"kind": family}, model, training)
+    for family in MIXED:
+        spec = {"kind": family, "estimator": "mixed"}
+        found[f"incbayes `{family}`, mixed, bf16"] = Contestant(spec, model, in_bf16)
+    for name, family in ALGORITHMS.items():
+        found[f"incbayes `{name}`, bf16"] = Contestant(
+            {"kind": family}, model, in_bf16, inference=name.partition(",")[0]
+        )
     return found
 
 

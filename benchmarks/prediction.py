@@ -42,7 +42,8 @@ def ways(model: str, batch: int) -> dict[str, Way]:
     network = Contestant({"kind": FAMILY}, model, training_of(batch)).network
     family, state = FAMILIES.build({"kind": FAMILY}), network.state()
     noise = GeneratorNoise(torch.Generator().manual_seed(0))
-    plain = fresh_network({"kind": model}, SHAPES[model], CLASSES, 0).eval()
+    architecture = Architecture({"kind": model}, SHAPES[model], CLASSES)
+    plain = fresh_network(architecture, 0).eval()
 
     @torch.no_grad()
     def stochastic(images: Tensor, samples: int) -> Tensor:
@@ -66,7 +67,7 @@ def ways(model: str, batch: int) -> dict[str, Way]:
 
     def product(precision: str) -> Way:
         predictor = Predictor(
-            Architecture({"kind": model}, SHAPES[model], CLASSES),
+            architecture,
             family,
             Passes(torch.device("cpu"), batch, precision),
         )
