@@ -62,8 +62,9 @@ class Table:
     test_share: float | None = option(
         None,
         "Share of the rows that no stage is fitted to, drawn at random, always the same ones for "
-        "as many rows, with the share of each class; null: 0.2 where there is no `test_source`.",
-        minimum=0.01,
+        "as many rows, with the share of each class; null: 0.2 where there is no `test_source`. 0: "
+        "none, for `pretrain.data` alone, of which nothing is scored.",
+        minimum=0,
         maximum=0.9,
     )
 
@@ -84,7 +85,7 @@ class Table:
             return splits_of(rows, test, (_repeated(rows, test),))
         share = USUAL_SHARE if self.test_share is None else self.test_share
         held_out = images_in(share, len(rows.labels))
-        if not 0 < held_out < len(rows.labels):
+        if share and not 0 < held_out < len(rows.labels):
             raise DataError(
                 f"{self.source}: {share:g} of {len(rows.labels)} rows leaves none to "
                 f"{'score on' if held_out == 0 else 'fit'}; give more rows, or a test_source"

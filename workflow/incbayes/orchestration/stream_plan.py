@@ -45,6 +45,13 @@ class StreamPlan:
         """Return the last settled stage of a chain; 0 for none."""
         return self.settled.get(f"{experiment}/{method}/{STREAM}/{block}", 0)
 
+    def begins(self, experiment: str, method: str) -> bool:
+        """Return whether a first stage of a method's chains may have to be fitted."""
+        if experiment not in self.streams:
+            return True
+        place = f"{experiment}/{method}/"
+        return any(not last for of, last in self.settled.items() if of.startswith(place))
+
     def part(self, experiment: str, t: int) -> str | None:
         """Return the name of stage t's part; None of stage 0, and of one that is to come."""
         parts = self.streams[experiment].parts

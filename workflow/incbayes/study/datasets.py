@@ -15,6 +15,7 @@ from typing import Any
 from incbayes.study.counting import SPLITS, class_folders, count_images
 from incbayes.study.model import Experiment, KindSpec, Study
 from incbayes.study.schema import kind_constraints, kind_defaults
+from incbayes.study.streams import arrives
 from incbayes.study.tables import is_table, stated_facts, stated_sources, table_files
 from incbayes.study.user_paths import expanded, taken_for_a_name
 from incbayes.study.yaml import KeyPath, StudyError, shown
@@ -100,6 +101,12 @@ def data_sets(experiments: Experiments) -> dict[str, KindSpec]:
     return {data_name(dataset): dataset for dataset in used}
 
 
+def source_data_sets(experiments: Experiments) -> dict[str, KindSpec]:
+    """Return what weights of files were fitted to, as `data_sets` does."""
+    stated = [experiment.source_data for experiment in experiments.values()]
+    return {data_name(dataset): dataset for dataset in stated if dataset is not None}
+
+
 def data_root(study: Study) -> Path:
     """Return the folder of the raw data sets of a study in normal form.
 
@@ -145,27 +152,34 @@ def check_sources(experiments: Experiments, data_root: Path, prepared: Path) -> 
             path that Snakemake would change.
     """
     for name, experiment in experiments.items():
-        dataset = experiment.dataset
-        if "source" not in dataset.options:
-            continue
-        if is_table(dataset):
-            _check_table(("experiments", name, "dataset"), dataset, data_root, prepared)
-            continue
-        key = ("experiments", name, "dataset", "source")
-        stated = dataset.options["source"]
-        source = data_root / expanded(stated, key)
-        try:
-            there, files = source.exists(), source_files(dataset, data_root)
-        except OSError as error:
-            cause = error.strerror or error
-            raise StudyError(key, f"{source} cannot be read ({cause})") from None
-        _check_names(key, source, files)
-        if not there and not (prepared / data_name(dataset) / "checksums.json").is_file():
-            raise StudyError(
-                key,
-                f"found {shown(stated)}, but there is no {source}; give a path that is "
-                f"absolute or relative to the key data_root, now {data_root}",
-            )
+        path = ("experiments", name)
+        _check_source((*path, "dataset"), experiment.dataset, data_root, prepared)
+        if experiment.source_data is not None:
+            _check_source((*path, "pretrain", "data"), experiment.source_data, data_root, prepared)
+
+
+def _check_source(path: KeyPath, dataset: KindSpec, data_root: Path, prepared: Path) -> None:
+    """Check the source of one data set."""
+    if "source" not in dataset.options or arrives(dataset):
+        return
+    if is_table(dataset):
+        _check_table(path, dataset, data_root, prepared)
+        return
+    key = (*path, "source")
+    stated = dataset.options["source"]
+    source = data_root / expanded(stated, key)
+    try:
+        there, files = source.exists(), source_files(dataset, data_root)
+    except OSError as error:
+        cause = error.strerror or error
+        raise StudyError(key, f"{source} cannot be read ({cause})") from None
+    _check_names(key, source, files)
+    if not there and not (prepared / data_name(dataset) / "checksums.json").is_file():
+        raise StudyError(
+            key,
+            f"found {shown(stated)}, but there is no {source}; give a path that is "
+            f"absolute or relative to the key data_root, now {data_root}",
+        )
 
 
 def _check_table(key: KeyPath, dataset: KindSpec, data_root: Path, prepared: Path) -> None:
