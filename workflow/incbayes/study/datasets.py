@@ -16,7 +16,7 @@ from incbayes.study.counting import SPLITS, class_folders, count_images
 from incbayes.study.model import Experiment, KindSpec, Study
 from incbayes.study.schema import kind_constraints, kind_defaults
 from incbayes.study.streams import arrives
-from incbayes.study.tables import is_table, stated_facts, stated_sources, table_files
+from incbayes.study.tables import counted_rows, is_table, stated_facts, stated_sources, table_files
 from incbayes.study.user_paths import expanded, taken_for_a_name
 from incbayes.study.yaml import KeyPath, StudyError, shown
 
@@ -42,8 +42,8 @@ def data_constraints(dataset: KindSpec, data_root: str | None = None) -> dict[st
 
     Of a table also `table`, true, and where the target is a number `number`, true; its shape is
     [columns, 1, 1], and its number is one class. A number of images is None where the study leaves
-    it to be counted and it is not known yet: the source is absent, holds none, or is a tar archive
-    or a table.
+    it to be counted and it is not known yet: the source is absent, holds none, is a tar archive, or
+    a CSV that is too large to be read while planning.
 
     Args:
         dataset: with its options.
@@ -55,11 +55,20 @@ def data_constraints(dataset: KindSpec, data_root: str | None = None) -> dict[st
         stated_sizes = dict.fromkeys(SPLITS, dataset.options[LARGEST_PART])
     facts = kind_constraints("dataset", dataset.kind) | stated | stated_sizes
     if "target" in dataset.options:
-        return facts | stated_facts(dataset.options) | stated_sizes
+        counted = {} if stated_sizes or data_root is None else _counted_rows(dataset, data_root)
+        return facts | stated_facts(dataset.options) | stated_sizes | counted
     if AUTO in (facts["train"], facts["test"]):
         found = {} if data_root is None else _counted(dataset, data_root)
         facts |= {split: found.get(split) or None for split in SPLITS if facts[split] == AUTO}
     return facts
+
+
+def _counted_rows(dataset: KindSpec, data_root: str) -> dict[str, int]:
+    """Return the numbers of rows of a table; nothing where they are not known."""
+    try:
+        return counted_rows(dataset, expanded(data_root, ("data_root",)))
+    except StudyError:  # which is said where the source is needed
+        return {}
 
 
 def _counted(dataset: KindSpec, data_root: str) -> dict[str, int]:
