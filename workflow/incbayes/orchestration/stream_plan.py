@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from incbayes.orchestration.stream import Stream, settled_stages, streams_of
 from incbayes.study.model import Study
-from incbayes.study.streams import TEST, part_source
+from incbayes.study.streams import TEST, part_source, with_arrived
 
 STREAM = "stream"
 """What the path of a chain over a stream has in place of `T10`."""
@@ -121,11 +121,14 @@ def plan_streams(
         results: of the study.
 
     Raises:
-        StudyError: a part cannot be one, or a stage has to be fitted whose part is gone.
+        StudyError: a part cannot be one, a stage has to be fitted whose part is gone, or a claim is
+            on a stage that is yet to come.
     """
     streams = streams_of(study, data_root, data, results)
     counted = {name: stream.experiment for name, stream in streams.items()}
-    study = replace(study, experiments={**study.experiments, **counted})
+    arrived = {name: len(stream.parts) for name, stream in streams.items()}
+    claims = with_arrived(study.claims, arrived)
+    study = replace(study, experiments={**study.experiments, **counted}, claims=claims)
     return study, StreamPlan(streams, settled_stages(study, streams, results), results)
 
 
