@@ -7,6 +7,7 @@ import shutil
 import given_source
 import pytest
 import torch
+from fault_table import survived
 from given_source import CLASSES, DATA, EACH, fisher_by_example, network, scaled, study
 from refusals import refusal
 from running import planned, run
@@ -187,6 +188,11 @@ def test_what_the_data_of_given_weights_cannot_be_is_refused_in_one_line(fault):
         made["methods"]["laplace"]["prior"] = changes["priors"]
     text = refusal(lambda: resolve_study(made), StudyError)
     assert expected in text
+    survived(
+        "data of given weights that they cannot have been fitted to",
+        len(FAULTS),
+        "one line before anything runs",
+    )
 
 
 def test_a_set_without_test_images_is_no_experiments_own():
