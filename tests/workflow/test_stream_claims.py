@@ -87,7 +87,7 @@ def test_the_verdict_is_that_after_the_last_part(tmp_path):
         done = run(tmp_path, STUDY)
         assert done.returncode == 0, done.stdout
         results = tmp_path / "results/arriving"
-        (claim,) = json.loads((results / "claims.json").read_text())["claims"]
+        (claim,) = json.loads((results / "claims.json").read_text())
         assert claim["verdict"] == "supported", claim
         counts.append(str(claim))
         assert f"T={number}" in counts[-1]
