@@ -33,6 +33,7 @@ MODULES = (
     "test_torchvision_archives.py",
     "test_kind_faults.py",
     "test_outside_faults.py",
+    "test_given_fisher.py",
     "test_random_studies.py",
     "test_sources.py",
     "test_freshness.py",

@@ -18,7 +18,8 @@ from incbayes.inference.settings import StageSettings
 from incbayes.jobs.evaluate import StageScores, run_evaluation
 from incbayes.jobs.fit import Lineage, StageOutputs, run_stage
 from incbayes.jobs.partition import PartsRequest, run_partition
-from incbayes.jobs.request import BlockRequest, Machine, SourceFiles
+from incbayes.jobs.request import BlockRequest, Machine
+from incbayes.jobs.sources import SourceFiles
 from incbayes.study.model import (
     KindSpec,
     ObjectiveSettings,

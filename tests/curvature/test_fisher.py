@@ -1,11 +1,13 @@
 """The diagonal Fisher information against autograd by the example, and laplace-torch."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from incbayes.curvature.fisher import FisherError, diagonal_fisher
 from incbayes.data.part import Part
+from incbayes.likelihoods.gaussian import Gaussian
 from incbayes.networks.layers import layers_of, plain_weights
 from incbayes.priors.base import Source
 from incbayes.priors.laplace import Laplace
@@ -108,6 +110,63 @@ def test_mc_estimates_the_exact_expectation():
         for key, value in state.items():
             scale = value.mean()
             assert ((drawn[layer][key] - value).abs() / (value + scale)).max() < 0.2
+
+
+def of_a_number(noise):
+    """Return a network for a number, and the likelihood that its outputs are of."""
+    likelihood = Gaussian(noise)
+    torch.manual_seed(5)
+    layers = [nn.Flatten(), nn.Linear(72, 3), nn.Tanh(), nn.Linear(3, likelihood.outputs(1))]
+    return nn.Sequential(*layers).double(), likelihood
+
+
+def integrated(network, images, likelihood, numbers=None):
+    """Return the mean squared gradient, example by example, integrated over y or at `numbers`.
+
+    By Gauss-Hermite quadrature, exact for polynomials in y of degree 79: the squares have degree 4.
+    """
+    nodes, weights = (torch.from_numpy(v) for v in np.polynomial.hermite_e.hermegauss(40))
+    weights = weights / weights.sum()
+    total = [torch.zeros_like(p) for p in network.parameters()]
+    for place, x in enumerate(images):
+        ((mean, sigma),) = likelihood.predicted(network(x[None]))[0].detach()
+        chosen = [(mean + sigma * z, w) for z, w in zip(nodes, weights, strict=True)]
+        if numbers is not None:
+            chosen = [(numbers[place], 1.0)]
+        for y, weight in chosen:
+            log_p = -likelihood.nll(network(x[None]), y[None])
+            for sum_, gradient in zip(
+                total, torch.autograd.grad(log_p, list(network.parameters())), strict=True
+            ):
+                sum_ += weight * gradient.square()
+    return [value / len(images) for value in total]
+
+
+@pytest.mark.parametrize("noise", ["learnt", 0.5])
+def test_exact_squares_of_a_number(noise):
+    network, likelihood = of_a_number(noise)
+    images, _ = data()
+    numbers = torch.linspace(-2, 2, IMAGES, dtype=torch.float64)
+    part = Part(images, numbers)
+    for kind, given in (("ggn", None), ("empirical", numbers)):
+        ours = diagonal_fisher(network, part, kind, torch.Generator(), likelihood, batch_size=5)
+        flat = [value for state in ours.values() for value in state.values()]
+        for value, reference in zip(
+            flat, integrated(network, images, likelihood, given), strict=True
+        ):
+            torch.testing.assert_close(value, reference)
+
+
+@pytest.mark.parametrize("noise", ["learnt", 0.5])
+def test_numbers_that_are_drawn_estimate_the_exact_expectation(noise):
+    network, likelihood = of_a_number(noise)
+    images = data()[0].repeat(2000, 1, 1, 1)
+    part = Part(images, torch.zeros(len(images), dtype=torch.float64))
+    exact = diagonal_fisher(network, part, "ggn", torch.Generator(), likelihood, 1000)
+    drawn = diagonal_fisher(network, part, "mc", torch.Generator().manual_seed(1), likelihood, 1000)
+    for layer, state in exact.items():
+        for key, value in state.items():
+            assert ((drawn[layer][key] - value).abs() / (value + value.mean())).max() < 0.1
 
 
 @pytest.mark.parametrize("kind", ["ggn", "empirical"])

@@ -11,6 +11,7 @@ from fault_table import survived
 from refusals import refusal as refused
 
 from incbayes.core.options import options_schema
+from incbayes.data import table_file
 from incbayes.data.columns import TableColumns
 from incbayes.data.embedded_tables import BreastCancer, Diabetes
 from incbayes.data.images import ImageSource
@@ -249,6 +250,27 @@ def test_a_bad_table_is_refused_in_one_line_that_names_file_and_place(fault, tmp
     assert said in line
     assert Path(stated["source"]).name.replace("*.csv", "") in line
     survived("a table that is not as stated", len(FAULTS), "one line with file, row and column")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_that_is_written_to_while_it_is_read_is_refused(ending, tmp_path, monkeypatch):
+    file = tmp_path / f"rows.{ending}"
+    file.write_text(CSV)
+    if ending == "parquet":
+        pd.read_csv(file).to_parquet(file)
+    name = f"_values_of_{ending}"
+    plain_read = getattr(table_file, name)
+
+    def growing(path, wanted):
+        found = plain_read(path, wanted)
+        with open(path, "ab") as opened:
+            opened.write(b"31,red,no\n")
+        return found
+
+    monkeypatch.setattr(table_file, name, growing)
+    line = refused(lambda: Table(**STATED | {"source": file.name}).load(tmp_path), error=DataError)
+    assert line == f"{file}: changed while it was read; run again once it is whole"
+    survived("a file of a table that grows while it is read", 2, "one line that names it")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from incbayes.inference.base import DivergenceError
 from incbayes.inference.checkpoint import Checkpoint
 from incbayes.jobs.fit import Lineage, StageOutputs, run_stage
 from incbayes.jobs.partition import PartsRequest, run_partition
-from incbayes.jobs.request import BlockRequest, Machine, SourceFiles
+from incbayes.jobs.request import BlockRequest, Machine
+from incbayes.jobs.sources import SourceFiles
 from incbayes.posterior.file import read_posterior
 from incbayes.study.model import KindSpec, PartitionSettings
 

@@ -88,7 +88,7 @@ def study(**pretrain):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"prior": "laplace"}, "which needs the source task itself, its images"),
+        ({"prior": "laplace"}, "which needs the Fisher information of the weights; give the data"),
         ({"prior": "transfer"}, "which needs the source task itself, a posterior of it"),
         ({"training": {"epochs": 2}}, "pretrain.training: nothing is trained where"),
         ({"weights": "$NOT_SET/x"}, "pretrain.weights: found '$NOT_SET/x', but the variable"),

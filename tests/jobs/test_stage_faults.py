@@ -22,7 +22,8 @@ from incbayes.data import images as images_module
 from incbayes.data.prepared import PreparedSplit, open_split
 from incbayes.inference.listener import Silent
 from incbayes.jobs.console import job
-from incbayes.jobs.request import VARIANCE, SourceFiles
+from incbayes.jobs.request import VARIANCE
+from incbayes.jobs.sources import SourceFiles
 from incbayes.posterior.file import METADATA_KEY, PosteriorError, read_posterior
 from incbayes.study.model import KindSpec
 

@@ -17,7 +17,8 @@ from incbayes.core.seal import SealError, seal_path
 from incbayes.jobs.fit import Lineage, StageOutputs, run_stage
 from incbayes.jobs.partition import PartsRequest, run_partition
 from incbayes.jobs.pretraining import run_pretraining
-from incbayes.jobs.request import Machine, SourceFiles
+from incbayes.jobs.request import Machine
+from incbayes.jobs.sources import SourceFiles
 from incbayes.posterior.file import read_posterior
 from incbayes.prediction.show import facts, text
 from incbayes.study.model import KindSpec, PartitionSettings

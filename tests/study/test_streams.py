@@ -1,5 +1,7 @@
 """Which parts have arrived, in what order, and which cannot have."""
 
+import time
+
 import pytest
 from refusals import refusal
 from small_study import SMALL
@@ -36,6 +38,21 @@ def test_parts_count_in_the_order_of_their_names_or_of_the_manifest(source):
     assert part_source(source, "c").name == "c.tar.gz" and part_source(source, "d") is None
     (source / "parts.yaml").write_text("parts: [c, a]")
     assert parts(source) == ("c", "a")
+
+
+def test_ten_thousand_names_take_a_moment(tmp_path):
+    names = [f"{number:05d}" for number in range(10_000)]
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for name in names:
+        (folder / f"{name}.zip").touch()
+    begun = time.monotonic()
+    assert parts(tmp_path, names[:9_000]) == tuple(names)
+    (tmp_path / "parts.yaml").write_text(
+        "parts: [" + ", ".join(f"'{n}'" for n in names[::-1]) + "]"
+    )
+    assert parts(tmp_path, names[:9_000]) == tuple(names[::-1])
+    assert time.monotonic() - begun < 30  # some; more where others take the cores
 
 
 def test_what_was_fitted_has_arrived_though_it_is_gone(source):

@@ -209,7 +209,12 @@ def test_images(wildcards):
 
 
 def parts_file(wildcards):
-    """Return the file of the parts; of the source task, which is in each, that of the first T."""
+    """Return the file of the parts; of the source task, which is in each, that of the first T.
+
+    Nothing of a stream, which is not cut.
+    """
+    if wildcards.experiment in STREAM_PLAN.streams:
+        return []
     return named(PARTS, wildcards, T=PLAN.first_count(wildcards.experiment))
 
 
@@ -221,18 +226,18 @@ def parent_posterior(wildcards):
 
 def weights_file(wildcards):
     """Return the user's file with the weights to start from; nothing where they are trained."""
-    path = in_one_line(PLAN.weights_file, wildcards.experiment)
+    path = in_one_line(PLAN.given.file, wildcards.experiment)
     return [] if path is None else str(path.absolute() if IN_MODULE else path)
 
 
 def weights_digest(wildcards):
-    return in_one_line(PLAN.weights_digest, wildcards.experiment)
+    return in_one_line(PLAN.given.digest, wildcards.experiment)
 
 
 def source_posterior(wildcards):
     """Return the source task's posterior where the method's prior is made of it."""
     folder = PLAN.source_folder(wildcards.method)
-    if folder is None or int(wildcards.get("t", 1)) > 1:
+    if folder is None or not is_begun(wildcards):
         return []
     return named(f"{folder}/posterior.safetensors", wildcards)
 
@@ -240,8 +245,36 @@ def source_posterior(wildcards):
 def source_fisher(wildcards):
     """Return their Fisher information where the method's prior is a Laplace approximation."""
     kind = PLAN.fisher_of(wildcards.experiment, wildcards.method)
-    needed = kind and int(wildcards.t) == 1
+    needed = kind and is_begun(wildcards)
     return named(f"{PRETRAIN}/fisher_{kind}.safetensors", wildcards) if needed else []
+
+
+def source_data_of_method(wildcards):
+    """Return the seal of what given weights were fitted to, where the first stage depends on it."""
+    name = PLAN.given.data_of(wildcards.experiment, wildcards.method)
+    needed = name and is_begun(wildcards)
+    return f"{DATA}/checksums.json".format(dataset=name) if needed else []
+
+
+def source_data(name):
+    """Return an input function of a file of what given weights were fitted to; nothing without."""
+
+    def path(wildcards):
+        dataset = PLAN.given.data(wildcards.experiment)
+        return f"{DATA}/{name}".format(dataset=dataset) if dataset else []
+
+    return path
+
+
+def weights_of_source_data(wildcards):
+    """Return the user's file of weights, whose Fisher information is of the data it came from."""
+    return weights_file(wildcards) if PLAN.given.data(wildcards.experiment) else []
+
+
+def is_begun(wildcards):
+    """Return whether a job begins a chain: its first stage, and none that stays as it is."""
+    is_stream = "T" not in wildcards.keys()
+    return int(wildcards.get("t", 1)) == 1 and not (is_stream and is_settled(wildcards))
 
 
 def chosen_variance(wildcards):
@@ -253,7 +286,7 @@ def chosen_variance(wildcards):
 
 def continued(wildcards):
     """Return the posteriors, of another chain, that stage 1 goes on from; nothing elsewhere."""
-    if int(wildcards.t) > 1 or ("T" not in wildcards.keys() and is_settled(wildcards)):
+    if not is_begun(wildcards):
         return []
     found = in_one_line(PLAN.continued, wildcards.experiment, wildcards.method)
     return [str(path.absolute() if IN_MODULE else path) for path in found]

@@ -61,3 +61,20 @@ def code_of_stream(stream):
     """Return the digest of the code that prepares a part."""
     kind = STREAM_PLAN.by_data[stream].experiment.dataset.kind
     return code_digest("scripts.prepare_part", DATASETS.module(kind))
+
+
+def first_data(name):
+    """Return an input function of a file of what the first stage is of: a data set, or part 1."""
+
+    def path(wildcards):
+        if wildcards.experiment in STREAM_PLAN.streams:
+            return f"{STREAM_PLAN.part_folder(wildcards.experiment, 1)}/{name}"
+        return data_file(name)(wildcards)
+
+    return path
+
+
+def first_part(wildcards):
+    """Return the name of the first part of a stream; None of a data set that is cut."""
+    is_stream = wildcards.experiment in STREAM_PLAN.streams
+    return STREAM_PLAN.part(wildcards.experiment, 1) if is_stream else None

@@ -14,6 +14,7 @@ rule fit:
         fisher=untimed(source_fisher),
         fisher_seal=seals_of(source_fisher),
         variance=chosen_variance,
+        source_checksums=source_data_of_method,
         continued=untimed(continued),
     output:
         posterior=f"{STAGE}/posterior.safetensors",

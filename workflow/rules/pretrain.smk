@@ -3,8 +3,8 @@
 
 rule pretrain:
     input:
-        checksums=data_file("checksums.json"),
-        train=untimed(data_file("train.safetensors")),
+        checksums=first_data("checksums.json"),
+        train=untimed(first_data("train.safetensors")),
         parts=untimed(parts_file),
         parts_seal=seals_of(parts_file),
         given=untimed(weights_file),
@@ -27,6 +27,7 @@ rule pretrain:
         gpu=PLAN.gpus,
     params:
         block=of_block(PLAN.described_block),
+        part=first_part,
         settings=plainly(settings_of_pretraining),
         given=weights_digest,
         code=code_of("pretrain", settings_of_pretraining),
@@ -67,12 +68,15 @@ rule fit_source:
 
 rule fisher:
     input:
-        checksums=data_file("checksums.json"),
-        train=untimed(data_file("train.safetensors")),
+        checksums=first_data("checksums.json"),
+        train=untimed(first_data("train.safetensors")),
         parts=untimed(parts_file),
         parts_seal=seals_of(parts_file),
         weights=untimed(rules.pretrain.output.posterior),
         weights_seal=rules.pretrain.output.seal,
+        given=untimed(weights_of_source_data),
+        source_checksums=source_data("checksums.json"),
+        source_train=untimed(source_data("train.safetensors")),
     output:
         fisher=f"{PRETRAIN}/fisher_{{fisher}}.safetensors",
         seal=f"{PRETRAIN}/fisher_{{fisher}}.seal.json",
@@ -90,7 +94,9 @@ rule fisher:
         gpu=PLAN.gpus,
     params:
         block=of_block(PLAN.described_block),
+        part=first_part,
         settings=plainly(settings_of_pretraining),
+        images=lambda wildcards: PLAN.given.images(wildcards.experiment),
         code=code_of("fisher", settings_of_pretraining),
     script:
         "../scripts/fisher.py"
@@ -104,6 +110,7 @@ rule choose_variance:
         parts_seal=seals_of(parts_file),
         weights=untimed(source_posterior),
         weights_seal=seals_of(source_posterior),
+        source_checksums=source_data_of_method,
     output:
         f"{CHAIN}/prior.json",
     log:

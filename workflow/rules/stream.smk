@@ -71,6 +71,11 @@ if STREAM_PLAN.streams:
             train=untimed(of_part("train.safetensors")),
             parent=untimed(before("posterior.safetensors")),
             parent_seal=before("posterior.seal.json"),
+            weights=untimed(source_posterior),
+            weights_seal=seals_of(source_posterior),
+            fisher=untimed(source_fisher),
+            fisher_seal=seals_of(source_fisher),
+            source_checksums=source_data_of_method,
             continued=untimed(continued),
         output:
             posterior=f"{STREAM_STAGE}/posterior.safetensors",

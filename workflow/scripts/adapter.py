@@ -9,7 +9,8 @@ from incbayes.inference.listener import Listener
 from incbayes.inference.settings import StageSettings
 from incbayes.jobs.fit import Lineage, StageOutputs
 from incbayes.jobs.part import PartRequest
-from incbayes.jobs.request import BlockRequest, Machine, SourceFiles
+from incbayes.jobs.request import BlockRequest, ChainRequest, Machine
+from incbayes.jobs.sources import SourceFiles
 from incbayes.study.model.base import KindSpec, read
 from incbayes.study.model.partition import PartitionSettings
 
@@ -34,9 +35,19 @@ def part_request(snakemake: Any) -> PartRequest:
     )
 
 
+def source_request(snakemake: Any, method: str) -> ChainRequest:
+    """Return the request of a rule for what a first prior is made from; of a stream, its part 1."""
+    part = snakemake.params.get("part")
+    if part is None:
+        return block_request(snakemake, method, 1)
+    folder = Path(snakemake.input.checksums).parent
+    return PartRequest(**_chain(snakemake, method), part=part, data=folder)
+
+
 def _chain(snakemake: Any, method: str) -> dict[str, Any]:
     """Return what a request says of its chain."""
     block, settings = snakemake.params.block, snakemake.params.settings
+    source = snakemake.input.get("source_checksums")
     described = {**settings, "model": block["model"], "likelihood": block["likelihood"]}
     return {
         "study": block["study"],
@@ -49,6 +60,7 @@ def _chain(snakemake: Any, method: str) -> dict[str, Any]:
         "pixels": KindSpec.of(block["pixels"]),
         "code": snakemake.params.code,
         "pretrained": block["pretrained"],
+        "source_data": Path(source).parent if source else None,
     }
 
 

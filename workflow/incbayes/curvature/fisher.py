@@ -39,8 +39,8 @@ def diagonal_fisher(
             into evaluation, in which it predicts.
         part: the scaled images; only `empirical` uses their labels.
         kind: `empirical`: y is the observed label; `mc`: one y drawn from p(y | x, w);
-            `ggn`: Σ_y p(y | x, w)·(∇ log p(y | x, w))², the exact expectation, equal to the
-            diagonal of the generalised Gauss-Newton matrix for a softmax likelihood.
+            `ggn`: E_y (∇ log p(y | x, w))², the exact expectation, Σ_y p(y | x, w)·(…)² over
+            classes, equal to the diagonal of the generalised Gauss-Newton matrix.
         generator: draws the labels of `mc`.
         likelihood: of the labels given the outputs.
         batch_size: images at a time; bounds the memory to O(parameters + batch · largest
@@ -87,15 +87,13 @@ def label_terms(
     generator: torch.Generator,
 ):
     """Yield (targets [B], weights [B]) whose weighted squares sum to the expectation over y."""
-    ones = torch.ones_like(logits[:, 0])
-    probabilities = likelihood.probabilities(logits.detach())
+    ones, found = torch.ones_like(logits[:, 0]), logits.detach()
     if kind == "empirical":
         yield labels, ones
     elif kind == "mc":
-        yield torch.multinomial(probabilities, 1, generator=generator)[:, 0], ones
+        yield likelihood.drawn_targets(found, generator), ones
     else:
-        for target in range(logits.shape[1]):
-            yield torch.full_like(labels, target), probabilities[:, target]
+        yield from likelihood.expected_targets(found)
 
 
 class _Recorder:

@@ -31,8 +31,9 @@ class Columns:
     statistics: Literal["first", "all"] = option(
         "first",
         "Of which training rows mean and std are. `first`: of those that a chain sees first, in "
-        "each replicate: the source task's where the experiment has `pretrain`, else part 1; every "
-        "later stage and all scoring use the same numbers. `all`: of all training rows of the data "
+        "each replicate: the source task's where the experiment trains on one, those of "
+        "`pretrain.data` where that is given, else part 1; every later stage and all scoring use "
+        "the same numbers. `all`: of all training rows of the data "
         "set, parts that have not arrived among them.",
     )
 

@@ -65,7 +65,11 @@ class ImageFolder:
         maximum=MOST_IMAGES,
     )
     test: Literal["auto"] | int = option(
-        AUTO, "Number of images in `test`, as for `train`.", minimum=1, maximum=MOST_IMAGES
+        AUTO,
+        "Number of images in `test`, as for `train`. 0: the folder is not read, and need not be "
+        "there; for `pretrain.data` alone, of which nothing is scored.",
+        minimum=0,
+        maximum=MOST_IMAGES,
     )
     resize: Resize = resize_option()
     convert: Convert = convert_option()
@@ -91,7 +95,7 @@ class ImageFolder:
                 the two files that hold one image.
         """
         source = Path(data_root) / expanded(self.source, ("source",))
-        tree = read_tree(source, self._limits(source))
+        tree = read_tree(source, self._limits(source), self._splits)
         places = self._places(source, tree)
         names = {place: "/".join(parts) for parts, place in places.items()}
         raw, done = self._read(source, tree, places)
@@ -143,6 +147,10 @@ class ImageFolder:
                 )
 
     @property
+    def _splits(self) -> tuple[str, ...]:
+        return SPLITS[:1] if self.test == 0 else SPLITS
+
+    @property
     def _wanted(self) -> Wanted:
         return Wanted(tuple(self.shape), self.resize, self.convert, self.background)
 
@@ -157,11 +165,11 @@ class ImageFolder:
         Raises:
             DataError: the classes or the numbers of images are not as stated.
         """
-        for split in SPLITS:
+        for split in self._splits:
             self._check_split(source, split, tree)
         return {
             parts: (split, row)
-            for split in SPLITS
+            for split in self._splits
             for row, parts in enumerate(tree.paths(split, self.classes))
         }
 

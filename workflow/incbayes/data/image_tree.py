@@ -3,7 +3,7 @@
 Knows paths alone; what the files hold, and which classes a study states, others say.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,12 +42,13 @@ class Tree:
         return sum(map(len, self.images[split].values()))
 
 
-def read_tree(source: Path, limits: Limits) -> Tree:
+def read_tree(source: Path, limits: Limits, splits: Sequence[str] = SPLITS) -> Tree:
     """Return how the images of a source lie; the files are not read.
 
     Args:
         source: a folder or an archive.
         limits: of the sizes.
+        splits: that it has to have; another is passed over.
 
     Raises:
         DataError: naming the source; it cannot be read, holds what has no place, or lacks a split.
@@ -67,9 +68,11 @@ def read_tree(source: Path, limits: Limits) -> Tree:
             images += [] if is_folder else [parts]
     if misplaced:
         raise _misplaced(source, misplaced)
-    for split in SPLITS:
+    for split in splits:
         if split not in found:
-            raise DataError(f"{source}: has no folder {split}; expected train/CLASS, test/CLASS")
+            wanted = ", ".join(f"{name}/CLASS" for name in splits)
+            raise DataError(f"{source}: has no folder {split}; expected {wanted}")
+    found = {split: found.get(split, {}) if split in splits else {} for split in SPLITS}
     for images in (images for split in found.values() for images in split.values()):
         images.sort(key=lambda parts: parts[-1])
     return Tree(found)

@@ -74,19 +74,22 @@ class ImageSource:
         stated = self.checksums.get("table")
         return None if stated is None else TableColumns.of(stated)
 
-    def numbers(self, first: Sequence[int]) -> PixelStatistics | None:
+    def numbers(self, first: Sequence[int] | PixelStatistics) -> PixelStatistics | None:
         """Return the mean and std that the scaling takes; None where it takes none.
 
         Of a table those of the columns and, where it is a number, of the target, which is last.
 
         Args:
-            first: indices into the training split of a replicate's first images.
+            first: indices into the training split of a replicate's first images, or what is known
+                of those of another data set.
 
         Raises:
             DataError: they cannot be scaled by these.
         """
 
         def of_first() -> PixelStatistics:
+            if isinstance(first, PixelStatistics):
+                return first
             index = torch.as_tensor(first, dtype=torch.int64)
             images = self.split.images[index].numpy()
             if self.table is None:
@@ -98,7 +101,11 @@ class ImageSource:
         everything = PixelStatistics(self.checksums["mean"], self.checksums["std"])
         found = scaling.numbers(everything, of_first)
         if self.table is not None:
-            whose = f"the first {len(first)} rows" if scaling.of_first_images else "the rows"
+            whose = "the rows"
+            if scaling.of_first_images and isinstance(first, PixelStatistics):
+                whose = "the rows of pretrain.data"
+            elif scaling.of_first_images:
+                whose = f"the first {len(first)} rows"
             self.table.check_varied(found.std, whose)
         return found
 

@@ -39,8 +39,9 @@ class Standard:
     statistics: Literal["first", "all"] = option(
         "first",
         "Of which training images mean and std are. `first`: of those that a chain sees first, in "
-        "each replicate: the source task's where the experiment has `pretrain`, else part 1; every "
-        "later stage and all scoring use the same numbers. `all`: of all training images of the "
+        "each replicate: the source task's where the experiment trains on one, those of "
+        "`pretrain.data` where that is given, else part 1; every later stage and all scoring use "
+        "the same numbers. `all`: of all training images of the "
         "data set, parts that have not arrived among them.",
     )
     mean: list[float] | None = option(

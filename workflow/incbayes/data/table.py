@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from incbayes.core.fractions import images_in
 from incbayes.core.options import option
 from incbayes.core.streams import numpy_stream
 from incbayes.data.columns import Missing, TableColumns
@@ -24,13 +23,11 @@ from incbayes.data.table_options import (
     stated_columns,
     target_option,
 )
-from incbayes.study.tables import table_files
+from incbayes.study.tables import USUAL_SHARE, rows_held_out, table_files
 from incbayes.study.user_paths import expanded
 
 CUT_SEED = 1936
 """Fixes which rows are test rows (the year in which the irises were measured)."""
-
-USUAL_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -62,8 +59,9 @@ class Table:
     test_share: float | None = option(
         None,
         "Share of the rows that no stage is fitted to, drawn at random, always the same ones for "
-        "as many rows, with the share of each class; null: 0.2 where there is no `test_source`.",
-        minimum=0.01,
+        "as many rows, with the share of each class; null: 0.2 where there is no `test_source`. 0: "
+        "none, for `pretrain.data` alone, of which nothing is scored.",
+        minimum=0,
         maximum=0.9,
     )
 
@@ -83,8 +81,8 @@ class Table:
             test = self._read(data_root, self.test_source, "test_source")
             return splits_of(rows, test, (_repeated(rows, test),))
         share = USUAL_SHARE if self.test_share is None else self.test_share
-        held_out = images_in(share, len(rows.labels))
-        if not 0 < held_out < len(rows.labels):
+        held_out = rows_held_out(vars(self), len(rows.labels))
+        if share and not 0 < held_out < len(rows.labels):
             raise DataError(
                 f"{self.source}: {share:g} of {len(rows.labels)} rows leaves none to "
                 f"{'score on' if held_out == 0 else 'fit'}; give more rows, or a test_source"

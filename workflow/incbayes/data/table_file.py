@@ -5,6 +5,7 @@ Knows files and columns; nothing of splits, parts or scaling.
 
 import csv
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,12 +117,26 @@ def _values(file: Path, wanted: Sequence[str]) -> dict[str, list[Any]]:
     if reader is None:
         raise DataError(f"{file}: allowed endings of a table: {', '.join(readers)}")
     try:
-        return reader(file, wanted)
+        before = file.stat()
+        found = reader(file, wanted)
+        _check_unchanged(file, before)
+        return found
     except DataError:
         raise
     except Exception as error:  # whatever a reader raises of a file that is something else
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         raise DataError(f"{file}: not a readable table ({cause})") from error
+
+
+def _check_unchanged(file: Path, before: os.stat_result) -> None:
+    """Check that a file is still what it was: a part of what is being written is no table.
+
+    Raises:
+        DataError: it was written to meanwhile.
+    """
+    now = file.stat()
+    if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
+        raise DataError(f"{file}: changed while it was read; run again once it is whole")
 
 
 def _values_of_parquet(file: Path, wanted: Sequence[str]) -> dict[str, list[Any]]:

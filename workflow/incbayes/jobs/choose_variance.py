@@ -8,8 +8,9 @@ from incbayes.core.seal import write_seal
 from incbayes.evaluation.score import Evaluation
 from incbayes.evaluation.variance_search import FirstTask, choose_variance
 from incbayes.inference.checkpoint import Checkpoint
-from incbayes.jobs.request import VARIANCE, BlockRequest, Machine, SourceFiles
+from incbayes.jobs.request import VARIANCE, BlockRequest, Machine
 from incbayes.jobs.scaling import scaling_numbers
+from incbayes.jobs.sources import SourceFiles
 
 
 def run_selection(
@@ -23,7 +24,7 @@ def run_selection(
     device = machine.prepare()
     data = request.open(device)
     images = data.train
-    sources = source.read(request, data)
+    sources = source.read(request, data.opened)
     identity = digest([request.identity(0), source.digest(), images.sha256, request.code])
     cuts = data.parts.cuts
     numbers = scaling_numbers(request, images, cuts, [source.weights])

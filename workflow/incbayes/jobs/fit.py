@@ -36,10 +36,10 @@ from incbayes.jobs.request import (
     ChainRequest,
     Machine,
     RunRecord,
-    SourceFiles,
     data_digest,
 )
 from incbayes.jobs.scaling import Numbers, described_pixels, scaling_numbers
+from incbayes.jobs.sources import SourceFiles
 from incbayes.posterior.file import write_posterior
 from incbayes.posterior.network import NetworkState
 from incbayes.priors.base import Source
@@ -111,7 +111,7 @@ def run_stage(
     elif lineage.continued:
         beginning = continued_beginning(lineage.continued, request, images, cuts)
     else:
-        sources = lineage.source.read(request, data)
+        sources = lineage.source.read(request, data.opened)
         starts = first_starts(request, images, cuts, sources.of)
         numbers = scaling_numbers(request, images, cuts, [lineage.source.weights])
         beginning = Beginning(starts, numbers, lineage.source.digest(), sources.seals)

@@ -11,9 +11,9 @@ from incbayes.core.errors import UserError
 from incbayes.core.files import sha256_file
 from incbayes.core.seal import readable
 from incbayes.jobs.fit import Fitted, StageOutputs, StageWriter, described_posterior
-from incbayes.jobs.request import BlockRequest, Machine, RunRecord
-from incbayes.networks.layers import layers_of, plain_weights
-from incbayes.posterior.build import fresh_network
+from incbayes.jobs.request import ChainRequest, Machine, RunRecord
+from incbayes.networks.layers import Layer, layers_of, plain_weights
+from incbayes.posterior.build import fresh_network, with_weights
 from incbayes.posterior.network import NetworkState
 
 COUNTERS = ".num_batches_tracked"
@@ -25,12 +25,12 @@ class WeightsError(UserError, ValueError):
 
 
 def run_import(
-    request: BlockRequest, weights: Path, sha256: str, outputs: StageOutputs, machine: Machine
+    request: ChainRequest, weights: Path, sha256: str, outputs: StageOutputs, machine: Machine
 ) -> None:
     """Write the weights of a file as the posterior of a source task, the same of all replicates.
 
     Args:
-        request: of the block.
+        request: of the block; of a stream, at its first part.
         weights: the file, of safetensors.
         sha256: of it, when the job was planned.
         outputs: where the result goes.
@@ -40,23 +40,33 @@ def run_import(
         WeightsError: the file is absent, changed, or not of the network; naming the tensor.
     """
     device = machine.prepare()
-    data = request.open(device, whatever_parts=True)
-    if not weights.is_file():
-        raise WeightsError(f"{weights}: there is no such file")
-    if sha256_file(weights) != sha256:
-        raise WeightsError(f"{weights}: changed since the job was planned; run the command again")
-    cuts, stage = data.parts.cuts, request.stage(1, data.train.shape)
+    opened = request.opened(device)
+    check_unchanged(weights, sha256)
+    images, cuts = opened.images, opened.cuts
+    stage = request.stage(1, images.shape)
     record, states = RunRecord(machine, device), {}
     for replicate, cut in cuts.items():
         network = fresh_network(stage.architecture(len(cut.target_classes)), 0)
         states[replicate] = given_state(weights, network)
     indices = {replicate: cut.source for replicate, cut in cuts.items()}
     classes = {replicate: cut.source_classes for replicate, cut in cuts.items()}
-    fitted = Fitted(data.train, indices, classes, dict.fromkeys(cuts))
+    fitted = Fitted(images, indices, classes, dict.fromkeys(cuts))
     described = described_posterior(request, 1, fitted, sha256) | {"given": sha256}
     outputs.posterior.parent.mkdir(parents=True, exist_ok=True)
-    writer = StageWriter(request, 1, described, data.seals(), outputs)
+    writer = StageWriter(request, 1, described, opened.seals, outputs)
     writer.write(states, {replicate: [] for replicate in cuts}, record)
+
+
+def check_unchanged(weights: Path, sha256: str) -> None:
+    """Check that a file is the one that is meant.
+
+    Raises:
+        WeightsError: it is absent, or has another content.
+    """
+    if not weights.is_file():
+        raise WeightsError(f"{weights}: there is no such file")
+    if sha256_file(weights) != sha256:
+        raise WeightsError(f"{weights}: changed since the job was planned; run the command again")
 
 
 def given_state(path: Path, network: nn.Module) -> NetworkState:
@@ -67,7 +77,7 @@ def given_state(path: Path, network: nn.Module) -> NetworkState:
     Raises:
         WeightsError: naming the file and the tensor.
     """
-    tensors = readable(path, load_file, "not a whole safetensors file", WeightsError)
+    tensors = _tensors(path)
     fresh, state = plain_weights(network), NetworkState()
     for layer in layers_of(network):
         own = {f"{layer.name}.{key}": value.shape for key, value in fresh[layer.name].items()}
@@ -82,6 +92,57 @@ def given_state(path: Path, network: nn.Module) -> NetworkState:
         if name not in known and not name.endswith(COUNTERS):
             raise WeightsError(f"{path}: holds the tensor {name}, which the network has not")
     return state
+
+
+def source_network(path: Path, network: nn.Module) -> nn.Module:
+    """Return a network with all weights of a file, its output layer with as many outputs as there.
+
+    That is the network as it was fitted, in place of one for the classes of another task.
+
+    Args:
+        path: of the file.
+        network: which is changed.
+
+    Raises:
+        WeightsError: the file is not of the network, or lacks its output layer.
+    """
+    state, tensors = given_state(path, network), _tensors(path)
+    (output,) = (layer for layer in layers_of(network) if layer.is_output)
+    if output.name not in state:
+        state[output.name] = _own_head(path, output, tensors)
+        _resize(network.get_submodule(output.name), state[output.name]["weight"])
+    return with_weights(network, state)
+
+
+def _own_head(path: Path, output: Layer, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weight and bias of the output layer of a file, of whatever classes."""
+    named = f"{output.name}.weight"
+    for key in output.shapes:
+        if f"{output.name}.{key}" not in tensors:
+            raise WeightsError(
+                f"{path}: lacks the tensor {output.name}.{key} of the output layer, without which "
+                "there is no Fisher information; give a file with it, or take the prior grid"
+            )
+    shape, found = tuple(output.weight_shape), tensors[named]
+    if output.kind == "linear" and found.dim() == len(shape) and found.shape[0] > 0:
+        count = found.shape[0]
+        meant = {key: torch.Size((count, *own[1:])) for key, own in output.shapes.items()}
+    else:
+        meant = {key: torch.Size(own) for key, own in output.shapes.items()}
+    return {key: _taken(path, f"{output.name}.{key}", tensors, own) for key, own in meant.items()}
+
+
+def _resize(module: nn.Module, weight: Tensor) -> None:
+    """Give a Linear layer as many outputs as a weight has rows."""
+    assert isinstance(module, nn.Linear), module  # of another kind `_own_head` takes the same alone
+    module.out_features = len(weight)
+    module.weight = nn.Parameter(torch.empty_like(weight))
+    if module.bias is not None:
+        module.bias = nn.Parameter(torch.empty_like(weight[:, 0]))
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    return readable(path, load_file, "not a whole safetensors file", WeightsError)
 
 
 def _misfit(name: str, tensors: Mapping[str, Tensor], shape: torch.Size) -> str:

@@ -24,12 +24,12 @@ from incbayes.jobs.request import (
     POSTERIOR,
     ChainRequest,
     Machine,
+    Opened,
     data_digest,
     read_sealed_posterior,
 )
 from incbayes.jobs.scaling import scaling_numbers
 from incbayes.posterior.file import Posterior
-from incbayes.priors.base import Source
 
 
 class PartError(UserError, ValueError):
@@ -65,6 +65,12 @@ class PartRequest(ChainRequest):
         """Open `train` or `test` of the part: what is fitted to, or what was held out."""
         return ImageSource.open(self.data, split, self.pixels, device)
 
+    def opened(self, device: torch.device) -> Opened:
+        """Open the training images of the part, which are the part of every replicate."""
+        images = self.images("train", device)
+        cuts = dict.fromkeys(self.replicates, self.cut(images))
+        return Opened(images, cuts, {"images": images.seal})
+
     def cut(self, images: ImageSource) -> Partition:
         """Return all images of the part as the one part of a partition, with all classes."""
         everything = np.arange(len(images.split.labels), dtype=np.int64)
@@ -89,7 +95,7 @@ def run_part(
     Args:
         request: of the block, at the part.
         t: the stage.
-        lineage: what it follows from; a stream has no source task.
+        lineage: what it follows from; a stream's source task is weights of a file.
         outputs: where the result goes.
         machine: where to run.
 
@@ -98,10 +104,9 @@ def run_part(
             are damaged, or training diverged; the parent stays as it is and no output appears.
     """
     device = machine.prepare()
-    images = request.images("train", device)
-    cut = request.cut(images)
-    cuts = dict.fromkeys(request.replicates, cut)
-    indices = {replicate: cut.parts[0] for replicate in cuts}
+    opened = request.opened(device)
+    images, cuts = opened.images, opened.cuts
+    indices = {replicate: cut.parts[0] for replicate, cut in cuts.items()}
     _refuse_repeated(request, t, data_digest(images, indices), outputs)
     if lineage.parent is not None:
         posterior, seal = request.read_before(lineage.parent, t)
@@ -111,9 +116,13 @@ def run_part(
     elif lineage.continued:
         beginning = continued_beginning(lineage.continued, request, images, cuts)
     else:
-        starts = first_starts(request, images, cuts, dict.fromkeys(cuts, Source()))
-        beginning = Beginning(starts, scaling_numbers(request, images, cuts))
-    given = Given(images, cuts, indices, {"images": images.seal})
+        source = lineage.source
+        read = source.read(request, opened)
+        starts = first_starts(request, images, cuts, read.of)
+        numbers = scaling_numbers(request, images, cuts, [source.weights])
+        ancestry = source.digest() if source.weights else None
+        beginning = Beginning(starts, numbers, ancestry, read.seals)
+    given = Given(images, cuts, indices, opened.seals)
     writer = stage_writer(request, t, given, beginning, outputs)
     fit_and_write(writer, tasks_of(given, beginning), images.shape, machine, device)
 

@@ -15,20 +15,18 @@ import numpy as np
 import torch
 
 from incbayes.core.device import prepare_device
-from incbayes.core.files import atomic_write, sha256_file
-from incbayes.core.json_digest import digest
+from incbayes.core.files import atomic_write
 from incbayes.core.seal import Seal, read_seal, seal_path
 from incbayes.core.streams import numpy_stream
 from incbayes.data.images import ImageSource
 from incbayes.data.partition import Partition
+from incbayes.data.prepared import read_images_seal
 from incbayes.data.reservoir import reservoir
 from incbayes.inference.listener import Listener, Silent
 from incbayes.inference.settings import StageSettings
 from incbayes.inference.stage import BlockStage, StreamKeys, images_kept, takes_all_parts
 from incbayes.jobs.partition import Parts, PartsRequest, read_parts
-from incbayes.kinds import PRIORS
 from incbayes.posterior.file import Posterior, PosteriorError, read_posterior
-from incbayes.priors.base import Source
 from incbayes.study.model.base import KindSpec
 from incbayes.study.model.partition import PartitionSettings
 
@@ -78,6 +76,8 @@ class ChainRequest:
         code: digest of the library code that the job runs.
         pretrained: whether the experiment trains on a source task, whose images are then the
             first that any chain of it sees.
+        source_data: folder of the data set that weights of a file were fitted to, where the job
+            takes its scaling, or a Fisher information, from it.
     """
 
     study: str
@@ -90,6 +90,25 @@ class ChainRequest:
     pixels: KindSpec
     code: str
     pretrained: bool = False
+    source_data: Path | None = None
+
+    def opened(self, device: torch.device) -> "Opened":
+        """Open the training images that the first stage is of, whatever is fitted to them.
+
+        Raises:
+            SealError: a file is damaged, edited, or was made from other images or settings.
+        """
+        raise NotImplementedError
+
+    def source_seal(self) -> Seal | None:
+        """Return the seal of `source_data`; None without."""
+        folder = self.source_data
+        return None if folder is None else read_images_seal(folder / "checksums.json")
+
+    def source_images(self, device: torch.device) -> ImageSource:
+        """Open the training images of `source_data`."""
+        assert self.source_data is not None, self.experiment
+        return ImageSource.open(self.source_data, "train", self.pixels, device)
 
     def count(self, t: int) -> int | None:
         """Return T of a stage's random streams; None where the chain has no end."""
@@ -158,6 +177,11 @@ class BlockRequest(ChainRequest):
         parts = None if whatever_parts else self.parts
         return BlockData(train, read_parts(self.parts_file, asked, train.seal, parts))
 
+    def opened(self, device: torch.device) -> "Opened":
+        """Open the training images, and how they are cut for the smallest T."""
+        data = self.open(device, whatever_parts=True)
+        return data.opened
+
     def fitted(self, t: int, cuts: Mapping[int, Partition]) -> dict[int, np.ndarray]:
         """Return the indices that stage t is fitted to, by replicate.
 
@@ -209,13 +233,37 @@ class BlockData:
         """
         return read_sealed_posterior(path, POSTERIOR, identity, self.seals())
 
+    @property
+    def opened(self) -> "Opened":
+        """The same in the form that it has of a stream, too."""
+        return Opened(self.train, self.parts.cuts, self.seals())
+
+    def check_data(self, path: Path, posterior: Posterior, indices: Mapping[int, Any]) -> None:
+        """Check as of `Opened`."""
+        self.opened.check_data(path, posterior, indices)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Training images of a block, cut from a data set or a part that arrived.
+
+    Attributes:
+        images: the images.
+        cuts: by replicate, which of them belong to what.
+        seals: of both, by role.
+    """
+
+    images: ImageSource
+    cuts: Mapping[int, Partition]
+    seals: Mapping[str, Seal]
+
     def check_data(self, path: Path, posterior: Posterior, indices: Mapping[int, Any]) -> None:
         """Check that a posterior was fitted to these images of the training set.
 
         Raises:
             PosteriorError: naming the file, if it was fitted to other ones.
         """
-        found, meant = posterior.metadata.get("data"), data_digest(self.train, indices)
+        found, meant = posterior.metadata.get("data"), data_digest(self.images, indices)
         if found != meant:
             raise PosteriorError(
                 f"{path}: was fitted to other images ({found}) than the parts are of ({meant}); "
@@ -254,82 +302,6 @@ def data_digest(images: ImageSource, indices: Mapping[int, Sequence[int]]) -> st
         value.update(f"r{replicate}:{len(chosen)}\n".encode())
         value.update(torch.as_tensor(chosen, dtype=torch.int64).numpy().tobytes())
     return value.hexdigest()
-
-
-@dataclass(frozen=True)
-class SourceFiles:
-    """What a method's prior needs of the source task; None for what it does not.
-
-    Attributes:
-        weights: posterior file of the source task: pretrained weights, or the method's own q_A.
-        fisher: file of their diagonal Fisher information.
-        selection: file of the chosen variances.
-    """
-
-    weights: Path | None = None
-    fisher: Path | None = None
-    selection: Path | None = None
-
-    def digest(self) -> str:
-        """Return a digest over the content of the files."""
-        return digest({k: sha256_file(v) for k, v in vars(self).items() if v is not None})
-
-    def read(self, request: BlockRequest, data: BlockData) -> "ReadSources":
-        """Return every replicate's source, verified to be what the prior asks for.
-
-        Args:
-            request: of the block whose prior is made from the source task.
-            data: its images and parts.
-
-        Raises:
-            SealError: a file is damaged, edited, or of another run.
-            PosteriorError: the source task was fitted to other images.
-        """
-        if self.weights is None:
-            return ReadSources({replicate: Source() for replicate in request.replicates}, {})
-        block = {
-            "study": request.study,
-            "experiment": request.experiment,
-            "replicates": list(request.replicates),
-        }
-        images = {"images": data.train.seal}
-        weights, sealed = read_sealed_posterior(self.weights, POSTERIOR, block, images)
-        indices = {replicate: data.cut(replicate).source for replicate in request.replicates}
-        data.check_data(self.weights, weights, indices)
-        seals, made_from = {"weights": sealed}, images | {"weights": sealed}
-        fisher, variances = None, {}
-        if self.fisher is not None:
-            described = block | {"kind": PRIORS.build(request.settings.prior).fisher}
-            fisher, seals["fisher"] = read_sealed_posterior(
-                self.fisher, FISHER, described, made_from
-            )
-        if self.selection is not None:
-            made_from |= {"parts": data.parts.seal}
-            seals["variance"] = read_seal(self.selection, VARIANCE, request.identity(0), made_from)
-            variances = seals["variance"].facts["variances"]
-        sources = {
-            replicate: Source(
-                state=weights.states[replicate],
-                fisher=fisher.states[replicate] if fisher else {},
-                images=weights.metadata["images"][str(replicate)],
-                variance=variances[str(replicate)]["variance"] if variances else None,
-            )
-            for replicate in request.replicates
-        }
-        return ReadSources(sources, seals)
-
-
-@dataclass(frozen=True)
-class ReadSources:
-    """What the source task left, and the seals of it.
-
-    Attributes:
-        of: each replicate's.
-        seals: by role.
-    """
-
-    of: Mapping[int, Source]
-    seals: Mapping[str, Seal]
 
 
 FIRST_RUN = ".first_run"

@@ -30,7 +30,8 @@ def scaling_numbers(
     """Return by which numbers the images of a block's replicates are scaled.
 
     Those of first images are taken from the first ancestor that there is; without one they are
-    computed. All ancestors must have been fitted with the numbers that are returned.
+    those of the data that given weights were fitted to, or are computed. All ancestors must have
+    been fitted with the numbers that are returned.
 
     Args:
         request: of the job.
@@ -51,6 +52,8 @@ def scaling_numbers(
     }
     if stated and PIXELS.build(request.pixels).of_first_images:
         numbers: Numbers = dict(next(iter(stated.values())))
+    elif (of_source := _of_source_data(request)) is not None:
+        numbers = dict.fromkeys(cuts, images.numbers(of_source))
     else:
         numbers = {
             replicate: images.numbers(_first(request, cut)) for replicate, cut in cuts.items()
@@ -76,6 +79,15 @@ def described_pixels(request: ChainRequest, numbers: Numbers) -> dict[str, Any]:
         "mean": {replicate: list(found.mean) for replicate, found in taken.items()},
         "std": {replicate: list(found.std) for replicate, found in taken.items()},
     }
+
+
+def _of_source_data(request: ChainRequest) -> PixelStatistics | None:
+    """Return mean and std of the data set that given weights were fitted to; None without.
+
+    No image of it counts as seen by the chain, and yet these are the first, as of a source task.
+    """
+    seal = request.source_seal()
+    return None if seal is None else PixelStatistics(seal.facts["mean"], seal.facts["std"])
 
 
 def _first(request: ChainRequest, cut: Partition) -> Sequence[int]:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import torch
@@ -43,6 +43,29 @@ class Likelihood(ABC):
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return p(y | outputs) of every class y [N, K], in the type of the outputs [N, K]."""
         return self.log_probabilities(outputs).exp().to(outputs.dtype)
+
+    def drawn_targets(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Return one label of each input, drawn from p(y | outputs), as `nll` takes them [N].
+
+        Args:
+            outputs: of the network [N, K].
+            generator: of the draws.
+        """
+        return torch.multinomial(self.probabilities(outputs), 1, generator=generator)[:, 0]
+
+    def expected_targets(self, outputs: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (labels [N], weights [N]) whose weighted squares sum to the expectation over y.
+
+        That is Σ weights·(∇ ln p(labels | outputs))² = E_y (∇ ln p(y | outputs))² of every input,
+        the diagonal of its Fisher information; here with every class, by its probability.
+
+        Args:
+            outputs: of the network [N, K].
+        """
+        probabilities = self.probabilities(outputs)
+        for label in range(probabilities.shape[1]):
+            labels = torch.full_like(outputs[:, 0], label, dtype=torch.int64)
+            yield labels, probabilities[:, label]
 
     def predicted(self, outputs: Tensor) -> Tensor:
         """Return what one network predicts, float64: here ln p(y | outputs) [N, K].

@@ -5,7 +5,7 @@ that its standardisation is by. What comes out is a mixture of Gaussians, one a 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -54,6 +54,26 @@ class Gaussian(Likelihood):
     def log_probabilities(self, outputs: Tensor) -> Tensor:
         """Raise: a number has a density and no classes; planning keeps it from who asks."""
         raise TypeError("the likelihood gaussian is of a number, which has no classes")
+
+    def drawn_targets(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Return one standardised number for each input [N], drawn from N(μ, σ²)."""
+        mean, log_sigma = self._parameters(outputs)
+        noise = torch.randn(
+            mean.shape, generator=generator, dtype=mean.dtype, device=generator.device
+        )
+        return mean + log_sigma.exp() * noise.to(mean.device)
+
+    def expected_targets(self, outputs: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield two numbers for each input that give the expectation over y exactly.
+
+        The Fisher information of (μ, ln σ) is diag(1/σ², 2). At y = μ + σ the gradient is that of
+        μ alone, 1/σ; at y = μ that of ln σ alone, -1, and it counts twice.
+        """
+        mean, log_sigma = self._parameters(outputs)
+        ones = torch.ones_like(mean)
+        yield mean + log_sigma.exp(), ones
+        if self.noise == "learnt":
+            yield mean, 2 * ones
 
     def predicted(self, outputs: Tensor) -> Tensor:
         """Return mean and standard deviation of the standardised target, float64 [N, 1, 2].

@@ -14,7 +14,15 @@ from incbayes.orchestration.code_digest import CodeError, code_digest, module_fi
 from incbayes.study.chains import chosen_chains
 from incbayes.study.model import Study
 
-FITTING_JOBS = ("fit", "fit_part", "pretrain", "choose_variance", "evaluate", "evaluate_part")
+FITTING_JOBS = (
+    "fit",
+    "fit_part",
+    "pretrain",
+    "fisher",
+    "choose_variance",
+    "evaluate",
+    "evaluate_part",
+)
 
 OF_A_FIT = {key: OF_AN_EXPERIMENT[key] for key in ("model", "pixels", "likelihood")}
 """Of an experiment, the kinds whose code a fit runs; a data set's runs when it is prepared."""

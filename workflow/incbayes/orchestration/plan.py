@@ -3,6 +3,7 @@
 Every name that depends on a wildcard is a pattern in braces, as rules take it.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Collection
 from functools import cache, cached_property, partial
@@ -10,16 +11,15 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from incbayes.core.files import sha256_file
 from incbayes.kinds import CLAIM_TESTS, OF_A_METHOD
 from incbayes.orchestration.code_digest import code_digest
+from incbayes.orchestration.given import GivenWeights, is_of
 from incbayes.orchestration.kind_modules import OF_A_FIT, digests_of, metric_modules
 from incbayes.orchestration.resources import Demand, Job, demand, needs_gpu
 from incbayes.orchestration.stream_plan import STREAM, StreamPlan
 from incbayes.study.chains import chosen_chains, chosen_experiments
-from incbayes.study.checks.experiments import weights_file
 from incbayes.study.continuation import continued_files
-from incbayes.study.datasets import data_name, data_sets
+from incbayes.study.datasets import data_name, data_sets, source_data_sets
 from incbayes.study.merging import Plain
 from incbayes.study.model import (
     Experiment,
@@ -41,7 +41,6 @@ from incbayes.study.settings import (
     scored_share,
 )
 from incbayes.study.tuning import candidates, with_candidates
-from incbayes.study.yaml import StudyError
 
 DATA = "results/data/{dataset}"
 
@@ -61,6 +60,7 @@ class Plan:
         tuned_blocks: those of the search.
         data_sets: what is prepared, by name.
         results: folder of the study.
+        given: weights of files that priors are made from.
     """
 
     def __init__(self, study: Study, streams: StreamPlan | None = None):
@@ -77,10 +77,11 @@ class Plan:
         self.tuned_blocks = blocks(searched.replicates, size) if searched else []
         self.data_sets = data_sets(
             {name: run for name, run in self.chosen.items() if name not in self.streams.streams}
-        )
+        ) | source_data_sets(self.chosen)
         self.results = f"results/{study.study_id}"
         self._settings = cache(partial(method_settings, self.planned))
         self._demand = cache(partial(demand, self.planned))
+        self.given = GivenWeights(self.planned, self._settings)
 
     # ---- Paths ----
 
@@ -227,7 +228,13 @@ class Plan:
         cut = [of for of in self.chosen if of not in self.streams.streams]
         whole = {of: f"{DATA}/{name}".format(dataset=self.data_of(of)) for of in cut}
         parts = self.streams.part_folders(self.chosen)
-        return whole | {part: f"{folder}/{name}" for part, folder in parts.items()}
+        given = {
+            f"{experiment}, data of given weights": f"{DATA}/{name}".format(dataset=dataset)
+            for experiment, method, _ in chosen_chains(self.study)
+            if self.streams.begins(experiment, method)
+            and (dataset := self.given.data_of(experiment, method))
+        }
+        return whole | {part: f"{folder}/{name}" for part, folder in parts.items()} | given
 
     # ---- What a job needs ----
 
@@ -240,7 +247,7 @@ class Plan:
         return {
             name: described
             for name, described in self.chosen.items()
-            if data_name(described.dataset) == dataset
+            if any(is_of(dataset, of) for of in (described.dataset, described.source_data))
         }
 
     def is_search(self, experiment: str) -> bool:
@@ -294,23 +301,6 @@ class Plan:
             "partition": to_plain(described.partition),
             "pretrained": described.trains_source,
         }
-
-    def weights_file(self, experiment: str) -> Path | None:
-        """Return the file with the weights that an experiment's priors are made from, or None.
-
-        Raises:
-            StudyError: it is not there.
-        """
-        path = ("experiments", experiment)
-        found = weights_file(self.planned.experiments[experiment], path)
-        if found is not None and not found.is_file():
-            raise StudyError((*path, "pretrain", "weights"), f"there is no file {found}")
-        return found
-
-    def weights_digest(self, experiment: str) -> str | None:
-        """Return the SHA-256 of that file; None without one."""
-        path = self.weights_file(experiment)
-        return None if path is None else sha256_file(path)
 
     def cut_of_block(self, experiment: str, block: str) -> Plain:
         """Return the params that decide the parts of a block, whatever is fitted to them."""
@@ -376,4 +366,6 @@ class Plan:
 
     def demand(self, job: Job, attempt: int) -> Demand:
         """Return what a job of a block asks a cluster for, at an attempt, the first being 1."""
+        if job.work == "fisher" and self.given.data(job.experiment):
+            job = dataclasses.replace(job, outputs=self.given.outputs(job.experiment))
         return self._demand(job, attempt)

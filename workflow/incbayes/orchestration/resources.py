@@ -110,6 +110,7 @@ class Job:
         replicates: how many the block has.
         work: `stage` fits a stage, `source` the source task, `search` every variance of a grid;
             `fisher` goes over the source task's images, `scores` evaluates a chain.
+        outputs: of the network that a Fisher information is of, where they are not the classes.
     """
 
     experiment: str
@@ -117,6 +118,7 @@ class Job:
     parts: int
     replicates: int
     work: Work
+    outputs: int | None = None
 
 
 def demand(study: Study, job: Job, attempt: int) -> Demand:
@@ -129,7 +131,7 @@ def demand(study: Study, job: Job, attempt: int) -> Demand:
     """
     experiment, method, parts, work = job.experiment, job.method, job.parts, job.work
     described = study.experiments[experiment]
-    data = _data(study, experiment)
+    data = _data(study, experiment, work)
     weights = weights_of(described.model, data["shape"], len(data["classes"]))
     cost = _cost(study, experiment, method, work)
     held = _held(study, experiment, method, parts, work)
@@ -138,7 +140,9 @@ def demand(study: Study, job: Job, attempt: int) -> Demand:
         earlier = settings.earlier_samples or settings.samples
         passes = FORWARD * held * ((parts - 1) * earlier + settings.samples)
     elif work == "fisher":
-        passes = held * len(data["classes"])
+        passes = held * (job.outputs or len(data["classes"]))
+    elif work == "source" and not described.trains_source:
+        passes = 0
     else:
         passes = held * _passes(study, experiment, method, work)
     seconds = max(SECONDS_PER_IMAGE, SECONDS_PER_WEIGHT * weights) * cost * passes * job.replicates
@@ -153,7 +157,7 @@ def memory(study: Study, job: Job) -> dict[KeyPath, float]:
     """Return MB of memory of a job, by the key of the study that they are for."""
     experiment, method, parts, work = job.experiment, job.method, job.parts, job.work
     described = study.experiments[experiment]
-    data = _data(study, experiment)
+    data = _data(study, experiment, work)
     weights = weights_of(described.model, data["shape"], len(data["classes"]))
     settings = None if method is None else method_settings(study, experiment, method)
     cost = _cost(study, experiment, method, work)
@@ -222,9 +226,14 @@ def step_cost(family: KindSpec) -> float:
     return cost
 
 
-def _data(study: Study, experiment: str) -> dict[str, Any]:
-    """Return the constraints of an experiment's data set, with a number of images in any case."""
-    data = data_constraints(study.experiments[experiment].dataset, study.data_root)
+def _data(study: Study, experiment: str, work: Work) -> dict[str, Any]:
+    """Return the constraints of the data set that a job reads, with a number of images in any case.
+
+    That is the experiment's, or what given weights were fitted to, for their Fisher information.
+    """
+    described = study.experiments[experiment]
+    dataset = described.source_data if work == "fisher" else None
+    data = data_constraints(dataset or described.dataset, study.data_root)
     most = max(1, int(UNCOUNTED_BYTES / math.prod(data["shape"])))
     taken = {split: min(number, most) for split, number in UNCOUNTED.items()}
     return data | {split: number for split, number in taken.items() if data[split] is None}
@@ -252,13 +261,15 @@ def _bytes_per_weight(settings: MethodSettings | None) -> float:
 def _held(study: Study, experiment: str, method: str | None, parts: int, work: Work) -> int:
     """Return how many images a job holds as numbers, beside those that it reads."""
     described = study.experiments[experiment]
-    data = _data(study, experiment)
+    data = _data(study, experiment, work)
     whole = images_in(described.partition.fraction, data["train"])
     if work in ("stage", "search"):
         if _takes_all_parts(study, method):
             return whole
         kept = _kept(study, experiment, method) if parts > 1 and work == "stage" else 0
         return min(whole, math.ceil(whole / parts) + kept)
+    if work == "fisher" and described.source_data is not None:
+        return int(data["train"])
     if work in ("source", "fisher"):
         return images_in(described.partition.source_fraction, data["train"])
     shown = _scoring(study, method).part_images or whole

@@ -65,6 +65,7 @@ def _jobs(described: Experiment) -> Iterator[tuple[str | None, int, Work]]:
             yield method, parts, "scores"
     if described.trains_source:
         yield None, 1, "source"
+    if described.trains_source or described.source_data is not None:
         yield None, 1, "fisher"
 
 

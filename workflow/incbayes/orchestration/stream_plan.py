@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from incbayes.orchestration.stream import Stream, settled_stages, streams_of
 from incbayes.study.model import Study
-from incbayes.study.streams import TEST, part_source
+from incbayes.study.streams import TEST, part_source, with_arrived
 
 STREAM = "stream"
 """What the path of a chain over a stream has in place of `T10`."""
@@ -44,6 +44,13 @@ class StreamPlan:
     def last_settled(self, experiment: str, method: str, block: str) -> int:
         """Return the last settled stage of a chain; 0 for none."""
         return self.settled.get(f"{experiment}/{method}/{STREAM}/{block}", 0)
+
+    def begins(self, experiment: str, method: str) -> bool:
+        """Return whether a first stage of a method's chains may have to be fitted."""
+        if experiment not in self.streams:
+            return True
+        place = f"{experiment}/{method}/"
+        return any(not last for of, last in self.settled.items() if of.startswith(place))
 
     def part(self, experiment: str, t: int) -> str | None:
         """Return the name of stage t's part; None of stage 0, and of one that is to come."""
@@ -114,11 +121,14 @@ def plan_streams(
         results: of the study.
 
     Raises:
-        StudyError: a part cannot be one, or a stage has to be fitted whose part is gone.
+        StudyError: a part cannot be one, a stage has to be fitted whose part is gone, or a claim is
+            on a stage that is yet to come.
     """
     streams = streams_of(study, data_root, data, results)
     counted = {name: stream.experiment for name, stream in streams.items()}
-    study = replace(study, experiments={**study.experiments, **counted})
+    arrived = {name: len(stream.parts) for name, stream in streams.items()}
+    claims = with_arrived(study.claims, arrived)
+    study = replace(study, experiments={**study.experiments, **counted}, claims=claims)
     return study, StreamPlan(streams, settled_stages(study, streams, results), results)
 
 

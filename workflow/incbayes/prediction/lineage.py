@@ -12,7 +12,7 @@ from typing import Any, Literal
 from incbayes.core.files import sha256_file
 from incbayes.core.seal import Seal, SealError, any_seal, read_seal, seal_path
 from incbayes.jobs.continued import CONTINUED, CONTINUES
-from incbayes.jobs.request import SourceFiles
+from incbayes.jobs.sources import SourceFiles
 from incbayes.posterior.file import PosteriorError, read_metadata
 
 State = Literal["verified", "missing", "another", "unverified"]
@@ -149,9 +149,21 @@ def _source(first: Path, parent: str) -> list[Ancestor]:
     same = there and SourceFiles(**files).digest() == parent
     state: State = "verified" if same else "another" if there else "missing"
     return [
-        Ancestor(f"source task, {attribute}", str(file), parent, state)
+        Ancestor(f"source task, {attribute}{_of_data(file)}", str(file), parent, state)
         for attribute, file in files.items()
     ]
+
+
+def _of_data(file: Path) -> str:
+    """Return of which data a Fisher information of given weights is; nothing of other files."""
+    said = _said(file) if file.suffix == ".safetensors" and file.is_file() else None
+    if said is None or "source_images" not in said:
+        return ""
+    count, fitted_to = said["source_images"], said["fitted_to"]
+    weight = "" if count == fitted_to else f", weighed as {fitted_to}"
+    shared = f", {said['shared']} of them training images here too" if said["shared"] else ""
+    data = f"data {str(said['data'])[:12]}…"
+    return f" ({said['kind']} of {count} images of {said['source']}, {data}{weight}{shared})"
 
 
 def _sealed_file(seal: Path) -> Path:

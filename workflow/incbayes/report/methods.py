@@ -51,7 +51,9 @@ def describe_experiment(study: Study, name: str) -> list[tuple[str, str]]:
         ("Data set", options(experiment.dataset)),
         (
             "Columns" if is_table(experiment.dataset) else "Pixels",
-            PIXELS.build(experiment.pixels).words(experiment.trains_source),
+            PIXELS.build(experiment.pixels).words(
+                experiment.trains_source or experiment.source_data is not None
+            ),
         ),
         *([("Augmentation", augmented)] if augmented else []),
         ("Model", options(experiment.model)),

@@ -15,7 +15,8 @@ from typing import Any
 from incbayes.study.counting import SPLITS, class_folders, count_images
 from incbayes.study.model import Experiment, KindSpec, Study
 from incbayes.study.schema import kind_constraints, kind_defaults
-from incbayes.study.tables import is_table, stated_facts, stated_sources, table_files
+from incbayes.study.streams import arrives
+from incbayes.study.tables import counted_rows, is_table, stated_facts, stated_sources, table_files
 from incbayes.study.user_paths import expanded, taken_for_a_name
 from incbayes.study.yaml import KeyPath, StudyError, shown
 
@@ -41,8 +42,8 @@ def data_constraints(dataset: KindSpec, data_root: str | None = None) -> dict[st
 
     Of a table also `table`, true, and where the target is a number `number`, true; its shape is
     [columns, 1, 1], and its number is one class. A number of images is None where the study leaves
-    it to be counted and it is not known yet: the source is absent, holds none, or is a tar archive
-    or a table.
+    it to be counted and it is not known yet: the source is absent, holds none, is a tar archive, or
+    a CSV that is too large to be read while planning.
 
     Args:
         dataset: with its options.
@@ -54,11 +55,20 @@ def data_constraints(dataset: KindSpec, data_root: str | None = None) -> dict[st
         stated_sizes = dict.fromkeys(SPLITS, dataset.options[LARGEST_PART])
     facts = kind_constraints("dataset", dataset.kind) | stated | stated_sizes
     if "target" in dataset.options:
-        return facts | stated_facts(dataset.options) | stated_sizes
+        counted = {} if stated_sizes or data_root is None else _counted_rows(dataset, data_root)
+        return facts | stated_facts(dataset.options) | stated_sizes | counted
     if AUTO in (facts["train"], facts["test"]):
         found = {} if data_root is None else _counted(dataset, data_root)
         facts |= {split: found.get(split) or None for split in SPLITS if facts[split] == AUTO}
     return facts
+
+
+def _counted_rows(dataset: KindSpec, data_root: str) -> dict[str, int]:
+    """Return the numbers of rows of a table; nothing where they are not known."""
+    try:
+        return counted_rows(dataset, expanded(data_root, ("data_root",)))
+    except StudyError:  # which is said where the source is needed
+        return {}
 
 
 def _counted(dataset: KindSpec, data_root: str) -> dict[str, int]:
@@ -98,6 +108,12 @@ def data_sets(experiments: Experiments) -> dict[str, KindSpec]:
     """Return the data sets of experiments by the name of their folder."""
     used = [experiment.dataset for experiment in experiments.values()]
     return {data_name(dataset): dataset for dataset in used}
+
+
+def source_data_sets(experiments: Experiments) -> dict[str, KindSpec]:
+    """Return what weights of files were fitted to, as `data_sets` does."""
+    stated = [experiment.source_data for experiment in experiments.values()]
+    return {data_name(dataset): dataset for dataset in stated if dataset is not None}
 
 
 def data_root(study: Study) -> Path:
@@ -145,27 +161,34 @@ def check_sources(experiments: Experiments, data_root: Path, prepared: Path) -> 
             path that Snakemake would change.
     """
     for name, experiment in experiments.items():
-        dataset = experiment.dataset
-        if "source" not in dataset.options:
-            continue
-        if is_table(dataset):
-            _check_table(("experiments", name, "dataset"), dataset, data_root, prepared)
-            continue
-        key = ("experiments", name, "dataset", "source")
-        stated = dataset.options["source"]
-        source = data_root / expanded(stated, key)
-        try:
-            there, files = source.exists(), source_files(dataset, data_root)
-        except OSError as error:
-            cause = error.strerror or error
-            raise StudyError(key, f"{source} cannot be read ({cause})") from None
-        _check_names(key, source, files)
-        if not there and not (prepared / data_name(dataset) / "checksums.json").is_file():
-            raise StudyError(
-                key,
-                f"found {shown(stated)}, but there is no {source}; give a path that is "
-                f"absolute or relative to the key data_root, now {data_root}",
-            )
+        path = ("experiments", name)
+        _check_source((*path, "dataset"), experiment.dataset, data_root, prepared)
+        if experiment.source_data is not None:
+            _check_source((*path, "pretrain", "data"), experiment.source_data, data_root, prepared)
+
+
+def _check_source(path: KeyPath, dataset: KindSpec, data_root: Path, prepared: Path) -> None:
+    """Check the source of one data set."""
+    if "source" not in dataset.options or arrives(dataset):
+        return
+    if is_table(dataset):
+        _check_table(path, dataset, data_root, prepared)
+        return
+    key = (*path, "source")
+    stated = dataset.options["source"]
+    source = data_root / expanded(stated, key)
+    try:
+        there, files = source.exists(), source_files(dataset, data_root)
+    except OSError as error:
+        cause = error.strerror or error
+        raise StudyError(key, f"{source} cannot be read ({cause})") from None
+    _check_names(key, source, files)
+    if not there and not (prepared / data_name(dataset) / "checksums.json").is_file():
+        raise StudyError(
+            key,
+            f"found {shown(stated)}, but there is no {source}; give a path that is "
+            f"absolute or relative to the key data_root, now {data_root}",
+        )
 
 
 def _check_table(key: KeyPath, dataset: KindSpec, data_root: Path, prepared: Path) -> None:

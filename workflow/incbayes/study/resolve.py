@@ -20,7 +20,7 @@ from incbayes.study.model import Claim, Group, Study, study_of
 from incbayes.study.schema import check, expand, fill, study_schema
 from incbayes.study.settings import complete_settings, kl_scale
 from incbayes.study.small_sets import defaults_by_size
-from incbayes.study.streams import complete_parts
+from incbayes.study.streams import complete_claims, complete_parts
 from incbayes.study.tables import complete_table
 from incbayes.study.yaml import KeyPath, StudyError, check_extent, shown
 
@@ -131,6 +131,7 @@ def _completed(written: Plain) -> Plain:
         experiment.setdefault("methods", list(study["methods"]))
         complete_parts(name, experiment)
         complete_table(experiment)
+    complete_claims(study)
     for claim in study.get("claims", {}).values():
         metric = claim.get("metric", "accuracy")
         claim.setdefault("figure", METRICS[metric].figure if metric in METRICS else None)

@@ -168,6 +168,8 @@ def chain_settings(study: Study, experiment: str, method: str) -> Plain:
     if described.pretrain is not None:
         training = pretrain_training(study, experiment)
         pretrain = {"training": to_plain(training), "objective": to_plain(study.objective)}
+        if described.pretrain.file is not None:
+            pretrain = {**to_plain(described.pretrain), "training": None}
     scoring = to_plain(evaluation_settings(study, method))
     return {
         "study_id": study.study_id,

@@ -28,8 +28,8 @@ def defaults_by_size(study: Study, written: Plain) -> Plain:
     network: `objective.kl_scale` = min(1, N/W), for at 1 and N much below W what N images say
     cannot pay for moving W weights, and the bound is highest near the prior; `training.epochs` =
     max(30, so many that a stage takes 400 steps). All T of an experiment have the same settings.
-    An experiment whose N or W is not known while a study is planned takes 1 and 30: a stream, a
-    table or a tar archive of one's own, and a network of one's own that does not say its `weights`.
+    An experiment whose N or W is not known while a study is planned takes 1 and 30: a stream, a tar
+    archive or a large CSV of one's own, and a network of one's own that does not say its `weights`.
 
     Args:
         study: in its resolved form, sound.

@@ -6,11 +6,14 @@ their files are gone: what a chain has seen it has seen.
 
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from incbayes.study.merging import Plain
-from incbayes.study.model import Experiment, KindSpec
+from incbayes.study.model import Claim, Experiment, Group, KindSpec
 from incbayes.study.schema import kind_constraints
 from incbayes.study.tables import is_table
 from incbayes.study.user_paths import expanded, taken_for_a_name
@@ -48,6 +51,54 @@ def complete_parts(name: str, experiment: Plain) -> None:
             ("experiments", name, "parts"), "missing; allowed: a list (1 or more numbers)"
         )
     experiment.setdefault("parts", [1])
+
+
+def complete_claims(study: Plain) -> None:
+    """Give the groups of claims on streams their `T`, which they may not state, in place.
+
+    As of `parts`, 1 stands for it until a workflow is planned.
+
+    Raises:
+        StudyError: a group of a stream states T, or another does not.
+    """
+    for name, claim in study.get("claims", {}).items():
+        for place, group in enumerate(claim["groups"]):
+            if not isinstance(group, dict):
+                continue
+            path = ("claims", name, "groups", place, "T")
+            described = study["experiments"].get(group["experiment"])
+            of_stream = described is not None and arrives(KindSpec.of(described["dataset"]))
+            if of_stream and "T" in group:
+                detail = "a stream has the parts that have arrived: leave this key out"
+                raise StudyError(path, f"{detail}; t names a stage")
+            if not of_stream and "T" not in group:
+                raise StudyError(path, "missing; allowed: a whole number of at least 1")
+            group.setdefault("T", 1)
+
+
+def with_arrived(claims: Mapping[str, Claim], arrived: Mapping[str, int]) -> dict[str, Claim]:
+    """Return claims whose groups on streams are of the parts that have arrived.
+
+    Args:
+        claims: in normal form, by name.
+        arrived: how many, by the name of the experiment.
+
+    Raises:
+        StudyError: a group is of a stage that is yet to come.
+    """
+    found = {}
+    for name, claim in claims.items():
+        groups = list(claim.groups)
+        for place, group in enumerate(groups):
+            if not isinstance(group, Group) or group.experiment not in arrived:
+                continue
+            count = arrived[group.experiment]
+            if group.t is not None and group.t > count:
+                detail = f"found {shown(group.t)}; so far {count} parts have arrived"
+                raise StudyError(("claims", name, "groups", place, "t"), detail)
+            groups[place] = replace(group, T=count)
+        found[name] = replace(claim, groups=tuple(groups))
+    return found
 
 
 def stream_source(dataset: KindSpec, data_root: Path, key: KeyPath) -> Path:
@@ -169,7 +220,9 @@ def _manifest(path: Path) -> list[str]:
     names = written.get("parts")
     if set(written) != {"parts"} or not isinstance(names, list) or not names:
         raise StudyError((), f"{path}: expected `parts: [NAME, …]`, found {shown(written)}")
-    wrong = [name for name in names if not isinstance(name, str) or names.count(name) > 1]
+    texts = [name for name in names if isinstance(name, str)]
+    often = {name for name, times in Counter(texts).items() if times > 1}
+    wrong = [name for name in names if not isinstance(name, str) or name in often]
     if wrong:
         detail = "expected names as text, each once; quote those of digits"
         raise StudyError((), f"{path}: found {shown(wrong[0])}; {detail}")
@@ -178,7 +231,8 @@ def _manifest(path: Path) -> list[str]:
 
 def _check_order(parts: Sequence[str], begun: Sequence[str], key: KeyPath) -> None:
     """Refuse a part that would come before one that was fitted: all after it would be anew."""
-    late = [name for name in parts if name not in begun and begun and name < begun[-1]]
+    known = set(begun)
+    late = [name for name in parts if begun and name not in known and name < begun[-1]]
     if late:
         raise StudyError(
             key,

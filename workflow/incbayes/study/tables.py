@@ -1,6 +1,6 @@
 """What a study says of a table: its columns, what they become, and where its files lie.
 
-It looks at names of files, and reads none.
+It looks at names of files, and reads none but to count rows.
 """
 
 import glob
@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from incbayes.core.fractions import images_in
+from incbayes.study.counting import count_rows
 from incbayes.study.merging import Plain
 from incbayes.study.model import KindSpec
 from incbayes.study.schema import kind_constraints
@@ -21,6 +23,9 @@ SOURCES = ("source", "test_source")
 
 WILD = frozenset("*?[")
 """Characters that make a path a pattern."""
+
+USUAL_SHARE = 0.2
+"""Share of the rows that are held out to score on where there are no others and none is stated."""
 
 SCALING, OF_A_NUMBER = "columns", "gaussian"
 """What a table, and a target that is a number, have where a study does not say."""
@@ -51,7 +56,7 @@ def encoded_columns(
 
 
 def stated_facts(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `data_constraints` says of a table of the user's own; its rows are not counted.
+    """Return what `data_constraints` says of a table of the user's own, but for its rows.
 
     A number counts as one class, named as the target is.
     """
@@ -64,6 +69,36 @@ def stated_facts(options: Mapping[str, Any]) -> dict[str, Any]:
         "train": None,
         "test": None,
     }
+
+
+def rows_held_out(options: Mapping[str, Any], rows: int) -> int:
+    """Return how many rows of a table's source are held out to score on.
+
+    Args:
+        options: of the table.
+        rows: of its source.
+    """
+    if options["test_source"] is not None:
+        return 0
+    stated = options["test_share"]
+    return images_in(USUAL_SHARE if stated is None else stated, rows)
+
+
+def counted_rows(dataset: KindSpec, data_root: Path) -> dict[str, int]:
+    """Return how many rows of a table there are to fit and to score; nothing if it is not known.
+
+    Raises:
+        StudyError: a path cannot be expanded.
+    """
+    sources = stated_sources(dataset, data_root)
+    counts = {key: count_rows(table_files(source)) for key, source in sources.items()}
+    rows = counts[SOURCES[0]]
+    if rows is None:
+        return {}
+    held_out = rows_held_out(dataset.options, rows)
+    test = counts.get(SOURCES[1], held_out)
+    found = {"train": rows - held_out, "test": test}
+    return {split: number for split, number in found.items() if number is not None}
 
 
 def complete_table(experiment: Plain) -> None:

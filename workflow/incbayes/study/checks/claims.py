@@ -19,6 +19,7 @@ from incbayes.study.model import Claim, EvaluationSettings, Group, MethodSetting
 from incbayes.study.relation import pairs_of, region_of
 from incbayes.study.schema import kind_constraints
 from incbayes.study.settings import evaluation_settings, method_settings
+from incbayes.study.streams import arrives
 from incbayes.study.tables import is_number
 from incbayes.study.yaml import KeyPath, StudyError, shown
 
@@ -62,6 +63,7 @@ def check_claims(study: Study) -> None:
         _check_open(path, claim)
         _check_looks((*path, "looks"), claim)
         _check_evidence((*path, "evidence"), claim)
+        _check_arriving(path, claim, study)
     for name in study.stated:
         _check_name(("stated", name), "claim", name, study.claims)
 
@@ -100,6 +102,11 @@ def _check_chain(path: KeyPath, group: Group, study: Study) -> None:
         raise StudyError(
             (*path, "T"), f"found {shown(parts)}; allowed: {allowed}, the parts of {name}"
         )
+    if arrives(experiment.dataset):
+        if group.split != "test":
+            detail = f"found {shown(group.split)}; a claim on a stream is on its test images"
+            raise StudyError((*path, "split"), f"{detail}; leave this key out")
+        return  # whether stage t has arrived is known when a workflow is planned
     if group.t is not None and group.t > parts:
         raise StudyError((*path, "t"), f"found {shown(group.t)}; allowed: 1 to T = {parts}")
 
@@ -203,6 +210,22 @@ def _check_open(path: KeyPath, claim: Claim) -> None:
             f"found {shown(found)}; {metric} is a number {_limits(metric)}, so that no result "
             f"could {'support' if never else 'contradict'} the claim",
         )
+
+
+def _check_arriving(path: KeyPath, claim: Claim, study: Study) -> None:
+    """Check that nothing is planned of a claim that is judged anew with every part that arrives."""
+    named = {group.experiment for group in claim.groups if isinstance(group, Group)}
+    streams = sorted(name for name in named if arrives(study.experiments[name].dataset))
+    if not streams:
+        return
+    why = f"{streams[0]} is a stream, and a claim on it is judged anew with every part: it cannot "
+    if claim.evidence == "confirmatory":
+        raise StudyError((*path, "evidence"), f"{why}be confirmatory; leave this key out")
+    if claim.looks is not None:
+        raise StudyError((*path, "looks"), f"{why}plan its looks; leave this key out")
+    if path[1] in study.stated:
+        detail = f"{why}be stated beforehand; leave it out"
+        raise StudyError(("stated", path[1]), detail)
 
 
 def _check_looks(path: KeyPath, claim: Claim) -> None:

@@ -6,7 +6,6 @@ which classes, …), and read no data. A number of images that is not known yet 
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from msgspec import UNSET, UnsetType
@@ -16,8 +15,9 @@ from incbayes.core.outside import is_outside
 from incbayes.core.registry import nearest
 from incbayes.study.chains import check_only
 from incbayes.study.checks.claims import check_claims, check_metrics
+from incbayes.study.checks.given import check_pretraining, check_scored, check_source
 from incbayes.study.checks.inference import check_inference, check_suitable
-from incbayes.study.checks.tables import TABLE_CHECKS, check_predicted
+from incbayes.study.checks.tables import TABLE_CHECKS, check_predicted, check_stated_table
 from incbayes.study.checks.tuning import check_tuning
 from incbayes.study.continuation import continued_path
 from incbayes.study.datasets import data_constraints
@@ -26,7 +26,6 @@ from incbayes.study.model import Experiment, Method, PartitionSettings, Study
 from incbayes.study.schema import kind_constraints, kind_names
 from incbayes.study.settings import mean_scale_of, method_settings
 from incbayes.study.streams import arrives
-from incbayes.study.user_paths import named_path
 from incbayes.study.yaml import KeyPath, StudyError, shown
 
 Facts = Mapping[str, Any]
@@ -120,23 +119,34 @@ def _check_bayesian_layers(study: Study, name: str) -> None:
             )
 
 
-def _check_stated_data(path: KeyPath, experiment: Experiment, data: Facts) -> None:
-    """Check what a study states of images of its own, beyond the types."""
-    dataset = experiment.dataset.options
+def _check_stated(path: KeyPath, experiment: Experiment, data: Facts) -> None:
+    """Check what a study states of its data sets, beyond the types."""
+    here = (*path, "dataset")
+    check_scored(here, experiment.dataset)
+    places = {here: experiment.dataset}
+    if experiment.source_data is not None:
+        places[(*path, "pretrain", "data")] = experiment.source_data
+    for key, dataset in places.items():
+        _check_stated_images(key, dataset.options)
+        check_stated_table(key, dataset.options)
+
+
+def _check_stated_images(path: KeyPath, dataset: Mapping[str, Any]) -> None:
+    """Check what is stated of images of one's own."""
     if "shape" not in dataset:
         return
     shape, classes = dataset["shape"], dataset["classes"]
     if not dataset["source"].strip() or "\n" in dataset["source"]:
         found = f"found {shown(dataset['source'])}; allowed: a path in one line, not empty"
-        raise StudyError((*path, "dataset", "source"), found)
+        raise StudyError((*path, "source"), found)
     if len(shape) != 3 or shape[0] not in (1, 3):
         raise StudyError(
-            (*path, "dataset", "shape"),
+            (*path, "shape"),
             f"found {shown(shape)}; allowed: [channels, height, width] with 1 channel (grey) or 3 "
             "(colour)",
         )
     for position, name in enumerate(classes):
-        here = (*path, "dataset", "classes", position)
+        here = (*path, "classes", position)
         if name in classes[:position]:
             raise StudyError(here, f"{shown(name)} is given twice")
         if not name or name.startswith(".") or re.search(r"[/\\\n]", name):
@@ -268,32 +278,6 @@ def _check_parts(path: KeyPath, experiment: Experiment, data: Facts) -> None:
             )
 
 
-def _check_pretraining(path: KeyPath, experiment: Experiment, data: Facts) -> None:
-    if experiment.pretrain is not None and experiment.pretrain.file is not None:
-        if experiment.pretrain.training:
-            detail = "nothing is trained where the weights are a file's; leave it out"
-            raise StudyError((*path, "pretrain", "training"), detail)
-        weights_file(experiment, path)
-    elif experiment.pretrain is not None and experiment.partition.source_classes is None:
-        raise StudyError(
-            (*path, "pretrain"),
-            "needs a source task to train on; give partition.source_classes, or the weights of a "
-            "file, or leave it out",
-        )
-
-
-def weights_file(experiment: Experiment, path: KeyPath) -> Path | None:
-    """Return the file with the weights that the first prior is centred on; None without.
-
-    Raises:
-        StudyError: its path cannot be expanded, or Snakemake would change it.
-    """
-    stated = experiment.pretrain and experiment.pretrain.file
-    if not stated:
-        return None
-    return named_path(stated, (*path, "pretrain", "weights"))
-
-
 def _check_methods(path: KeyPath, experiment: Experiment, methods: Mapping[str, Method]) -> None:
     labels: dict[str, str] = {}
     for position, name in enumerate(experiment.methods):
@@ -305,24 +289,8 @@ def _check_methods(path: KeyPath, experiment: Experiment, methods: Mapping[str, 
                 here, f"{name} has the label of {labels[label]}, {label!r}; give each its own"
             )
         labels[label] = name
-        prior = methods[name].prior.kind
-        if _needs_source(prior) and experiment.pretrain is None:
-            source = experiment.partition.source_classes
-            keys = "pretrain" if source is not None else "partition.source_classes and pretrain"
-            raise StudyError(
-                here,
-                f"{name} has the prior {prior}, which is made from a source task; give {keys}, "
-                "or leave the method out",
-            )
-        facts = kind_constraints("prior", prior)
-        of_file = experiment.pretrain is not None and not experiment.trains_source
-        if of_file and (facts.get("source", "weights") != "weights" or "fisher" in facts):
-            needed = "its images" if "fisher" in facts else "a posterior of it"
-            raise StudyError(
-                here,
-                f"{name} has the prior {prior}, which needs the source task itself, {needed}; "
-                "weights of a file are not enough",
-            )
+        needs_source = _needs_source(methods[name].prior.kind)
+        check_source(here, experiment, name, methods[name], needs_source)
 
 
 def _check_complexity(experiment: str, study: Study) -> None:
@@ -376,8 +344,9 @@ def _check_stream(path: KeyPath, experiment: Experiment, data: Facts) -> None:
         return
     if experiment.partition != PartitionSettings():
         raise StudyError((*path, "partition"), "a stream comes in parts: leave this key out")
-    if experiment.pretrain is not None:
-        raise StudyError((*path, "pretrain"), "a stream has no source task: leave this key out")
+    if experiment.trains_source:
+        detail = "a stream has no source task: give the weights of a file, or leave this key out"
+        raise StudyError((*path, "pretrain"), detail)
     if experiment.pixels.options.get("statistics") == "all":
         raise StudyError(
             (*path, "pixels", "statistics"),
@@ -386,7 +355,7 @@ def _check_stream(path: KeyPath, experiment: Experiment, data: Facts) -> None:
 
 
 EXPERIMENT_CHECKS: Iterable[Callable[[KeyPath, Experiment, Facts], None]] = (
-    _check_stated_data,
+    _check_stated,
     *TABLE_CHECKS,
     _check_stream,
     _check_pixels,
@@ -395,5 +364,5 @@ EXPERIMENT_CHECKS: Iterable[Callable[[KeyPath, Experiment, Facts], None]] = (
     _check_tasks,
     _check_source,
     _check_parts,
-    _check_pretraining,
+    check_pretraining,
 )

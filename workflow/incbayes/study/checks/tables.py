@@ -20,13 +20,16 @@ from incbayes.study.yaml import KeyPath, StudyError, shown
 Facts = Mapping[str, Any]
 
 
-def check_stated_table(path: KeyPath, experiment: Experiment, data: Facts) -> None:
+def check_stated_table(here: KeyPath, options: Mapping[str, Any]) -> None:
     """Check what a study states of a table of its own, beyond the types.
+
+    Args:
+        here: key of the data set.
+        options: of it; of images none of this.
 
     Raises:
         StudyError: a column or a class is given twice, or a key contradicts another.
     """
-    options, here = experiment.dataset.options, (*path, "dataset")
     if "target" not in options:
         return
     for key in SOURCES:
@@ -188,7 +191,6 @@ def check_augmentation(path: KeyPath, experiment: Experiment, data: Facts) -> No
 
 
 TABLE_CHECKS: Iterable[Callable[[KeyPath, Experiment, Facts], None]] = (
-    check_stated_table,
     check_scaling,
     check_embedded,
     check_likelihood,

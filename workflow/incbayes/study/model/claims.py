@@ -28,7 +28,8 @@ class Group(Section, frozen=True, kw_only=True):
     Attributes:
         experiment: Name of an experiment of the study.
         method: Name of a method that the experiment runs.
-        T: Number of parts of the chain, one of the experiment's `parts`.
+        T: Number of parts of the chain, one of the experiment's `parts`; not of a stream, of which
+            all that have arrived count.
         t: Stage after which the metric is taken; null for the last, T.
         predictor: `predictive` averages over draws from the posterior; `mean` is the one network at
             its mean.
@@ -40,7 +41,9 @@ class Group(Section, frozen=True, kw_only=True):
 
     experiment: str
     method: str
-    T: Parts
+    T: Annotated[
+        Parts, stated(x_default="of a stream, the parts that have arrived; else it must be given")
+    ]
     t: Parts | None = None
     predictor: Literal["predictive", "mean"] = "predictive"
     split: str = "test"

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from incbayes.study.model.base import (
     UNIQUE,
     DatasetSpec,
+    KindSpec,
     LikelihoodSpec,
     ModelSpec,
     Name,
@@ -37,15 +38,30 @@ class PretrainSettings(Section, frozen=True, kw_only=True):
             `state_dict` has; nothing is trained then, and no source task is needed. The path is
             absolute or relative to where Snakemake runs; a leading `~` is your home, `$NAME` a
             variable of the environment, and `$$` a dollar sign.
+        data: The data set that `weights` were fitted to, of any kind but a stream. Its training
+            images give the Fisher information of the prior `laplace`, and, with `pixels` of
+            `statistics: first`, the mean and std that all images of the experiment are scaled by.
+        images: Number N of images that `weights` were fitted to, in the prior `laplace` of
+            precision N·F + prior precision, where `data` is a sample of them.
     """
 
     training: Overrides[TrainingSettings] = field(default_factory=Overrides)
     weights: Text | UnsetType = UNSET
+    data: Annotated[DatasetSpec | UnsetType, stated(x_default="none")] = UNSET
+    images: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000_000_000)] | UnsetType,
+        stated(x_default="the number of training images of `data`"),
+    ] = UNSET
 
     @property
     def file(self) -> str | None:
         """The file that the weights are from; None where they are trained."""
         return None if self.weights is UNSET else self.weights
+
+    @property
+    def fitted_to(self) -> KindSpec | None:
+        """The data set that the weights of a file were fitted to; None where none is stated."""
+        return None if self.data is UNSET else self.data
 
 
 class Experiment(Section, frozen=True, kw_only=True):
@@ -109,3 +125,8 @@ class Experiment(Section, frozen=True, kw_only=True):
     def trains_source(self) -> bool:
         """Whether a network is trained on the source task, whose images come first then."""
         return self.pretrain is not None and self.pretrain.file is None
+
+    @property
+    def source_data(self) -> KindSpec | None:
+        """The data set that given weights were fitted to; None where none is stated."""
+        return None if self.pretrain is None else self.pretrain.fitted_to
