@@ -59,8 +59,9 @@ def _written(settings: Plain) -> Plain:
     study = study_schema()["properties"]
     # Training and objective stand at every level; those of the study are the ones with defaults.
     nodes = _entries(study["experiments"])["properties"] | _entries(study["methods"])["properties"]
-    nodes |= study
-    nodes["pretrain"] = {"properties": {key: study[key] for key in ("training", "objective")}}
+    further = {key: study[key] for key in ("training", "objective")}
+    pretrain = {"properties": nodes["pretrain"]["properties"] | further}
+    nodes |= study | {"pretrain": pretrain}
     return {
         key: without_defaults(value, nodes.get(key, {}))
         for key, value in settings.items()
