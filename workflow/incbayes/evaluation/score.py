@@ -98,8 +98,8 @@ def predictions(
 ) -> Iterator[tuple[str, Tensor]]:
     """Yield (`predictive` or `mean`, what it predicts, as the likelihood has it).
 
-    A family without a scale has one network, whose prediction is the predictive mean; it gets
-    no second record.
+    A family that is not drawn from has one network, whose prediction is the predictive mean; it
+    gets no second record.
 
     Args:
         predictor: of the family.
@@ -109,7 +109,7 @@ def predictions(
         generator: of the draws.
         heard: passes on what each draw predicts, and may look at it.
     """
-    if not predictor.family.constraints["bayesian"]:
+    if not predictor.family.drawn:
         yield "predictive", predictor.mean(q, part.images)
         return
     images, samples = part.images, evaluation.samples

@@ -176,8 +176,9 @@ class Algorithm(ABC):
             checkpoint. `objective`: by key of a method's objective the values that it knows, all
             where a key is absent. `weighs_prior`: whether kl_scale must be above 0. `all_layers`:
             whether every layer must have the family's distribution. `all_parts`: whether every
-            stage is fitted to all parts so far, from the first prior. `keeps`: the option that says
-            how many images of earlier parts every stage is fitted to beside its own.
+            stage is fitted to all parts so far, from the first prior. `all_epochs`: whether no
+            plateau may end a stage. `keeps`: the option that says how many images of earlier parts
+            every stage is fitted to beside its own.
     """
 
     constraints: ClassVar[dict[str, Any]] = {}

@@ -246,7 +246,9 @@ def _bytes_per_weight(settings: MethodSettings | None) -> float:
     if settings is None:
         return BYTES_PER_WEIGHT
     facts = kind_constraints("inference", settings.inference.kind)
-    return facts.get("bytes_per_weight", BYTES_PER_WEIGHT)
+    held: float = facts.get("bytes_per_weight", BYTES_PER_WEIGHT)
+    of_options = kind_constraints("family", settings.family.kind).get("bytes_per_weight_of", {})
+    return held + sum(each * settings.family.options[key] for key, each in of_options.items())
 
 
 def _held(study: Study, experiment: str, method: str | None, parts: int, work: Work) -> int:

@@ -144,7 +144,11 @@ class Predictor:
         noise = GeneratorNoise(generator)
         q = {name: self._on_device(state) for name, state in q.items()}
         for draw in range(1, samples + 1):
-            weights = {layer.name: self._draw(layer, q[layer.name], noise) for layer in self.layers}
+            shared = self.family.shared(q, noise)
+            weights = {
+                layer.name: self._draw(layer, q[layer.name] | shared, noise)
+                for layer in self.layers
+            }
             which = f"draw {draw} of {samples}"
             if self.family.prediction == "linearised":
                 yield self._linearised(self._mean(q), weights, images, which)

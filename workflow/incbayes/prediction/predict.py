@@ -220,7 +220,7 @@ class _Mixing:
             first.of.likelihood,
         )
         self._kind = first.of.metadata["network"]["family"]["kind"]
-        self._drawn = bool(first.of.family.constraints["bayesian"])
+        self._drawn = first.of.family.drawn
         self.samples = how.samples if self._drawn else 1
 
     def of(self, pixels: Tensor, bar: tqdm) -> Uncertainty:
