@@ -100,6 +100,7 @@ ALGORITHMS = Registry(
         "shrink_perturb": "incbayes.inference.shrink_perturb:ShrinkPerturb",
         "averaging": "incbayes.inference.averaging:Averaging",
         "swag": "incbayes.inference.swag:StochasticAveraging",
+        "ensemble": "incbayes.inference.ensemble:Ensemble",
         "replay": "incbayes.inference.replay:Replay",
         "cumulative": "incbayes.inference.cumulative:Cumulative",
     },
