@@ -18,6 +18,9 @@ TRAINED = [name for name in FAMILIES if "fitted_by" not in FAMILIES[name].constr
 The others have tests of their own: `kron` in `test_kron`.
 """
 
+OWN_SPREAD = frozenset({"mc_dropout"})
+"""Families whose draws spread by themselves, whatever the width that they are made with."""
+
 TRAINED_BAYESIAN = [name for name in BAYESIAN if name in TRAINED]
 
 GAUSSIAN_OPTIONS = {"mnf": {"prior_z_sigma": 1e-8}}

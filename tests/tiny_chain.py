@@ -1,6 +1,7 @@
 """A chain of the smallest stages on real digits, as the workflow's jobs run them, without it."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -114,6 +115,12 @@ class Chain:
         machine = Machine("cpu", 1, self.seconds, listener=listener)
         lineage = Lineage(parent, SourceFiles())
         run_stage(self.request, t, lineage, self.outputs(t), machine)
+
+    def go_on(self, files: Sequence[Path]) -> None:
+        """Fit stage 1 from posterior files, of a chain whose prior is one that is continued."""
+        lineage = Lineage(None, continued={path: sha256_file(path) for path in files})
+        machine = Machine("cpu", 1, self.seconds, listener=SILENT)
+        run_stage(self.request, 1, lineage, self.outputs(1), machine)
 
     def scores(self, t: int) -> StageScores:
         """Return the files of a stage's scores."""

@@ -1,17 +1,20 @@
 """IVON: its formulas against a plain loop, and its chain against the exact posterior."""
 
 import dataclasses
+from functools import partial
 
 import pytest
 import torch
 from bad_studies import refusal
 from linear_regression import closed_form, fit, joined, parts_of_orthogonal_design
-from replicate_fits import CLASSES, part, settings, stage_of
+from replicate_fits import CLASSES, assert_close, part, settings, stage_of
 from replicate_fits import fit as fit_replicates
 from small_study import changed
+from torch.distributions import Normal
 from torch.func import functional_call
 
 from incbayes.core.streams import torch_stream
+from incbayes.data.part import Part
 from incbayes.inference.ivon import Ivon
 from incbayes.inference.ivon_run import next_curvature
 from incbayes.inference.objective import Objective
@@ -36,6 +39,11 @@ def chosen(**training):
     return dataclasses.replace(made, inference=KindSpec("ivon", OPTIONS))
 
 
+def replaced(method, **options):
+    """Return settings with further options of the algorithm."""
+    return dataclasses.replace(method, inference=KindSpec("ivon", OPTIONS | options))
+
+
 class Opposite:
     """Draws signs, and their negatives at the next draw: two draws see all of a quadratic loss."""
 
@@ -50,8 +58,8 @@ class Opposite:
         return self.normal(output.shape, output)
 
 
-def begin(problem):
-    run = Ivon(initial_curvature=1.0, curvature_decay=0.9).begin(problem)
+def begin(problem, merging=1.0):
+    run = Ivon(initial_curvature=1.0, curvature_decay=0.9, merging=merging).begin(problem)
     run.noise = Opposite()
     return run
 
@@ -72,6 +80,51 @@ def test_the_chain_reaches_the_exact_posterior(number, temper):
     )
     torch.testing.assert_close(fitted[0], mean, rtol=1e-7, atol=1e-9)
     torch.testing.assert_close(fitted[1], sigma, rtol=1e-7, atol=0)
+
+
+def test_merged_later_parts_count_with_their_likelihood_to_that_power():
+    power, (first, *later) = 0.3, parts_of_orthogonal_design(PARTS)
+    weighed = [Part(p.images * power**0.5, p.labels * power**0.5) for p in later]
+    mean, sigma = closed_form(joined([first, *weighed]))
+    fitted = fit(
+        [first, *later],
+        partial(begin, merging=power),
+        trained=Ivon().trained,
+        objective=Objective(kl_scale=1.0, draws=2),
+        learning_rate=0.2,
+        epochs=400,
+        schedule="constant",
+    )
+    torch.testing.assert_close(fitted[0], mean, rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(fitted[1], sigma, rtol=1e-7, atol=0)
+
+
+def test_merging_takes_the_weighed_product_of_prior_and_posterior(tmp_path):
+    parts, power = [part(seed) for seed in range(3)], 0.4
+    first = fit_replicates(tmp_path / "first", chosen(), False, parts)
+    ends = {}
+    for merging in (1.0, power):
+        method = replaced(chosen(), merging=merging)
+        begun = fit_replicates(tmp_path / f"begun {merging}", method, False, parts)
+        assert_close(begun, first, rtol=0, atol=0)  # the first prior is no posterior
+        path = tmp_path / f"second {merging}"
+        ends[merging] = fit_replicates(path, method, False, parts, before=first)
+    unmerged = fit_replicates(tmp_path / "second", chosen(), False, parts, before=first)
+    assert_close(ends[1.0], unmerged, rtol=0, atol=0)
+    generator = torch.Generator().manual_seed(0)
+    for replicate, (state, history) in ends[power].items():
+        assert history == unmerged[replicate][1]
+        for layer in state:
+            for key in ("weight", "bias"):
+                prior, whole, merged = (
+                    Normal(of[layer][f"{key}_mean"], of[layer][f"{key}_log_sigma"].exp())
+                    for of in (first[replicate][0], unmerged[replicate][0], state)
+                )
+                w = torch.randn(4, *merged.mean.shape, generator=generator, dtype=torch.float64)
+                logs = [one.log_prob(w) for one in (merged, prior, whole)]
+                # Up to a constant in w, ln q̄ = (1 - γ) ln p + γ ln q.
+                rest = logs[0] - (1 - power) * logs[1] - power * logs[2]
+                torch.testing.assert_close(rest, rest[:1].expand_as(rest), rtol=1e-9, atol=1e-6)
 
 
 def plain_loop(method, replicate, data):

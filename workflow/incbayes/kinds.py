@@ -59,6 +59,8 @@ FAMILIES = Registry(
         "mnf": "incbayes.families.mnf:MultiplicativeNormalisingFlow",
         "planar": "incbayes.families.planar:Planar",
         "kron": "incbayes.families.kron:KroneckerGaussian",
+        "swag": "incbayes.families.swag:Swag",
+        "mc_dropout": "incbayes.families.mc_dropout:McDropout",
     },
     open=True,
 )
@@ -97,6 +99,8 @@ ALGORITHMS = Registry(
         "function": "incbayes.inference.function:FunctionalPrior",
         "shrink_perturb": "incbayes.inference.shrink_perturb:ShrinkPerturb",
         "averaging": "incbayes.inference.averaging:Averaging",
+        "swag": "incbayes.inference.swag:StochasticAveraging",
+        "ensemble": "incbayes.inference.ensemble:Ensemble",
         "replay": "incbayes.inference.replay:Replay",
         "cumulative": "incbayes.inference.cumulative:Cumulative",
     },

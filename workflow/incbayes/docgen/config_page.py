@@ -277,6 +277,8 @@ def _sentences(constraints: dict[str, Any]) -> Iterator[str]:
         yield "Made from a source task: the experiment has `pretrain`."
     if constraints.get("bayesian") is False:
         yield "Not Bayesian: there is no width, and priors that are one do not suit it."
+    if constraints.get("drawn"):
+        yield "It predicts by draws, whose number is `evaluation.samples`."
 
 
 def _table(rows: list[list[str]], head: Sequence[str] = OF_KEYS) -> str:

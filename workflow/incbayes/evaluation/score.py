@@ -98,8 +98,8 @@ def predictions(
 ) -> Iterator[tuple[str, Tensor]]:
     """Yield (`predictive` or `mean`, what it predicts, as the likelihood has it).
 
-    A family without a scale has one network, whose prediction is the predictive mean; it gets
-    no second record.
+    A family that is not drawn from has one network, whose prediction is the predictive mean; it
+    gets no second record. Nor does an ensemble of them, which has no network of its mean.
 
     Args:
         predictor: of the family.
@@ -109,12 +109,13 @@ def predictions(
         generator: of the draws.
         heard: passes on what each draw predicts, and may look at it.
     """
-    if not predictor.family.constraints["bayesian"]:
+    if predictor.number_of_draws(q, evaluation.samples) is None:
         yield "predictive", predictor.mean(q, part.images)
         return
     images, samples = part.images, evaluation.samples
     yield "predictive", predictor.predictive(q, images, samples, generator, heard)
-    yield "mean", predictor.mean(q, part.images)
+    if predictor.family.drawn:
+        yield "mean", predictor.mean(q, part.images)
 
 
 def with_truth(predicted: Tensor, part: Part) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ writes in the family's own form.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
@@ -20,12 +21,14 @@ class Family(ABC):
 
     Attributes:
         constraints: facts that planning reads. `bayesian`: whether q has a scale, so that it can
-            be sampled and regularised to a prior. `step_cost`: a training step as a multiple of
+            be sampled and regularised to a prior. `drawn`: whether it predicts by draws all the
+            same, where it has no scale. `step_cost`: a training step as a multiple of
             that of `point`, ample; a family without it is taken for costly. `step_cost_of`: by
             option and value, what it costs where that differs. `penalty`: the option that weighs a
             penalty in place of a KL; `mean_scale`: the one that weighs the means within it.
             `fitted_by`: the algorithms that alone can fit it; `one_width`: whether a Gaussian of it
-            has one width for all weights of a layer.
+            has one width for all weights of a layer. `bytes_per_weight_of`: by option, memory of a
+            fit that its value is multiplied by.
         prediction: what a draw of the predictive distribution is: `sampled`, the network at a draw
             of the weights, or `linearised`, its tangent at the means.
         scale_parameters: names of the parameters that hold a logarithm of a scale; they
@@ -58,6 +61,22 @@ class Family(ABC):
     @abstractmethod
     def forward(self, layer: Layer, q: State, x: Tensor, noise: Noise) -> Tensor:
         """Return one stochastic output [N, …] of the layer for x under w ~ q."""
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it predicts by draws: as the fact `drawn` says, else where it is Bayesian."""
+        return bool(self.constraints.get("drawn", self.constraints.get("bayesian", True)))
+
+    def shared(self, states: Mapping[str, State], noise: Noise) -> State:
+        """Return what one draw of a network's weights has in common over layers; mostly nothing.
+
+        Whoever draws all layers adds it to the state that each is drawn from by `sample`.
+
+        Args:
+            states: of all layers, by name.
+            noise: of the draw.
+        """
+        return {}
 
     @abstractmethod
     def sample(self, layer: Layer, q: State, noise: Noise) -> State:

@@ -90,6 +90,10 @@ class Mixed(Family):
         """Return one stochastic output of the layer."""
         return self.of(layer).forward(layer, q, x, noise)
 
+    def shared(self, states: Mapping[str, State], noise: Noise) -> State:
+        """Return what the family's draws have in common over layers."""
+        return self.family.shared(states, noise)
+
     def sample(self, layer: Layer, q: State, noise: Noise) -> State:
         """Return one draw from the layer's family."""
         return self.of(layer).sample(layer, q, noise)

@@ -70,6 +70,7 @@ class FirstStage:
         fresh: freshly initialised plain weights by layer name.
         source: what the source task left.
         noise: for starts that are drawn.
+        fresh_of: further freshly initialised weights, of a stream that the names tell apart.
     """
 
     family: Family
@@ -77,6 +78,7 @@ class FirstStage:
     fresh: Mapping[str, State]
     source: Source
     noise: Noise
+    fresh_of: Callable[..., Mapping[str, State]]
 
 
 @dataclass(frozen=True)
@@ -176,8 +178,10 @@ class Algorithm(ABC):
             checkpoint. `objective`: by key of a method's objective the values that it knows, all
             where a key is absent. `weighs_prior`: whether kl_scale must be above 0. `all_layers`:
             whether every layer must have the family's distribution. `all_parts`: whether every
-            stage is fitted to all parts so far, from the first prior. `keeps`: the option that says
-            how many images of earlier parts every stage is fitted to beside its own.
+            stage is fitted to all parts so far, from the first prior. `all_epochs`: whether no
+            plateau may end a stage. `keeps`: the option that says how many images of earlier parts
+            every stage is fitted to beside its own. `times`: the option that says how many networks
+            are fitted.
     """
 
     constraints: ClassVar[dict[str, Any]] = {}

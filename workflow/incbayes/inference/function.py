@@ -83,7 +83,7 @@ def _teacher(problem: Problem, settings: "FunctionalPrior") -> Tensor:
     passes = Passes(images.device, PREDICTED_IMAGES, problem.training.precision)
     family = problem.network.family
     predictor = Predictor(problem.architecture, family, passes, problem.likelihood)
-    if settings.teacher == "mean" or not family.constraints.get("bayesian", True):
+    if settings.teacher == "mean" or not family.drawn:
         return predictor.mean(problem.prior, images).clone()
     generator = problem.stream("teacher", device=images.device)
     return predictor.predictive(problem.prior, images, settings.teacher_draws, generator).clone()

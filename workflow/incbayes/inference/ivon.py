@@ -41,6 +41,13 @@ class Ivon(Algorithm):
         exclusiveMinimum=0,
         maximum=1e6,
     )
+    merging: float = option(
+        1.0,
+        "Power γ of what a later stage says: it ends in p·(q/p)^γ of its prior p and its posterior "
+        "q. 1 is q itself, the chain of Bayes' rule.",
+        exclusiveMinimum=0,
+        maximum=1,
+    )
 
     constraints: ClassVar[dict[str, Any]] = {
         "families": ["ffg"],
@@ -64,6 +71,10 @@ class Ivon(Algorithm):
     def begin(self, problem: Problem) -> IvonRun:
         """Return the run of one replicate, from the initial curvature and no momentum."""
         settings = IvonSettings(
-            self.initial_curvature, self.momentum, self.curvature_decay, self.clip
+            self.initial_curvature,
+            self.momentum,
+            self.curvature_decay,
+            self.clip,
+            self.merging,
         )
         return IvonRun(problem, settings)

@@ -28,12 +28,14 @@ class IvonSettings:
         momentum: β1.
         curvature_decay: β2.
         clip: largest step of a mean before the learning rate, or None.
+        merging: γ, the power of what a later stage says of the weights.
     """
 
     initial_curvature: float
     momentum: float
     curvature_decay: float
     clip: float | None
+    merging: float
 
 
 def next_curvature(h: Tensor, estimate: Tensor, delta: Tensor, decay: float) -> Tensor:
@@ -92,7 +94,7 @@ class IvonRun(MinibatchRun):
             NetworkError: a layer is no Gaussian.
         """
         super().__init__(problem)
-        self.settings = settings
+        self.settings, self.follows = settings, problem.follows
         self.network.keep_draws()
         self.precision = len(self.part.labels) / self.objective.kl_scale
         self.weights = [
@@ -133,6 +135,24 @@ class IvonRun(MinibatchRun):
             for weights in self.weights
             for name in ("h", "gradient")
         }
+
+    def end_stage(self) -> None:
+        """Merge posterior and prior, p·(q/p)^γ, where the prior is the posterior of a part.
+
+        Of Gaussians: s = (1 - γ)s0 + γs_q and m = m0 + (γs_q/s)(m_q - m0) for precisions s.
+        """
+        power = self.settings.merging
+        if power == 1 or not self.follows:
+            return
+        with torch.no_grad():
+            for weights in self.weights:
+                of_prior = weights.delta * self.precision
+                gained = power * (-2 * weights.log_sigma).exp()
+                total = (1 - power) * of_prior + gained
+                offset = weights.mean - weights.prior_mean
+                weights.mean.copy_(weights.prior_mean + offset * (gained / total))
+                weights.log_sigma.copy_(-0.5 * total.log())
+        self.check_tensors("at the end of the stage")
 
     def epoch_record(self, nll: float, *further: float) -> EpochRecord:
         """Return ELBO, NLL, KL and σ/σ_prior, total and per layer, as variational inference does.

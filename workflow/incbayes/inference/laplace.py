@@ -65,11 +65,8 @@ class LaplaceRun(VariationalRun):
 
         Widths are not known before the end of the stage: no KL is.
         """
-        penalty, images = sum(kl.item() for kl in self.layer_kl.values()), len(self.part.labels)
-        weight = self.objective.epoch_kl_weight(
-            self.epoch, self.batches, self.whole_batches, images
-        )
-        return {"elbo": -nll * images - weight * penalty, "nll": nll, "penalty": penalty}
+        penalty = sum(kl.item() for kl in self.layer_kl.values())
+        return {"elbo": self.part_bound(nll), "nll": nll, "penalty": penalty}
 
     def end_stage(self) -> None:
         """Set the precision to γΛ + N·F/κ, with F the Fisher information at the means.

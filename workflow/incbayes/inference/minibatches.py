@@ -58,6 +58,12 @@ class MinibatchRun(Run):
             DivergenceError: something is not finite; `report_divergence` finds what.
         """
 
+    def after_step(self) -> None:
+        """Do what is to be done after a step that is counted; nothing by default.
+
+        It is called of stacked runs too, and before what is told of the step.
+        """
+
     def outputs(self, images: Tensor, noise: Noise) -> Tensor:
         """Return the network's stochastic outputs [B, K] for images, in training's precision."""
         # Entered per pass: an autocast context held open caches stale low-precision weights.
@@ -105,6 +111,7 @@ class MinibatchRun(Run):
                 nll, norm = self.take_step(*self.batch(chosen))
                 self.sums += self.per_epoch(nll, norm)
                 self.step += 1
+                self.after_step()
                 if self.step == self.batches:
                     self.close_epoch()
                     on_step(self)

@@ -67,9 +67,9 @@ class StreamKeys:
 
         return named
 
-    def initial_seed(self, replicate: int) -> int:
-        """Return the seed of the replicate's fresh weights."""
-        return stream_seed(self.seed, self.experiment, replicate, "initialisation")
+    def initial_seed(self, replicate: int, *names: str | int) -> int:
+        """Return the seed of the replicate's fresh weights, or of further ones by their names."""
+        return stream_seed(self.seed, self.experiment, replicate, "initialisation", *names)
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,18 @@ def first_start(stage: BlockStage, replicate: int, classes: int, source: Source)
     """
     settings, keys = stage.settings, stage.keys
     family = family_of(settings)
-    network = fresh_network(stage.architecture(classes), keys.initial_seed(replicate))
+    architecture = stage.architecture(classes)
+    network = fresh_network(architecture, keys.initial_seed(replicate))
     layers = layers_of(network)
     check_family(family, layers, settings.model.kind)
     noise = GeneratorNoise(keys.stream(replicate)("start"))
     prior: Prior = PRIORS.build(settings.prior)
     algorithm: Algorithm = ALGORITHMS.build(settings.inference)
-    first = FirstStage(family, layers, plain_weights(network), source, noise)
+
+    def fresh_of(*names: str | int) -> NetworkState:
+        return plain_weights(fresh_network(architecture, keys.initial_seed(replicate, *names)))
+
+    first = FirstStage(family, layers, plain_weights(network), source, noise, fresh_of)
     return algorithm.first_start(prior, first)
 
 
@@ -144,6 +149,13 @@ def images_kept(settings: StageSettings) -> int:
     algorithm: Algorithm = ALGORITHMS.build(settings.inference)
     option = algorithm.constraints.get("keeps")
     return 0 if option is None else int(getattr(algorithm, option))
+
+
+def networks_fitted(settings: StageSettings) -> int:
+    """Return how many networks a replicate has: several of an ensemble."""
+    algorithm: Algorithm = ALGORITHMS.build(settings.inference)
+    option = algorithm.constraints.get("times")
+    return 1 if option is None else int(getattr(algorithm, option))
 
 
 def _continues(settings: StageSettings) -> bool:

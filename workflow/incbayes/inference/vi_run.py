@@ -98,23 +98,31 @@ class VariationalRun(MinibatchRun):
         """Return what the bound counts of an epoch's means, as of `epoch_record`, per image."""
         return nll
 
-    def epoch_record(self, nll: float, *further: float) -> EpochRecord:
-        """Return ELBO, NLL and, for a family with a scale, KL and σ/σ_prior, total and per layer.
+    def part_bound(self, nll: float, *further: float) -> float:
+        """Return the bound that the epoch's steps optimised, of the whole part; as `epoch_record`.
 
-        The ELBO is the bound that the epoch's steps optimised: minus the NLL of the part, minus
-        the KL at the last step times the weights that the KL had in the epoch, summed.
+        Minus the NLL of the part, minus the KL at the last step times the weights that the KL had
+        in the epoch, summed.
         """
-        ratios = self.network.sigma_ratio(self.prior)
-        layers = {name: kl.item() for name, kl in self.layer_kl.items()}
-        kl = sum(layers.values())
         images = len(self.part.labels)
         weight = self.objective.epoch_kl_weight(
             self.epoch, self.batches, self.whole_batches, images
         )
-        elbo = -self.misfit(nll, *further) * images - weight * kl
-        record = {"elbo": elbo, "nll": nll}
+        kl = sum(kl.item() for kl in self.layer_kl.values())
+        return -self.misfit(nll, *further) * images - weight * kl
+
+    def epoch_record(self, nll: float, *further: float) -> EpochRecord:
+        """Return ELBO, NLL and, for a family with a scale, KL and σ/σ_prior, total and per layer.
+
+        The ELBO is that of `part_bound`.
+        """
+        ratios = self.network.sigma_ratio(self.prior)
+        record = {"elbo": self.part_bound(nll, *further), "nll": nll}
         if ratios:
-            record |= {"kl": kl} | {f"kl/{name}": layers[name] for name in layers if name in ratios}
+            layers = {name: kl.item() for name, kl in self.layer_kl.items()}
+            record |= {"kl": sum(layers.values())} | {
+                f"kl/{name}": layers[name] for name in layers if name in ratios
+            }
             record["sigma_ratio"] = torch.cat(list(ratios.values())).median().item()
             record |= {f"sigma_ratio/{n}": ratio.median().item() for n, ratio in ratios.items()}
         return record

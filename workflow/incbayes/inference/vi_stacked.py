@@ -105,6 +105,7 @@ class _Stack:
             self._take_step([order[step] for order in orders])
             for run in self.every:
                 run.step += 1
+                run.after_step()
             ended = self.first.step == self.first.batches
             if ended:
                 self._close_epoch()

@@ -13,11 +13,13 @@ from incbayes.core.json_digest import digest
 from incbayes.core.seal import Seal, read_seal, seal_path
 from incbayes.data.images import ImageSource
 from incbayes.data.partition import Partition
+from incbayes.inference.stage import networks_fitted
 from incbayes.jobs.request import POSTERIOR, ChainRequest
 from incbayes.jobs.scaling import Numbers, described_pixels, scaling_numbers
 from incbayes.kinds import PIXELS
 from incbayes.posterior.described import Described, described
 from incbayes.posterior.file import Posterior, PosteriorError, read_posterior
+from incbayes.posterior.members import members_of
 from incbayes.priors.base import Source
 
 SAME = ("model", "likelihood", "shape", "bayesian", "normalisation")
@@ -100,6 +102,7 @@ def read_continued(
                 f"from; there are {', '.join(map(str, sorted(held)))}"
             )
         one = held[number]
+        _check_members(one, number, networks_fitted(request.settings))
         _check_classes(one, number, [images.class_names[place] for place in cut.target_classes])
         sources[replicate] = Source(state=one.posterior.states[number])
         numbers[replicate] = one.of.numbers[number]
@@ -137,6 +140,15 @@ def _check_columns(one: _Opened, images: ImageSource) -> None:
     if found != meant:
         raise PosteriorError(
             f"{one.path}: the columns are {found}, expected {meant}: its inputs stand for others"
+        )
+
+
+def _check_members(one: _Opened, number: int, meant: int) -> None:
+    found = len(members_of(one.posterior.states[number]))
+    if found not in (1, meant):
+        raise PosteriorError(
+            f"{one.path}: replicate {number} is an ensemble of {found}, from which a chain of "
+            f"{meant} cannot go on; give it inference: {{kind: ensemble, members: {found}}}"
         )
 
 

@@ -1,5 +1,7 @@
 """Dropout whose draws come from a network's noise, so that a run can be resumed or mapped."""
 
+import functools
+
 import torch
 from torch import Tensor, nn
 
@@ -23,8 +25,7 @@ class NoisyDropout(nn.Module):
         self.p: float = module.p
         self.of_channels = isinstance(module, CHANNELS)
         self.noise: Noise | None = None
-        # A number is dropped where a standard normal draw is below this.
-        self._threshold = torch.special.ndtri(torch.tensor(self.p, dtype=torch.float64)).item()
+        self._threshold = threshold(self.p)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x [N, C, …] with numbers, or channels, dropped and the others scaled up."""
@@ -37,6 +38,22 @@ class NoisyDropout(nn.Module):
         else:
             draws = self.noise.normal_like(x)
         return torch.where(draws >= self._threshold, x / (1 - self.p), torch.zeros_like(x))
+
+
+@functools.cache
+def threshold(p: float) -> float:
+    """Return below what a standard normal draw falls with probability p."""
+    return torch.special.ndtri(torch.tensor(p, dtype=torch.float64)).item()
+
+
+def kept_units(draws: Tensor, p: float) -> Tensor:
+    """Return what units are multiplied by: 0 with probability p, else 1 / (1 - p).
+
+    Args:
+        draws: standard normal, one a unit.
+        p: above 0, below 1.
+    """
+    return (draws >= threshold(p)).to(draws.dtype) / (1 - p)
 
 
 def make_noisy(network: nn.Module) -> list[NoisyDropout]:

@@ -71,6 +71,7 @@ class Layer:
         border: what is put around the input before, as `F.pad` takes it; empty for nothing.
         border_mode: of `F.pad`.
         is_output: whether it makes the outputs of the network.
+        is_input: whether it is the first, which the data feed.
     """
 
     name: str
@@ -85,9 +86,12 @@ class Layer:
     border: tuple[int, ...] = ()
     border_mode: str = "constant"
     is_output: bool = False
+    is_input: bool = False
 
     @classmethod
-    def of(cls, name: str, module: nn.Module, is_output: bool = False) -> "Layer":
+    def of(
+        cls, name: str, module: nn.Module, is_output: bool = False, is_input: bool = False
+    ) -> "Layer":
         """Return the layer that `module`, one of `KINDS` or `NORMALISATIONS`, computes.
 
         Raises:
@@ -104,7 +108,9 @@ class Layer:
                 if getattr(module, option) != usual:
                     raise NetworkError(f"layer {name}: Embedding with {option} is not supported")
         geometry = _geometry(module, kind) if kind.startswith("conv") else {}
-        return Layer(name, kind, shape, has_bias, is_output=is_output, **geometry)
+        return Layer(
+            name, kind, shape, has_bias, is_output=is_output, is_input=is_input, **geometry
+        )
 
     @property
     def buffers(self) -> tuple[str, ...]:
@@ -368,8 +374,9 @@ def layers_of(network: nn.Module) -> list[Layer]:
     Only normalisation may come after it.
     """
     modules = list(weighted_modules(network))
-    last = [name for name, module in modules if isinstance(module, tuple(KINDS))][-1:]
-    return [Layer.of(name, module, is_output=name in last) for name, module in modules]
+    named = [name for name, module in modules if isinstance(module, tuple(KINDS))]
+    first, last = named[:1], named[-1:]
+    return [Layer.of(name, module, name in last, name in first) for name, module in modules]
 
 
 def without_output(layers: list[Layer]) -> list[Layer]:

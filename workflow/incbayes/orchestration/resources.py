@@ -255,7 +255,10 @@ def _bytes_per_weight(settings: MethodSettings | None) -> float:
     if settings is None:
         return BYTES_PER_WEIGHT
     facts = kind_constraints("inference", settings.inference.kind)
-    return facts.get("bytes_per_weight", BYTES_PER_WEIGHT)
+    held: float = facts.get("bytes_per_weight", BYTES_PER_WEIGHT)
+    of_options = kind_constraints("family", settings.family.kind).get("bytes_per_weight_of", {})
+    held += sum(each * settings.family.options[key] for key, each in of_options.items())
+    return held * _networks(settings)
 
 
 def _held(study: Study, experiment: str, method: str | None, parts: int, work: Work) -> int:
@@ -310,4 +313,12 @@ def _passes(study: Study, experiment: str, method: str | None, work: Work) -> in
     if settings is not None and work == "search":
         grid = prior_option(settings.prior, "variances")
     fits = len(grid) if grid else 1
-    return fits * objective.draws * epochs
+    return fits * objective.draws * epochs * _networks(settings)
+
+
+def _networks(settings: MethodSettings | None) -> int:
+    """Return how many networks a replicate has, each of which is fitted by itself."""
+    if settings is None:
+        return 1
+    option = kind_constraints("inference", settings.inference.kind).get("times")
+    return 1 if option is None else int(settings.inference.options[option])

@@ -26,6 +26,7 @@ from incbayes.networks.layers import Layer, State, layers_of
 from incbayes.posterior.build import Architecture, fresh_network, layers_without_weights
 from incbayes.posterior.described_table import described_columns
 from incbayes.posterior.file import Posterior, PosteriorError
+from incbayes.posterior.members import members_of
 from incbayes.posterior.network import NetworkState
 from incbayes.study.messages import is_finite
 from incbayes.study.schema import check, fill, kind_constraints, kind_schema
@@ -314,8 +315,9 @@ def _check_state(of: Described, replicate: int, state: NetworkState) -> None:
             f"{of.file}: holds the layers {_shown(list(state))}, but its model has "
             f"{_shown([layer.name for layer in layers])}"
         )
-    for layer in layers:
-        _check_layer(of, layer, state[layer.name])
+    for member in members_of(state):
+        for layer in layers:
+            _check_layer(of, layer, member[layer.name])
 
 
 def _check_layer(of: Described, layer: Layer, state: State) -> None:

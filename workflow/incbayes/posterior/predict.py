@@ -17,6 +17,7 @@ from incbayes.networks.check import path_of, recorded_calls
 from incbayes.networks.layers import Layer, State, layers_of
 from incbayes.networks.noise import GeneratorNoise, Noise
 from incbayes.posterior.build import Architecture, fresh_network, with_weights
+from incbayes.posterior.members import is_ensemble, members_of
 from incbayes.posterior.network import NetworkState
 
 NOT_FINITE = "it is not finite"
@@ -80,6 +81,17 @@ class Predictor:
         self.family, self.passes = family, passes
         self.likelihood = likelihood
 
+    def number_of_draws(self, q: NetworkState, samples: int) -> int | None:
+        """Return how many networks the predictive averages over; None where q is one alone.
+
+        Args:
+            q: the posterior.
+            samples: S, what is asked for; an ensemble has its members.
+        """
+        if is_ensemble(q):
+            return len(members_of(q))
+        return samples if self.family.drawn else None
+
     def mean(self, q: NetworkState, images: Tensor) -> Tensor:
         """Return what the posterior-mean network predicts, as the likelihood has it.
 
@@ -110,7 +122,8 @@ class Predictor:
         family's `prediction` is linearised, the outputs are those of the network's tangent at the
         means, f(x; μ) + J(x)(w_s - μ) (Immer et al. 2021, eq. 8).
 
-        Of a number the S Gaussians, float64 [N, S, 2]: mean and standard deviation.
+        Of a number the S Gaussians, float64 [N, S, 2]: mean and standard deviation. Of an ensemble
+        w_1 … w_S are its members.
 
         Args:
             q: the posterior.
@@ -123,7 +136,7 @@ class Predictor:
             PredictionError: naming the draw, and the layer whose output is not finite.
         """
         draws = self.draws(q, images, samples, generator)
-        return self.likelihood.mixture(heard(draws), samples)
+        return self.likelihood.mixture(heard(draws), self.number_of_draws(q, samples) or samples)
 
     def draws(
         self, q: NetworkState, images: Tensor, samples: int, generator: torch.Generator
@@ -141,15 +154,29 @@ class Predictor:
         Raises:
             PredictionError: naming the draw, and the layer whose output is not finite.
         """
+        if is_ensemble(q):
+            yield from self._of_members(q, images)
+            return
         noise = GeneratorNoise(generator)
         q = {name: self._on_device(state) for name, state in q.items()}
         for draw in range(1, samples + 1):
-            weights = {layer.name: self._draw(layer, q[layer.name], noise) for layer in self.layers}
+            shared = self.family.shared(q, noise)
+            weights = {
+                layer.name: self._draw(layer, q[layer.name] | shared, noise)
+                for layer in self.layers
+            }
             which = f"draw {draw} of {samples}"
             if self.family.prediction == "linearised":
                 yield self._linearised(self._mean(q), weights, images, which)
             else:
                 yield self._predicted(weights, images, which)
+
+    def _of_members(self, q: NetworkState, images: Tensor) -> Iterator[Tensor]:
+        """Yield what every member of an ensemble predicts."""
+        members = members_of(q)
+        for number, member in enumerate(members, 1):
+            weights = self._mean({name: self._on_device(state) for name, state in member.items()})
+            yield self._predicted(weights, images, f"member {number} of {len(members)}")
 
     def _mean(self, q: NetworkState) -> NetworkState:
         """Return the plain weights of the posterior mean, with running statistics."""

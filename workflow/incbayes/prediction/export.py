@@ -16,6 +16,7 @@ from incbayes.likelihoods.base import Likelihood
 from incbayes.networks.layers import layers_of
 from incbayes.posterior.build import fresh_network, with_weights
 from incbayes.posterior.file import METADATA_KEY
+from incbayes.posterior.members import is_ensemble
 from incbayes.prediction.opened import Given, Replicate, open_replicates
 
 FORMATS = ("safetensors", "torch-export")
@@ -86,6 +87,11 @@ def export(
         raise ExportError(
             f"{one.of.file}: was fitted to a table, whose network is exported as 'safetensors' "
             "alone: its columns are encoded and scaled before it"
+        )
+    if is_ensemble(one.state):
+        raise ExportError(
+            f"{one.of.file}: holds an ensemble, which has no network of its mean; `incbayes "
+            "predict` predicts with all its members"
         )
     network = _mean_network(one)
     about = _about(one, form.format)

@@ -220,8 +220,8 @@ class _Mixing:
             first.of.likelihood,
         )
         self._kind = first.of.metadata["network"]["family"]["kind"]
-        self._drawn = bool(first.of.family.constraints["bayesian"])
-        self.samples = how.samples if self._drawn else 1
+        number = self._predictor.number_of_draws(first.state, how.samples)
+        self._drawn, self.samples = number is not None, number or 1
 
     def of(self, pixels: Tensor, bar: tqdm) -> Uncertainty:
         """Return what all draws say of images, uint8 [N, C, H, W]; the same draws at every call."""

@@ -12,6 +12,7 @@ from incbayes.core.seal import Seal
 from incbayes.networks.layers import Layer, layers_of
 from incbayes.posterior.build import fresh_network
 from incbayes.posterior.file import read_posterior
+from incbayes.posterior.members import is_ensemble, members_of
 from incbayes.posterior.network import NetworkState
 from incbayes.prediction.lineage import Ancestor, lineage, sealed
 from incbayes.prediction.opened import Replicate, open_replicates
@@ -54,6 +55,7 @@ def facts(path: Path, model: str | None = None) -> Facts:
         "sealed": seal is not None,
         **{key: said.get(key) for key in COPIED},
         "replicates": [one.number for one in replicates],
+        **({"members": len(members_of(first.state))} if is_ensemble(first.state) else {}),
         "family": said["network"]["family"],
         "model": dict(first.of.model),
         "likelihood": said["network"]["likelihood"],
@@ -88,7 +90,8 @@ def _layers(
             ratio = _value(of_training, f"sigma_ratio/{layer.name}")
             if sigma is not None:
                 sigmas.append(sigma.double().mean().item())
-                if not ratio and one.number in parents:
+                has_prior = one.of.family.constraints["bayesian"]
+                if has_prior and not ratio and one.number in parents:
                     before = one.of.family.sigma(layer, parents[one.number][layer.name])
                     if before is not None and before.shape == sigma.shape:
                         ratio = [(sigma / before).median().item()]

@@ -149,8 +149,8 @@ def _check_split(path: KeyPath, group: Group) -> None:
 
 
 def _check_predictor(path: KeyPath, group: Group, study: Study) -> None:
-    family = study.methods[group.method].family.kind
-    if group.predictor == "mean" and not kind_constraints("family", family)["bayesian"]:
+    facts = kind_constraints("family", study.methods[group.method].family.kind)
+    if group.predictor == "mean" and not facts.get("drawn", facts["bayesian"]):
         raise StudyError(
             (*path, "predictor"),
             f"found 'mean'; {group.method} has no width and one network only; allowed: predictive",

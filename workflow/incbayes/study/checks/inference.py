@@ -56,6 +56,12 @@ def check_inference(experiment: str, study: Study) -> None:
         settings = method_settings(study, experiment, name)
         _check_objective(name, settings)
         facts = kind_constraints("inference", settings.inference.kind)
+        if facts.get("all_epochs", False) and settings.training.plateau is not None:
+            raise StudyError(
+                ("methods", name, "training", "plateau"),
+                f"{settings.inference.kind} needs the last epochs of a stage, and a plateau may "
+                "end it before; give this method null",
+            )
         if facts.get("all_parts", False):
             _check_all_parts(name, settings, study.experiments[experiment])
         elif "keeps" in facts and arrives(study.experiments[experiment].dataset):
