@@ -65,7 +65,7 @@ class Contestant:
         network, self.architecture = fresh_network(architecture, 0), architecture
         layers, fresh = layers_of(network), plain_weights(network)
         noise = GeneratorNoise(torch_stream(0, "start"))
-        first = FirstStage(family, layers, fresh, Source(), noise)
+        first = FirstStage(family, layers, fresh, Source(), noise, lambda *_: fresh)
         start = self.algorithm.first_start(PRIORS.build({"kind": "normal"}), first)
         self.prior = start.prior
         self.network = variational(architecture, family, start.state, self.algorithm.trained)

@@ -23,7 +23,8 @@ from incbayes.core.seal import write_seal
 from incbayes.inference.settings import StageSettings
 from incbayes.jobs.fit import Lineage, StageOutputs, run_stage
 from incbayes.jobs.partition import PartsRequest, run_partition
-from incbayes.jobs.request import BlockRequest, Machine, SourceFiles
+from incbayes.jobs.request import BlockRequest, Machine
+from incbayes.jobs.sources import SourceFiles
 from incbayes.study.model import KindSpec, PartitionSettings
 from incbayes.study.resolve import resolve_study
 from incbayes.study.settings import method_settings
