@@ -303,6 +303,15 @@ def _records(stage: dict, skill: float, shape: Shape, rng: np.random.Generator) 
                 "brier": 1.5 * error,
                 "ece": 0.4 * error,
             }
+            if split == "test":
+                values |= {
+                    f"accuracy_at_{percent}": 1 - error * (percent / 100) ** over
+                    for percent in (50, 60, 70, 80, 90)
+                }
+                values["aurc"] = error / over
+                values["entropy"] = 2 * error
+            if split == "test" and stage["family"] != "point" and predictor == "predictive":
+                values["mutual_information"] = 0.4 * error
             rows += [
                 {
                     **stage,
@@ -312,6 +321,23 @@ def _records(stage: dict, skill: float, shape: Shape, rng: np.random.Generator) 
                     "value": float(value),
                     "budget": budget,
                 }
+                for metric, value in values.items()
+            ]
+    return rows + _outliers(stage, skill, budget)
+
+
+def _outliers(stage: dict, skill: float, budget: str) -> list[dict]:
+    """Return the records of two outlier sets, of the predictive mean."""
+    said = {**stage, "predictor": "predictive", "budget": budget}
+    measures = ["entropy"] + ["information"] * (stage["family"] != "point")
+    rows = []
+    for place, name in enumerate(("rotated", "fashion_mnist")):
+        for measure in measures:
+            auroc = skill - 0.1 * place - 0.02 * (measure == "entropy")
+            mean = "entropy" if measure == "entropy" else "mutual_information"
+            values = {f"auroc_{measure}": auroc, f"fpr95_{measure}": 1 - auroc, mean: auroc}
+            rows += [
+                {**said, "split": f"outliers_{name}", "metric": metric, "value": value}
                 for metric, value in values.items()
             ]
     return rows

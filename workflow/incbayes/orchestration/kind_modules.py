@@ -9,7 +9,15 @@ from collections.abc import Iterable, Iterator
 
 from incbayes.core.outside import is_outside, parted
 from incbayes.core.registry import Registry
-from incbayes.kinds import CLAIM_TESTS, FIGURES, METRICS, OF_A_METHOD, OF_AN_EXPERIMENT
+from incbayes.kinds import (
+    CLAIM_TESTS,
+    DATASETS,
+    FIGURES,
+    METRICS,
+    OF_A_METHOD,
+    OF_AN_EXPERIMENT,
+    OUTLIERS,
+)
 from incbayes.orchestration.code_digest import CodeError, code_digest, module_file, module_tree
 from incbayes.study.chains import chosen_chains
 from incbayes.study.model import Study
@@ -53,6 +61,11 @@ def metric_modules(study: Study) -> list[str]:
     return [METRICS.module(name) for name in (*METRICS, *study.evaluation.metrics)]
 
 
+def modules_of_outliers(kinds: Iterable[str]) -> list[str]:
+    """Return the modules of the outlier sets among kinds that scoring makes itself."""
+    return [OUTLIERS.module(kind) for kind in kinds if kind not in DATASETS]
+
+
 def code_of_fits(study: Study) -> str:
     """Return the digest of all code that fits and scores, used or not: runs can be compared.
 
@@ -60,6 +73,7 @@ def code_of_fits(study: Study) -> str:
     """
     kinds = (*OF_A_FIT.values(), *OF_A_METHOD.values())
     modules = [module for registry in kinds for module in registry.modules]
+    modules += modules_of_outliers(OUTLIERS)
     modules += metric_modules(study)
     for sections, keys in ((study.experiments, OF_A_FIT), (study.methods, OF_A_METHOD)):
         used = [getattr(section, key).kind for section in sections.values() for key in keys]
@@ -73,6 +87,7 @@ def _used(study: Study) -> Iterator[tuple[Registry, str]]:
         described, settings = study.experiments[experiment], study.methods[method]
         for key, registry in OF_AN_EXPERIMENT.items():
             yield registry, getattr(described, key).kind
+        yield from ((OUTLIERS, spec.kind) for spec in described.outlier_sets.values())
         for key, registry in OF_A_METHOD.items():
             yield registry, getattr(settings, key).kind
     for claim in study.claims.values():

@@ -4,7 +4,7 @@ Every name that depends on a wildcard is a pattern in braces, as rules take it.
 """
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache, cached_property, partial
 from pathlib import Path
 
@@ -13,7 +13,12 @@ from msgspec.structs import replace
 from incbayes.core.files import sha256_file
 from incbayes.kinds import CLAIM_TESTS, OF_A_METHOD
 from incbayes.orchestration.code_digest import code_digest
-from incbayes.orchestration.kind_modules import OF_A_FIT, digests_of, metric_modules
+from incbayes.orchestration.kind_modules import (
+    OF_A_FIT,
+    digests_of,
+    metric_modules,
+    modules_of_outliers,
+)
 from incbayes.orchestration.resources import Demand, Job, demand, needs_gpu
 from incbayes.orchestration.stream_plan import STREAM, StreamPlan
 from incbayes.study.chains import chosen_chains, chosen_experiments
@@ -31,6 +36,7 @@ from incbayes.study.model import (
     to_plain,
 )
 from incbayes.study.model.study import NOT_SHOWN
+from incbayes.study.outliers import data_sets_among
 from incbayes.study.resolve import block_replicates, blocks
 from incbayes.study.schema import kind_constraints
 from incbayes.study.settings import (
@@ -236,12 +242,8 @@ class Plan:
         return data_name(self.planned.experiments[experiment].dataset)
 
     def users_of(self, dataset: str) -> dict[str, Experiment]:
-        """Return the experiments that are run on a data set, by name."""
-        return {
-            name: described
-            for name, described in self.chosen.items()
-            if data_name(described.dataset) == dataset
-        }
+        """Return the experiments that are run on a data set, or scored on it, by name."""
+        return {name: run for name, run in self.chosen.items() if dataset in data_sets({name: run})}
 
     def is_search(self, experiment: str) -> bool:
         """Return whether an experiment is one of a search: its parts leave out a validation cut."""
@@ -350,7 +352,19 @@ class Plan:
         settings: Plain = to_plain(evaluation_settings(self.planned, method))
         # A search looks at the last stage alone.
         earlier = {"earlier_samples": 1} if self.is_search(experiment) else {}
-        return settings | {"test_images": share} | earlier
+        outliers = to_plain(self._outliers(experiment))
+        return settings | {"test_images": share, "outliers": outliers} | earlier
+
+    def _outliers(self, experiment: str) -> Mapping[str, KindSpec]:
+        """Return the outlier sets by which posteriors are scored; a search has none."""
+        if self.is_search(experiment):
+            return {}
+        return self.planned.experiments[experiment].outlier_sets
+
+    def outlier_files(self, experiment: str, name: str) -> list[str]:
+        """Return a file of each of an experiment's outlier sets that is a data set, in order."""
+        found = data_sets_among(self._outliers(experiment)).values()
+        return [f"{DATA}/{name}".format(dataset=data_name(spec)) for spec in found]
 
     # ---- Code ----
 
@@ -360,6 +374,9 @@ class Plan:
         used = [(registry, getattr(described, key)) for key, registry in OF_A_FIT.items()]
         used += [(registry, getattr(settings, key)) for key, registry in OF_A_METHOD.items()]
         modules = [registry.module(spec.kind) for registry, spec in used]
+        if script == "evaluate":
+            outliers = self._outliers(experiment).values()
+            modules += modules_of_outliers(spec.kind for spec in outliers)
         return code_digest(f"scripts.{script}", *modules)
 
     def code_of_claims(self) -> dict[str, str]:

@@ -264,7 +264,8 @@ def _held(study: Study, experiment: str, method: str | None, parts: int, work: W
     shown = _scoring(study, method).part_images or whole
     calibration = described.partition.calibration
     held_out = 0 if isinstance(calibration, UnsetType) else images_in(calibration, whole)
-    return data["test"] + min(parts * shown, whole) + held_out
+    sets = 1 + len(described.outlier_sets)  # each at most as large as the test set
+    return sets * data["test"] + min(parts * shown, whole) + held_out
 
 
 def _kept(study: Study, experiment: str, method: str | None) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from incbayes.study.counting import SPLITS, class_folders, count_images
 from incbayes.study.model import Experiment, KindSpec, Study
+from incbayes.study.outliers import data_sets_among
 from incbayes.study.schema import kind_constraints, kind_defaults
 from incbayes.study.tables import is_table, stated_facts, stated_sources, table_files
 from incbayes.study.user_paths import expanded, taken_for_a_name
@@ -95,8 +96,10 @@ def data_name(dataset: KindSpec) -> str:
 
 
 def data_sets(experiments: Experiments) -> dict[str, KindSpec]:
-    """Return the data sets of experiments by the name of their folder."""
+    """Return the data sets of experiments, and of their outliers, by the name of their folder."""
     used = [experiment.dataset for experiment in experiments.values()]
+    for experiment in experiments.values():
+        used += data_sets_among(experiment.outlier_sets).values()
     return {data_name(dataset): dataset for dataset in used}
 
 
@@ -144,14 +147,18 @@ def check_sources(experiments: Experiments, data_root: Path, prepared: Path) -> 
         StudyError: naming the first experiment whose source is absent, cannot be read, or has a
             path that Snakemake would change.
     """
+    named: list[tuple[KeyPath, KindSpec]] = []
     for name, experiment in experiments.items():
-        dataset = experiment.dataset
+        outliers = data_sets_among(experiment.outlier_sets)
+        named.append((("experiments", name, "dataset"), experiment.dataset))
+        named += [(("experiments", name, "outliers", of), spec) for of, spec in outliers.items()]
+    for whose, dataset in named:
         if "source" not in dataset.options:
             continue
         if is_table(dataset):
-            _check_table(("experiments", name, "dataset"), dataset, data_root, prepared)
+            _check_table(whose, dataset, data_root, prepared)
             continue
-        key = ("experiments", name, "dataset", "source")
+        key = (*whose, "source")
         stated = dataset.options["source"]
         source = data_root / expanded(stated, key)
         try:

@@ -1,7 +1,6 @@
 """What a schema cannot say: checks between the keys of a study, made before anything runs.
 
-They take a study in normal form and the constraints of its kinds (how many images a data set has,
-which classes, …), and read no data. A number of images that is not known yet passes.
+They take a study in normal form and the facts of its kinds; no data. What is not known yet passes.
 """
 
 import re
@@ -17,6 +16,7 @@ from incbayes.core.registry import nearest
 from incbayes.study.chains import check_only
 from incbayes.study.checks.claims import check_claims, check_metrics
 from incbayes.study.checks.inference import check_inference, check_suitable
+from incbayes.study.checks.outliers import check_outliers
 from incbayes.study.checks.tables import TABLE_CHECKS, check_predicted
 from incbayes.study.checks.tuning import check_tuning
 from incbayes.study.continuation import continued_path
@@ -396,4 +396,5 @@ EXPERIMENT_CHECKS: Iterable[Callable[[KeyPath, Experiment, Facts], None]] = (
     _check_source,
     _check_parts,
     _check_pretraining,
+    check_outliers,
 )

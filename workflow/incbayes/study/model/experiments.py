@@ -8,9 +8,11 @@ from msgspec import UNSET, Meta, UnsetType, field
 from incbayes.study.model.base import (
     UNIQUE,
     DatasetSpec,
+    KindSpec,
     LikelihoodSpec,
     ModelSpec,
     Name,
+    OutlierSpec,
     Overrides,
     Parts,
     PixelsSpec,
@@ -69,6 +71,10 @@ class Experiment(Section, frozen=True, kw_only=True):
         pretrain: Training of an ordinary network on the source task, for the priors that start from
             one; null: none. It needs `partition.source_classes`, or the `weights` of a file.
         methods: Names of the methods to run in this experiment.
+        outliers: Images that are none of the task, by a name of yours: after every stage it is
+            scored how well its uncertainty tells them from the test images (split `outliers_NAME`).
+            `rotated` and `shuffled` are made of the test images; a data set gives its test images,
+            of the same shape, scaled as the experiment's are, at most as many as there are.
         replicates: How often this experiment is repeated; a budget's `replicates` is that of the
             study.
         training: Overrides of the study's `training`, for this experiment.
@@ -100,10 +106,16 @@ class Experiment(Section, frozen=True, kw_only=True):
         UNIQUE,
         stated(x_default="all methods of the study"),
     ]
+    outliers: Annotated[Mapping[Name, OutlierSpec] | UnsetType, stated(x_default="none")] = UNSET
     replicates: Annotated[Replicates, stated(x_default="the study's `replicates`")]
     training: Overrides[TrainingSettings] = field(default_factory=Overrides)
     objective: Overrides[ObjectiveSettings] = field(default_factory=Overrides)
     settings: Mapping[Name, Changes] = field(default_factory=dict)
+
+    @property
+    def outlier_sets(self) -> Mapping[str, KindSpec]:
+        """The outlier sets by name; none where it states none."""
+        return {} if isinstance(self.outliers, UnsetType) else self.outliers
 
     @property
     def trains_source(self) -> bool:
