@@ -159,10 +159,7 @@ def _draw_values(ax: Axes, band: Band, name: str, context: FigureContext) -> Non
     alone = not band.is_paired
     means = _placed(rows, context, SPREAD if alone or not band.across.joined else 0.0)
     means["low"], means["high"] = drawn_interval(means, quantity.bounds)
-    alike = band.alike(name)
-    low, high = drawn_interval(alike, quantity.bounds)
-    ranged = alike.assign(low=low, high=high)
-    fit_axis([ax], ranged, quantity.bounds, with_bands=alone)
+    fit_axis([ax], _ranged(band.alike(name), quantity.bounds, alone), quantity.bounds)
     log = ", log" if ax.get_yscale() == "log" else ""
     unit = f" ({quantity.unit}{log})" if quantity.unit or log else ""
     name_axis(ax, f"{quantity.words}{unit}")
@@ -182,7 +179,8 @@ def _draw_differences(ax: Axes, band: Band, name: str, context: FigureContext) -
         return
     means = _placed(differences, context, SPREAD)
     means["low"], means["high"] = drawn_interval(means)
-    ax.set_ylim(view_limits([*means["mean"], 0.0], means["low"], means["high"]))
+    ranged = _ranged(differences, UNBOUNDED, True)
+    ax.set_ylim(view_limits([*means["mean"], 0.0], ranged["low"], ranged["high"]))
     ax.axhline(0, color="#888888", linestyle="--", linewidth=1, zorder=1)
     reference = context.labels[rows["reference"].iloc[0]]
     unit = f" ({quantity.difference_unit})" if quantity.difference_unit else ""
@@ -191,6 +189,18 @@ def _draw_differences(ax: Axes, band: Band, name: str, context: FigureContext) -
     draw_means(ax, means, context, 0.6 if band.across.joined else 0.0)
     draw_few(ax, means, differences.assign(at=differences["x"]), context, PLACE)
     _x_axis(ax, band)
+
+
+def _ranged(rows: pd.DataFrame, bounds: tuple[float, float], with_intervals: bool) -> pd.DataFrame:
+    """Return rows of replicates with the ends of what is drawn of each mean beside it.
+
+    That is the interval where one is drawn, and each replicate where they are too few for one.
+    """
+    low, high = drawn_interval(rows, bounds)
+    few = rows["n"] < FEWEST
+    if not with_intervals:
+        low = high = pd.Series(np.nan, rows.index)
+    return rows.assign(low=low.where(~few, rows["value"]), high=high.where(~few, rows["value"]))
 
 
 def _placed(rows: pd.DataFrame, context: FigureContext, spread: float) -> pd.DataFrame:

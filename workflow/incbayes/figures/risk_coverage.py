@@ -66,7 +66,8 @@ def lacking(data: pd.DataFrame, context: FigureContext) -> str:
 def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     """Return the figure of its numbers."""
     data = data.assign(row="error", x=data["coverage"])
-    across = Across("coverage, % of the test images")
+    ticks = {float(coverage): str(coverage) for coverage in sorted(COVERAGES.values())}
+    across = Across("coverage, % of the test images", ticks)
     bands = []
     for experiment in experiments_in(data, context):
         rows = data[data["experiment"] == experiment]
