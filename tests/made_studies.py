@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from made_changes import certainty, outlier_records, shift_records
 
 from incbayes.claims.ledger import judge, write_ledger
 from incbayes.figures.context import FigureContext
@@ -304,14 +305,8 @@ def _records(stage: dict, skill: float, shape: Shape, rng: np.random.Generator) 
                 "ece": 0.4 * error,
             }
             if split == "test":
-                values |= {
-                    f"accuracy_at_{percent}": 1 - error * (percent / 100) ** over
-                    for percent in (50, 60, 70, 80, 90)
-                }
-                values["aurc"] = error / over
-                values["entropy"] = 2 * error
-            if split == "test" and stage["family"] != "point" and predictor == "predictive":
-                values["mutual_information"] = 0.4 * error
+                several = stage["family"] != "point" and predictor == "predictive"
+                values |= certainty(error, over, several)
             rows += [
                 {
                     **stage,
@@ -323,22 +318,21 @@ def _records(stage: dict, skill: float, shape: Shape, rng: np.random.Generator) 
                 }
                 for metric, value in values.items()
             ]
-    return rows + _outliers(stage, skill, budget)
+    return rows + outlier_records(stage, skill, budget) + shift_records(stage, skill, budget)
 
 
-def _outliers(stage: dict, skill: float, budget: str) -> list[dict]:
-    """Return the records of two outlier sets, of the predictive mean."""
+def _shifts(stage: dict, skill: float, budget: str) -> list[dict]:
+    """Return the records of two shifts at their levels, of the predictive mean."""
+    if stage["t"] != stage["T"]:
+        return []
     said = {**stage, "predictor": "predictive", "budget": budget}
-    measures = ["entropy"] + ["information"] * (stage["family"] != "point")
     rows = []
-    for place, name in enumerate(("rotated", "fashion_mnist")):
-        for measure in measures:
-            auroc = skill - 0.1 * place - 0.02 * (measure == "entropy")
-            mean = "entropy" if measure == "entropy" else "mutual_information"
-            values = {f"auroc_{measure}": auroc, f"fpr95_{measure}": 1 - auroc, mean: auroc}
+    for name, levels in (("rotation", range(30, 181, 30)), ("gaussian_noise", range(1, 6))):
+        for level in levels:
+            accuracy = skill * (1 - 0.8 * level / levels[-1])
             rows += [
-                {**said, "split": f"outliers_{name}", "metric": metric, "value": value}
-                for metric, value in values.items()
+                {**said, "split": f"shift_{name}_{level}", "metric": metric, "value": value}
+                for metric, value in (("accuracy", accuracy), ("nll", 3 * (1 - accuracy)))
             ]
     return rows
 

@@ -291,6 +291,18 @@ def test_a_claim_may_be_on_outliers():
     resolve_study(study(OUTLIERS, entropies, SPLITS[0]))
 
 
+def test_a_claim_may_be_on_shifted_images_of_the_last_stage():
+    turned = ("experiments.plain.shifts", {"turned": {"kind": "rotation", "levels": [30]}})
+    splits = [(f"claims.good.groups[{place}].split", "shift_turned_30") for place in (0, 1)]
+    resolve_study(study(turned, *splits))
+    early = ("claims.good.groups[0].t", 2)
+    assert "allowed: test, and part_01 to part_02" in refusal(study(turned, *splits, early))
+    aurc = ("claims.good.metric", "aurc")
+    assert "aurc is not computed of shifted images" in refusal(study(turned, *splits, aurc))
+    other = (splits[0][0], "shift_turned_15")
+    assert "the parts seen by then, and shift_turned_30" in refusal(study(turned, splits[1], other))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -1,4 +1,4 @@
-"""Outlier sets in a study: their normal form, their splits, and what is refused of them."""
+"""Outliers and shifts in a study: normal form, splits, costs, and what is refused of them."""
 
 import pytest
 from bad_studies import refusal
@@ -11,6 +11,7 @@ from incbayes.study.model import plain_study
 from incbayes.study.outliers import data_sets_among, outlier_splits
 from incbayes.study.resolve import resolve_study
 from incbayes.study.settings import chain_settings
+from incbayes.study.shifts import levels_of, shift_splits
 
 PLAIN = "experiments.plain"
 SETS = {"turned": "rotated", "mixed": {"kind": "shuffled"}}
@@ -104,3 +105,52 @@ def test_images_that_are_not_square_cannot_be_turned():
     changes = [(f"{PLAIN}.dataset", folder), (f"{PLAIN}.outliers", {"x": "rotated"})]
     said = "rotated keeps the shape of square images alone; those of image_folder are 4×6"
     assert said in refusal(changed(*changes))
+
+
+SHIFTS = {"turned": {"kind": "rotation", "levels": [30, 90]}, "noise": "gaussian_noise"}
+
+
+def test_levels_are_named_by_degrees_or_by_their_place():
+    plain = study((f"{PLAIN}.shifts", SHIFTS)).experiments["plain"]
+    assert levels_of(plain.image_shifts["turned"]) == {30: 30, 90: 90}
+    assert levels_of(plain.image_shifts["noise"]) == {1: 0.08, 2: 0.12, 3: 0.18, 4: 0.26, 5: 0.38}
+    noise = [f"shift_noise_{place}" for place in range(1, 6)]
+    assert shift_splits(plain) == ["shift_turned_30", "shift_turned_90", *noise]
+    usual = study((f"{PLAIN}.shifts", {"turned": "rotation"})).experiments["plain"]
+    assert list(levels_of(usual.image_shifts["turned"])) == list(range(15, 181, 15))
+
+
+def test_shifts_are_counted_for_the_last_stage_and_are_none_of_a_search():
+    job = Job("plain", "ft", 5, 3, "scores")
+    plain, shifted = study(), study((f"{PLAIN}.shifts", SHIFTS))
+    assert demand(shifted, job, 1).mem_mb >= demand(plain, job, 1).mem_mb
+    large = [(f"{PLAIN}.dataset", "mnist"), ("evaluation", {"samples": 100})]
+    fewer, more, outliers = (
+        demand(study(*large, *of), job, 1).runtime
+        for of in (
+            [],
+            [(f"{PLAIN}.shifts", {"turned": {"kind": "rotation", "levels": [30, 90]}})],
+            [(f"{PLAIN}.outliers", SETS)],
+        )
+    )
+    assert fewer < more < outliers, "as many images, which outliers take after every stage"
+
+
+@pytest.mark.parametrize(
+    ("shifts", "said"),
+    [
+        ({"x": "rotate"}, "did you mean 'rotation'?"),
+        ({"x": {"kind": "rotation", "levels": [1.5]}}, "levels[0]: found 1.5"),
+        ({"x": {"kind": "rotation", "levels": [30, 45, 30]}}, "shifts.x.levels[2]: 30 is given tw"),
+        ({"x": {"kind": "blur", "levels": []}}, "shifts.x.levels: found []; give one or more"),
+        ({"x": "blur", "x_1": "rotation"}, "shifts.x: x_1 has the name of a level of x; rename"),
+    ],
+)
+def test_shifts_that_contradict_themselves_are_refused(shifts, said):
+    assert said in refusal(changed((f"{PLAIN}.shifts", shifts)))
+
+
+def test_a_table_has_no_shifts():
+    changes = [(f"{PLAIN}.dataset", "breast_cancer"), (f"{PLAIN}.model", "mlp")]
+    said = f"{PLAIN}.shifts: breast_cancer is a table, and shifts are of images"
+    assert said in refusal(changed(*changes, (f"{PLAIN}.shifts", SHIFTS)))

@@ -42,6 +42,19 @@ OUTLIERS = Registry(
 )
 """Images that are none of the task: made of its test images, or the test images of a data set."""
 
+SHIFTS = Registry(
+    "shift",
+    {
+        "rotation": "incbayes.shifts.rotation:Rotation",
+        "gaussian_noise": "incbayes.shifts.gaussian_noise:GaussianNoise",
+        "blur": "incbayes.shifts.blur:Blur",
+        "brightness": "incbayes.shifts.brightness:Brightness",
+        "contrast": "incbayes.shifts.contrast:Contrast",
+        "pixelate": "incbayes.shifts.pixelate:Pixelate",
+    },
+)
+"""How test images are changed step by step, while their class stays what it is."""
+
 PIXELS = Registry(
     "pixel scaling",
     {
@@ -170,6 +183,7 @@ FIGURES = Registry(
         "reliability": "incbayes.figures.reliability:FIGURE",
         "risk_coverage": "incbayes.figures.risk_coverage:FIGURE",
         "outliers": "incbayes.figures.outliers:FIGURE",
+        "shifts": "incbayes.figures.shifts:FIGURE",
         "uncertainty_by_stage": "incbayes.figures.uncertainty_by_stage:FIGURE",
         "forgetting": "incbayes.figures.forgetting:FIGURE",
         "kl_and_scale": "incbayes.figures.kl_and_scale:FIGURE",
@@ -184,7 +198,7 @@ OF_AN_EXPERIMENT = {
     "pixels": PIXELS,
     "likelihood": LIKELIHOODS,
 }
-OF_SCORES = {"outliers": OUTLIERS}
+OF_SCORES = {"outliers": OUTLIERS, "shifts": SHIFTS}
 OF_A_METHOD = {"family": FAMILIES, "prior": PRIORS, "inference": ALGORITHMS}
 """Registries by the key of an experiment, of its scores, or of a method, that names their entries.
 

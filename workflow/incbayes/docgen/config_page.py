@@ -16,6 +16,7 @@ HEADINGS = {
     "model": "Models",
     "pixel scaling": "Pixel scalings",
     "outlier set": "Outlier sets",
+    "shift": "Shifts",
     "likelihood": "Likelihoods",
     "family": "Families",
     "prior": "Priors",

@@ -40,6 +40,7 @@ class Evaluation:
         precision: of the networks that predict, `fp32` or `bf16`.
         metrics: names of those from outside the library.
         outliers: the outlier sets by name, `{"kind": …, options}` each.
+        shifts: the shifts of the test images, likewise.
     """
 
     samples: int
@@ -51,6 +52,7 @@ class Evaluation:
     precision: Literal["fp32", "bf16"]
     metrics: Sequence[str] = ()
     outliers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    shifts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def of_stage(self, last: bool) -> "Evaluation":
         """Return how a stage is scored that is the last of its chain, or is not."""

@@ -36,6 +36,7 @@ from incbayes.evaluation.temperature import best_temperature
 from incbayes.jobs.outliers import Outliers
 from incbayes.jobs.request import BlockData, BlockRequest, ChainRequest, Machine
 from incbayes.jobs.scaling import scaling_numbers
+from incbayes.jobs.shifts import Shifts
 from incbayes.metrics.named import metric_of
 from incbayes.posterior.file import Posterior, verify_chain
 from incbayes.posterior.predict import predictions_of
@@ -161,6 +162,7 @@ def run_evaluation(
     numbers = scaling_numbers(request, train, cuts, list(posteriors))
     evidence = FoundEvidence(held_out, (test or train).sha256)
     outliers = Outliers.open(evaluation.outliers, request.outliers, test or train)
+    shifts = Shifts(evaluation.shifts, test or train)
     rows: list[tuple[list, list]] = [([], []) for _ in read]
     for replicate, cut in cuts.items():
         scaling = numbers[replicate]
@@ -178,6 +180,8 @@ def run_evaluation(
         for t, (posterior, (records, bins)) in enumerate(zip(read, rows, strict=True), 1):
             if test:
                 splits[f"part_{t:02d}"] = _part(cut, t, train, evaluation, scaling)
+            if test and t == len(read):
+                splits |= shifts.parts(images, cut.target_classes, scaling, stream)
             settings = evaluation.of_stage(last=t == len(read))
             scoring = Scoring(request, settings, device, train.shape, held_out, t, replicate)
             with predictions_of(scoring.name):

@@ -5,7 +5,7 @@ only when a module is imported or a kind is built is found at run time, by `regi
 """
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from incbayes.core.outside import is_outside, parted
 from incbayes.core.registry import Registry
@@ -16,11 +16,12 @@ from incbayes.kinds import (
     METRICS,
     OF_A_METHOD,
     OF_AN_EXPERIMENT,
-    OUTLIERS,
+    OF_SCORES,
 )
 from incbayes.orchestration.code_digest import CodeError, code_digest, module_file, module_tree
 from incbayes.study.chains import chosen_chains
-from incbayes.study.model import Study
+from incbayes.study.model import KindSpec, Study
+from incbayes.study.shifts import changed_images
 
 FITTING_JOBS = ("fit", "fit_part", "pretrain", "choose_variance", "evaluate", "evaluate_part")
 
@@ -61,9 +62,18 @@ def metric_modules(study: Study) -> list[str]:
     return [METRICS.module(name) for name in (*METRICS, *study.evaluation.metrics)]
 
 
-def modules_of_outliers(kinds: Iterable[str]) -> list[str]:
-    """Return the modules of the outlier sets among kinds that scoring makes itself."""
-    return [OUTLIERS.module(kind) for kind in kinds if kind not in DATASETS]
+def modules_of_scores(changed: Mapping[str, Mapping[str, KindSpec]]) -> list[str]:
+    """Return the modules of the outliers and shifts that scoring makes itself.
+
+    Args:
+        changed: as `study.shifts.changed_images` returns them.
+    """
+    return [
+        OF_SCORES[key].module(spec.kind)
+        for key, specs in changed.items()
+        for spec in specs.values()
+        if spec.kind not in DATASETS
+    ]
 
 
 def code_of_fits(study: Study) -> str:
@@ -73,7 +83,8 @@ def code_of_fits(study: Study) -> str:
     """
     kinds = (*OF_A_FIT.values(), *OF_A_METHOD.values())
     modules = [module for registry in kinds for module in registry.modules]
-    modules += modules_of_outliers(OUTLIERS)
+    everything = {key: {k: KindSpec(k) for k in registry} for key, registry in OF_SCORES.items()}
+    modules += modules_of_scores(everything)
     modules += metric_modules(study)
     for sections, keys in ((study.experiments, OF_A_FIT), (study.methods, OF_A_METHOD)):
         used = [getattr(section, key).kind for section in sections.values() for key in keys]
@@ -87,7 +98,8 @@ def _used(study: Study) -> Iterator[tuple[Registry, str]]:
         described, settings = study.experiments[experiment], study.methods[method]
         for key, registry in OF_AN_EXPERIMENT.items():
             yield registry, getattr(described, key).kind
-        yield from ((OUTLIERS, spec.kind) for spec in described.outlier_sets.values())
+        for key, specs in changed_images(described).items():
+            yield from ((OF_SCORES[key], spec.kind) for spec in specs.values())
         for key, registry in OF_A_METHOD.items():
             yield registry, getattr(settings, key).kind
     for claim in study.claims.values():

@@ -11,13 +11,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from incbayes.core.files import sha256_file
-from incbayes.kinds import CLAIM_TESTS, OF_A_METHOD
+from incbayes.kinds import CLAIM_TESTS, OF_A_METHOD, OF_SCORES
 from incbayes.orchestration.code_digest import code_digest
 from incbayes.orchestration.kind_modules import (
     OF_A_FIT,
     digests_of,
     metric_modules,
-    modules_of_outliers,
+    modules_of_scores,
 )
 from incbayes.orchestration.resources import Demand, Job, demand, needs_gpu
 from incbayes.orchestration.stream_plan import STREAM, StreamPlan
@@ -46,6 +46,7 @@ from incbayes.study.settings import (
     prior_option,
     scored_share,
 )
+from incbayes.study.shifts import changed_images
 from incbayes.study.tuning import candidates, with_candidates
 from incbayes.study.yaml import StudyError
 
@@ -352,18 +353,17 @@ class Plan:
         settings: Plain = to_plain(evaluation_settings(self.planned, method))
         # A search looks at the last stage alone.
         earlier = {"earlier_samples": 1} if self.is_search(experiment) else {}
-        outliers = to_plain(self._outliers(experiment))
-        return settings | {"test_images": share, "outliers": outliers} | earlier
+        return settings | {"test_images": share} | to_plain(self._changed(experiment)) | earlier
 
-    def _outliers(self, experiment: str) -> Mapping[str, KindSpec]:
-        """Return the outlier sets by which posteriors are scored; a search has none."""
+    def _changed(self, experiment: str) -> dict[str, Mapping[str, KindSpec]]:
+        """Return the outliers and shifts that are scored, by key; a search has none."""
         if self.is_search(experiment):
-            return {}
-        return self.planned.experiments[experiment].outlier_sets
+            return {key: {} for key in OF_SCORES}
+        return changed_images(self.planned.experiments[experiment])
 
     def outlier_files(self, experiment: str, name: str) -> list[str]:
         """Return a file of each of an experiment's outlier sets that is a data set, in order."""
-        found = data_sets_among(self._outliers(experiment)).values()
+        found = data_sets_among(self._changed(experiment)["outliers"]).values()
         return [f"{DATA}/{name}".format(dataset=data_name(spec)) for spec in found]
 
     # ---- Code ----
@@ -375,8 +375,7 @@ class Plan:
         used += [(registry, getattr(settings, key)) for key, registry in OF_A_METHOD.items()]
         modules = [registry.module(spec.kind) for registry, spec in used]
         if script == "evaluate":
-            outliers = self._outliers(experiment).values()
-            modules += modules_of_outliers(spec.kind for spec in outliers)
+            modules += modules_of_scores(self._changed(experiment))
         return code_digest(f"scripts.{script}", *modules)
 
     def code_of_claims(self) -> dict[str, str]:

@@ -36,7 +36,10 @@ SECTIONS = tuple(
 )
 """What the settings of a method consist of that an experiment or a search may change."""
 
-DESCRIBED = ("dataset", "pixels", "model", "likelihood", "partition", "replicates", "outliers")
+DESCRIBED = (
+    *("dataset", "pixels", "model", "likelihood", "partition", "replicates"),
+    *("outliers", "shifts"),
+)
 """What the numbers of any method in an experiment depend on, where the experiment states it."""
 
 PUBLISHED = "as_published"

@@ -27,6 +27,7 @@ from incbayes.study.outliers import PREFIX, outlier_splits
 from incbayes.study.relation import pairs_of, region_of
 from incbayes.study.schema import kind_constraints
 from incbayes.study.settings import evaluation_settings, method_settings
+from incbayes.study.shifts import shift_splits
 from incbayes.study.tables import is_number
 from incbayes.study.yaml import KeyPath, StudyError, shown
 
@@ -143,10 +144,11 @@ def _check_split(path: KeyPath, group: Group, experiment: Experiment) -> None:
     match = PART.fullmatch(group.split)
     number = int(match[1]) if match else 0
     written = f"part_{number:02d}"
-    outliers = outlier_splits(experiment)
-    if group.split in ("test", *outliers) or (1 <= number <= stage and group.split == written):
+    changed = outlier_splits(experiment)
+    changed += shift_splits(experiment) if stage == group.T else []
+    if group.split in ("test", *changed) or (1 <= number <= stage and group.split == written):
         return
-    others = f", and {', '.join(outliers)}" if outliers else ""
+    others = f", and {', '.join(changed)}" if changed else ""
     raise StudyError(
         (*path, "split"),
         f"found {shown(group.split)}; allowed: test, and part_01 to part_{stage:02d}, "
@@ -169,8 +171,9 @@ def _check_scored(path: KeyPath, name: str, group: Group) -> None:
             path, f"found {shown(split)}; outliers have no true class, which {name} needs"
         )
     of_some = metric.of == "uncertainty" or not metric.everywhere
-    if of_some and PART.fullmatch(split):
-        raise StudyError(path, f"found {shown(split)}; {name} is not computed of parts")
+    if of_some and not of_outliers and split != "test":
+        what = "parts" if PART.fullmatch(split) else "shifted images"
+        raise StudyError(path, f"found {shown(split)}; {name} is not computed of {what}")
 
 
 def _check_draws(path: KeyPath, name: str, group: Group, study: Study) -> None:

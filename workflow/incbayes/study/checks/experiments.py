@@ -14,9 +14,9 @@ from incbayes.core.fractions import images_in
 from incbayes.core.outside import is_outside
 from incbayes.core.registry import nearest
 from incbayes.study.chains import check_only
+from incbayes.study.checks.changed_images import check_changed_images
 from incbayes.study.checks.claims import check_claims, check_metrics
 from incbayes.study.checks.inference import check_inference, check_suitable
-from incbayes.study.checks.outliers import check_outliers
 from incbayes.study.checks.tables import TABLE_CHECKS, check_predicted
 from incbayes.study.checks.tuning import check_tuning
 from incbayes.study.continuation import continued_path
@@ -396,5 +396,5 @@ EXPERIMENT_CHECKS: Iterable[Callable[[KeyPath, Experiment, Facts], None]] = (
     _check_source,
     _check_parts,
     _check_pretraining,
-    check_outliers,
+    check_changed_images,
 )

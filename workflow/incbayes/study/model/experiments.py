@@ -18,6 +18,7 @@ from incbayes.study.model.base import (
     PixelsSpec,
     Replicates,
     Section,
+    ShiftSpec,
     Text,
     stated,
 )
@@ -75,6 +76,10 @@ class Experiment(Section, frozen=True, kw_only=True):
             scored how well its uncertainty tells them from the test images (split `outliers_NAME`).
             `rotated` and `shuffled` are made of the test images; a data set gives its test images,
             of the same shape, scaled as the experiment's are, at most as many as there are.
+        shifts: Changes of the test images, by a name of yours, at every level of which the last
+            stage of a chain is scored (split `shift_NAME_LEVEL`): the level is a rotation's
+            degrees, of the others the place of the strength, from 1. Each level costs as much as
+            the test set.
         replicates: How often this experiment is repeated; a budget's `replicates` is that of the
             study.
         training: Overrides of the study's `training`, for this experiment.
@@ -107,6 +112,7 @@ class Experiment(Section, frozen=True, kw_only=True):
         stated(x_default="all methods of the study"),
     ]
     outliers: Annotated[Mapping[Name, OutlierSpec] | UnsetType, stated(x_default="none")] = UNSET
+    shifts: Annotated[Mapping[Name, ShiftSpec] | UnsetType, stated(x_default="none")] = UNSET
     replicates: Annotated[Replicates, stated(x_default="the study's `replicates`")]
     training: Overrides[TrainingSettings] = field(default_factory=Overrides)
     objective: Overrides[ObjectiveSettings] = field(default_factory=Overrides)
@@ -116,6 +122,11 @@ class Experiment(Section, frozen=True, kw_only=True):
     def outlier_sets(self) -> Mapping[str, KindSpec]:
         """The outlier sets by name; none where it states none."""
         return {} if isinstance(self.outliers, UnsetType) else self.outliers
+
+    @property
+    def image_shifts(self) -> Mapping[str, KindSpec]:
+        """The shifts by name; none where it states none."""
+        return {} if isinstance(self.shifts, UnsetType) else self.shifts
 
     @property
     def trains_source(self) -> bool:
