@@ -26,3 +26,19 @@ def outlier_records(stage: dict, skill: float, budget: str) -> list[dict]:
                 for metric, value in values.items()
             ]
     return rows
+
+
+def shift_records(stage: dict, skill: float, budget: str) -> list[dict]:
+    """Return the records of two shifts at their levels, of the predictive mean."""
+    if stage["t"] != stage["T"]:
+        return []
+    said = {**stage, "predictor": "predictive", "budget": budget}
+    rows = []
+    for name, levels in (("rotation", range(30, 181, 30)), ("gaussian_noise", range(1, 6))):
+        for level in levels:
+            accuracy = skill * (1 - 0.8 * level / levels[-1])
+            rows += [
+                {**said, "split": f"shift_{name}_{level}", "metric": metric, "value": value}
+                for metric, value in (("accuracy", accuracy), ("nll", 3 * (1 - accuracy)))
+            ]
+    return rows

@@ -321,22 +321,6 @@ def _records(stage: dict, skill: float, shape: Shape, rng: np.random.Generator) 
     return rows + outlier_records(stage, skill, budget) + shift_records(stage, skill, budget)
 
 
-def _shifts(stage: dict, skill: float, budget: str) -> list[dict]:
-    """Return the records of two shifts at their levels, of the predictive mean."""
-    if stage["t"] != stage["T"]:
-        return []
-    said = {**stage, "predictor": "predictive", "budget": budget}
-    rows = []
-    for name, levels in (("rotation", range(30, 181, 30)), ("gaussian_noise", range(1, 6))):
-        for level in levels:
-            accuracy = skill * (1 - 0.8 * level / levels[-1])
-            rows += [
-                {**said, "split": f"shift_{name}_{level}", "metric": metric, "value": value}
-                for metric, value in (("accuracy", accuracy), ("nll", 3 * (1 - accuracy)))
-            ]
-    return rows
-
-
 def _training(stage: dict, skill: float, shape: Shape, rng: np.random.Generator) -> list[dict]:
     images = 1000 // stage["T"]
     # The second replicate stops early, as with a plateau.
