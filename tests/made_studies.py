@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from made_changes import certainty, outlier_records, shift_records
 
 from incbayes.claims.ledger import judge, write_ledger
 from incbayes.figures.context import FigureContext
@@ -303,6 +304,9 @@ def _records(stage: dict, skill: float, shape: Shape, rng: np.random.Generator) 
                 "brier": 1.5 * error,
                 "ece": 0.4 * error,
             }
+            if split == "test":
+                several = stage["family"] != "point" and predictor == "predictive"
+                values |= certainty(error, over, several)
             rows += [
                 {
                     **stage,
@@ -314,7 +318,7 @@ def _records(stage: dict, skill: float, shape: Shape, rng: np.random.Generator) 
                 }
                 for metric, value in values.items()
             ]
-    return rows
+    return rows + outlier_records(stage, skill, budget) + shift_records(stage, skill, budget)
 
 
 def _training(stage: dict, skill: float, shape: Shape, rng: np.random.Generator) -> list[dict]:

@@ -36,8 +36,8 @@ SHAPES = {
 }
 WITH_INTERVALS = ("accuracy_by_parts", "stages")
 LEFT_OUT = {
-    "points": {"stages", "forgetting", "kl_and_scale"},
-    "at once": {"stages", "forgetting"},
+    "points": {"stages", "forgetting", "kl_and_scale", "uncertainty_by_stage"},
+    "at once": {"stages", "forgetting", "uncertainty_by_stage"},
     "usual": set(),
 }
 

@@ -57,9 +57,12 @@ def test_a_surprise_of_many_deviations_has_a_finite_density():
 def test_a_number_and_a_class_have_the_metrics_that_make_sense_of_them():
     mixture, _ = mixtures(rows=3)
     assert tuple(metrics_of(mixture)) == NUMBERS
-    tempered = set(metrics_of(torch.zeros(3, 2), tempered=True))
+    classes = torch.zeros(3, 2)
+    tempered = set(metrics_of(classes, tempered=True))
     assert tempered == {"nll_tempered", "ece_tempered"}
-    assert set(metrics_of(torch.zeros(3, 2))) == set(METRICS) - set(NUMBERS) - tempered
+    of_classes = {name for name, metric in METRICS.items() if metric.of == "classes"}
+    assert set(metrics_of(classes, whole=True)) == of_classes - tempered
+    assert set(metrics_of(classes)) == {"accuracy", "nll", "brier", "ece"}
     assert not metrics_of(mixture, tempered=True)
 
 

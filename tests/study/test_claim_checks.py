@@ -277,3 +277,62 @@ def test_a_claim_on_a_tempered_metric_needs_images_to_fit_the_temperature_on(met
         ("claims.good.metric", metric), ("experiments.plain.partition", {"calibration": 0.1})
     )
     assert resolve_study(held).claims["good"].figure is None
+
+
+OUTLIERS = ("experiments.plain.outliers", {"mixed": "shuffled"})
+AUROC = ("claims.good.metric", "auroc_entropy")
+SPLITS = [(f"claims.good.groups[{place}].split", "outliers_mixed") for place in (0, 1)]
+
+
+def test_a_claim_may_be_on_outliers():
+    claim = resolve_study(study(OUTLIERS, AUROC, *SPLITS)).claims["good"]
+    assert claim.figure == "outliers" and claim.groups[0].split == "outliers_mixed"
+    entropies = ("claims.good.metric", "entropy")
+    resolve_study(study(OUTLIERS, entropies, SPLITS[0]))
+
+
+def test_a_claim_may_be_on_shifted_images_of_the_last_stage():
+    turned = ("experiments.plain.shifts", {"turned": {"kind": "rotation", "levels": [30]}})
+    splits = [(f"claims.good.groups[{place}].split", "shift_turned_30") for place in (0, 1)]
+    resolve_study(study(turned, *splits))
+    early = ("claims.good.groups[0].t", 2)
+    assert "allowed: test, and part_01 to part_02" in refusal(study(turned, *splits, early))
+    aurc = ("claims.good.metric", "aurc")
+    assert "aurc is not computed of shifted images" in refusal(study(turned, *splits, aurc))
+    other = (splits[0][0], "shift_turned_15")
+    assert "the parts seen by then, and shift_turned_30" in refusal(study(turned, splits[1], other))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ([OUTLIERS, *SPLITS], "outliers have no true class, which accuracy needs"),
+        ([AUROC], "auroc_entropy compares the test images with outliers: allowed: outliers_NAME"),
+        ([AUROC, *SPLITS], "found 'outliers_mixed'; allowed: test, and part_01 to part_05"),
+        (
+            [OUTLIERS, ("claims.good.groups[0].split", "outliers_other")],
+            "the parts seen by then, and outliers_mixed",
+        ),
+        (
+            [OUTLIERS, ("claims.good.metric", "auroc_information"), *SPLITS],
+            "auroc_information is of what draws of the weights differ in, and ft is one network",
+        ),
+        (
+            [
+                ("claims.good.metric", "mutual_information"),
+                ("claims.good.groups[0].predictor", "mean"),
+            ],
+            "and the network at the mean is one network",
+        ),
+        (
+            [("claims.good.metric", "aurc"), ("claims.good.groups[0].split", "part_01")],
+            "found 'part_01'; aurc is not computed of parts",
+        ),
+        (
+            [("claims.good.metric", "entropy"), ("claims.good.groups[0].split", "part_01")],
+            "found 'part_01'; entropy is not computed of parts",
+        ),
+    ],
+)
+def test_a_claim_on_what_is_not_scored_is_refused(changes, said):
+    assert said in refusal(study(*changes))

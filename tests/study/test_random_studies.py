@@ -162,8 +162,13 @@ def suit(experiment):
             experiment.pop(key, None)
     if is_table:  # of all others only the MLP takes columns
         experiment["model"] = "mlp"
-        experiment.pop("augmentation", None)
+        for key in ("augmentation", "outliers", "shifts"):
+            experiment.pop(key, None)
         experiment.pop("partition", None)  # of a number there are no classes to part
+    outliers = experiment.get("outliers", {})
+    for name, spec in list(outliers.items()):  # other data sets seldom have images of that shape
+        if (spec if isinstance(spec, str) else spec["kind"]) in DATASETS:
+            del outliers[name]
     if is_table and isinstance(dataset, dict):
         for key in ("categories", "classes", "test_share"):
             dataset.pop(key, None)

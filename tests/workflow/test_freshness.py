@@ -84,6 +84,16 @@ CHANGES = {
         SOURCE | {"partition halves"},
     ),
     "experiments.*.pretrain": (f"{HALVES}.pretrain.training.epochs", 2, SOURCE),
+    "experiments.*.outliers": (
+        f"{DIGITS}.outliers",
+        {"shuffled": "shuffled"},
+        {"evaluate digits"} | RECORDED,
+    ),
+    "experiments.*.shifts": (
+        f"{DIGITS}.shifts",
+        {"noise": "gaussian_noise"},
+        {"evaluate digits"} | RECORDED,
+    ),
     "experiments.*.methods": (f"{DIGITS}.methods", ["ffg", "ft"], WORDS),
     "experiments.*.replicates": (f"{DIGITS}.replicates", 3, CUT),
     "experiments.*.training": (f"{DIGITS}.training.epochs", 3, FITTED),

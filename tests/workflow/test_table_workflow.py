@@ -30,7 +30,8 @@ def shipped(tmp_path_factory):
 def test_each_experiment_has_the_metrics_that_make_sense_of_its_target(shipped):
     records = pd.read_csv(shipped / "metrics.csv")
     found = records.groupby("experiment")["metric"].agg(set)
-    assert found.to_dict() == {"tumours": set(OF["classes"]), "diabetes": set(OF["number"])}
+    of_classes = {*OF["classes"], "entropy", "mutual_information"}
+    assert found.to_dict() == {"tumours": of_classes, "diabetes": set(OF["number"])}
     assert records["value"].notna().all()
     last = records[(records["T"] == 3) & (records["t"] == 3) & (records["split"] == "test")]
     rmse = last[(last["metric"] == "rmse") & (last["predictor"] == "predictive")]

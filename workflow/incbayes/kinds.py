@@ -7,17 +7,22 @@ registry is open, a study may also name a class of its own (docs/your-network.md
 
 from incbayes.core.registry import Registry
 
+IMAGES = {
+    "digits": "incbayes.data.digits:Digits",
+    "mnist": "incbayes.data.torchvision.mnist:MNIST",
+    "fashion_mnist": "incbayes.data.torchvision.mnist:FashionMNIST",
+    "kmnist": "incbayes.data.torchvision.mnist:KMNIST",
+    "cifar10": "incbayes.data.torchvision.cifar:CIFAR10",
+    "cifar100": "incbayes.data.torchvision.cifar:CIFAR100",
+    "svhn": "incbayes.data.torchvision.svhn:SVHN",
+    "image_folder": "incbayes.data.image_folder:ImageFolder",
+}
+"""Data sets of images with a test set: experiments are on them, and outliers may be of them."""
+
 DATASETS = Registry(
     "data set",
     {
-        "digits": "incbayes.data.digits:Digits",
-        "mnist": "incbayes.data.torchvision.mnist:MNIST",
-        "fashion_mnist": "incbayes.data.torchvision.mnist:FashionMNIST",
-        "kmnist": "incbayes.data.torchvision.mnist:KMNIST",
-        "cifar10": "incbayes.data.torchvision.cifar:CIFAR10",
-        "cifar100": "incbayes.data.torchvision.cifar:CIFAR100",
-        "svhn": "incbayes.data.torchvision.svhn:SVHN",
-        "image_folder": "incbayes.data.image_folder:ImageFolder",
+        **IMAGES,
         "image_stream": "incbayes.data.image_stream:ImageStream",
         "table": "incbayes.data.table:Table",
         "table_stream": "incbayes.data.table_stream:TableStream",
@@ -26,6 +31,29 @@ DATASETS = Registry(
     },
 )
 """They deliver raw images or rows, of which `data.prepared` makes the files that jobs read."""
+
+OUTLIERS = Registry(
+    "outlier set",
+    {
+        "rotated": "incbayes.outliers.rotated:Rotated",
+        "shuffled": "incbayes.outliers.shuffled:Shuffled",
+        **IMAGES,
+    },
+)
+"""Images that are none of the task: made of its test images, or the test images of a data set."""
+
+SHIFTS = Registry(
+    "shift",
+    {
+        "rotation": "incbayes.shifts.rotation:Rotation",
+        "gaussian_noise": "incbayes.shifts.gaussian_noise:GaussianNoise",
+        "blur": "incbayes.shifts.blur:Blur",
+        "brightness": "incbayes.shifts.brightness:Brightness",
+        "contrast": "incbayes.shifts.contrast:Contrast",
+        "pixelate": "incbayes.shifts.pixelate:Pixelate",
+    },
+)
+"""How test images are changed step by step, while their class stays what it is."""
 
 PIXELS = Registry(
     "pixel scaling",
@@ -115,8 +143,20 @@ METRICS = Registry(
         "nll": "incbayes.metrics.nll:METRIC",
         "brier": "incbayes.metrics.brier:METRIC",
         "ece": "incbayes.metrics.ece:METRIC",
+        "aurc": "incbayes.metrics.aurc:METRIC",
+        "accuracy_at_50": "incbayes.metrics.accuracy_at:AT_50",
+        "accuracy_at_60": "incbayes.metrics.accuracy_at:AT_60",
+        "accuracy_at_70": "incbayes.metrics.accuracy_at:AT_70",
+        "accuracy_at_80": "incbayes.metrics.accuracy_at:AT_80",
+        "accuracy_at_90": "incbayes.metrics.accuracy_at:AT_90",
         "nll_tempered": "incbayes.metrics.nll_tempered:METRIC",
         "ece_tempered": "incbayes.metrics.ece_tempered:METRIC",
+        "entropy": "incbayes.metrics.uncertainty:ENTROPY",
+        "mutual_information": "incbayes.metrics.uncertainty:INFORMATION",
+        "auroc_entropy": "incbayes.metrics.auroc:BY_ENTROPY",
+        "auroc_information": "incbayes.metrics.auroc:BY_INFORMATION",
+        "fpr95_entropy": "incbayes.metrics.fpr95:BY_ENTROPY",
+        "fpr95_information": "incbayes.metrics.fpr95:BY_INFORMATION",
         "rmse": "incbayes.metrics.rmse:METRIC",
         "nlpd": "incbayes.metrics.nlpd:METRIC",
         "coverage_50": "incbayes.metrics.coverage:HALF",
@@ -145,6 +185,10 @@ FIGURES = Registry(
         "accuracy_by_parts": "incbayes.figures.accuracy_by_parts:FIGURE",
         "stages": "incbayes.figures.stages:FIGURE",
         "reliability": "incbayes.figures.reliability:FIGURE",
+        "risk_coverage": "incbayes.figures.risk_coverage:FIGURE",
+        "outliers": "incbayes.figures.outliers:FIGURE",
+        "shifts": "incbayes.figures.shifts:FIGURE",
+        "uncertainty_by_stage": "incbayes.figures.uncertainty_by_stage:FIGURE",
         "forgetting": "incbayes.figures.forgetting:FIGURE",
         "kl_and_scale": "incbayes.figures.kl_and_scale:FIGURE",
         "training": "incbayes.figures.training:FIGURE",
@@ -158,5 +202,8 @@ OF_AN_EXPERIMENT = {
     "pixels": PIXELS,
     "likelihood": LIKELIHOODS,
 }
+OF_SCORES = {"outliers": OUTLIERS, "shifts": SHIFTS}
 OF_A_METHOD = {"family": FAMILIES, "prior": PRIORS, "inference": ALGORITHMS}
-"""Registries by the key of an experiment, or of a method, that names one of their entries."""
+"""Registries by the key of an experiment, of its scores, or of a method, that names their entries.
+
+A key of its scores is a mapping, whose values name them."""

@@ -208,6 +208,11 @@ def test_images(wildcards):
     return [] if PLAN.is_search(wildcards.experiment) else data_file("test.safetensors")(wildcards)
 
 
+def outlier_images(name):
+    """Return an input function of a file of the experiment's outlier sets that are data sets."""
+    return lambda wildcards: PLAN.outlier_files(wildcards.experiment, name)
+
+
 def parts_file(wildcards):
     """Return the file of the parts; of the source task, which is in each, that of the first T.
 

@@ -1,7 +1,7 @@
 """Loads the images of a task, scaled and ready to compute on, from the prepared files."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class ImageSource:
         sha256: digest of the split's file.
         pixels: `{"kind": …, options}` of the scaling.
         device: where the loaded images go.
+        change: of stored pixels, uint8 [N, C, H, W], before they are scaled; None for none.
     """
 
     split: PreparedSplit
@@ -41,6 +42,7 @@ class ImageSource:
     sha256: str
     pixels: Mapping[str, Any]
     device: torch.device
+    change: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @classmethod
     def open(
@@ -52,6 +54,14 @@ class ImageSource:
         sha256 = checksums[split]["sha256"]
         mapped = open_split(Path(folder) / f"{split}.safetensors", expected_sha256=sha256)
         return cls(mapped, seal, checksums, sha256, pixels, device)
+
+    def changed(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "ImageSource":
+        """Return the same images with their stored pixels changed as they are loaded.
+
+        Args:
+            change: of uint8 [N, C, H, W], all images of a `load` at once.
+        """
+        return replace(self, change=change)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -132,6 +142,8 @@ class ImageSource:
         else:
             index = torch.as_tensor(indices, dtype=torch.int64)
         images = self.split.images[index]
+        if self.change is not None:
+            images = self.change(images)
         scaled = PIXELS.build(self.pixels).scale(images, numbers)
         labels, unit = task_labels(self.split.labels[index], classes), None
         if self.split.targets is not None and numbers is not None:

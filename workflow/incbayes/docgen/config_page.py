@@ -15,6 +15,8 @@ HEADINGS = {
     "data set": "Data sets",
     "model": "Models",
     "pixel scaling": "Pixel scalings",
+    "outlier set": "Outlier sets",
+    "shift": "Shifts",
     "likelihood": "Likelihoods",
     "family": "Families",
     "prior": "Priors",
@@ -128,9 +130,15 @@ def config_page(schema: Node, metrics: Mapping[str, Metric]) -> str:
     for key, node in keys.items():
         if "object" in types(node):
             blocks += _section(key, node)
+    described: set[str] = set()
     for node in _kind_nodes(schema):
         blocks.append(f"## {HEADINGS[node['x-noun']]}\n")
-        blocks += [_entry(kind, entry) for kind, entry in node["$defs"].items()]
+        new = {kind: entry for kind, entry in node["$defs"].items() if kind not in described}
+        again = [f"[`{kind}`](#{kind})" for kind in node["$defs"] if kind in described]
+        if again:
+            blocks.append(f"Also those described above: {', '.join(again)}.\n")
+        blocks += [_entry(kind, entry) for kind, entry in new.items()]
+        described |= set(new) if node["x-noun"] == "data set" else set()
     return "\n".join([*blocks, "## Metrics\n", METRICS, _metrics(metrics)])
 
 
@@ -196,6 +204,9 @@ def _allowed(node: Node) -> str:
     if "x-noun" in node:
         heading = HEADINGS[node["x-noun"]].lower()
         return f"[{heading}](#{heading.replace(' ', '-')})"
+    values = node.get("additionalProperties")
+    if isinstance(values, dict) and "x-noun" in values:
+        return f"by name, each of the {_allowed(values)}"
     if "enum" in node:
         return _values(node)
     if node.get("x-partial"):
@@ -230,8 +241,8 @@ def _kind_nodes(schema: Node) -> Iterator[Node]:
     """Yield the nodes of data sets, models, … in the order in which a study names them."""
     for key in ("experiments", "methods", "claims"):
         for node in schema["properties"][key]["additionalProperties"]["properties"].values():
-            if "x-noun" in node:
-                yield node
+            named = [node, node.get("additionalProperties")]
+            yield from (kinds for kinds in named if isinstance(kinds, dict) and "x-noun" in kinds)
 
 
 def _entry(kind: str, entry: Node) -> str:

@@ -16,12 +16,12 @@ from incbayes.core.options import options_schema
 from incbayes.core.registry import Registry
 from incbayes.docgen.config_page import config_page
 from incbayes.docgen.study_schema import study_document
-from incbayes.kinds import CLAIM_TESTS, METRICS, OF_A_METHOD, OF_AN_EXPERIMENT
+from incbayes.kinds import CLAIM_TESTS, METRICS, OF_A_METHOD, OF_AN_EXPERIMENT, OF_SCORES
 from incbayes.publication.page import with_ledgers
 from incbayes.study.messages import OUTSIDE
 from incbayes.study.schema import KINDS, SCHEMAS, STUDY, joined_schema
 
-REGISTRIES = OF_AN_EXPERIMENT | OF_A_METHOD | {"relation": CLAIM_TESTS}
+REGISTRIES = OF_AN_EXPERIMENT | OF_SCORES | OF_A_METHOD | {"relation": CLAIM_TESTS}
 """Registries by the key of a study that names one of their entries."""
 
 ROOT = Path(__file__).parents[3]

@@ -44,6 +44,19 @@ def entropy(log_probabilities: Tensor) -> Tensor:
     return torch.special.entr(log_probabilities.exp()).sum(-1)
 
 
+def uncertainty_of(predicted: Tensor, mean_entropy: Tensor | None) -> Tensor:
+    """Return entropy and mutual information of every prediction, float64 [N, 2], in nats.
+
+    Args:
+        predicted: ln p(y | x) of the predictive, float64 [N, K].
+        mean_entropy: of the draws, float64 [N]; None of a single network, which has no spread.
+    """
+    whole = entropy(predicted)
+    # Rounding can pass 0, which the mean of a concave function does not.
+    spread = torch.zeros_like(whole) if mean_entropy is None else whole - mean_entropy.to(whole)
+    return torch.stack([whole, spread.clamp(min=0.0)], -1)
+
+
 def class_columns(
     predicted: Tensor, labels: Tensor, mean_entropy: Tensor | None, classes: Sequence[int]
 ) -> pd.DataFrame:
@@ -58,9 +71,7 @@ def class_columns(
     predicted, labels = predicted.cpu(), labels.cpu()
     numbers = torch.as_tensor(list(classes))
     confidence, chosen = predicted.max(-1)
-    whole = entropy(predicted)
-    # Rounding can pass 0, which the mean of a concave function does not.
-    spread = torch.zeros_like(whole) if mean_entropy is None else whole - mean_entropy.cpu()
+    whole, spread = uncertainty_of(predicted, mean_entropy).unbind(-1)
     return pd.DataFrame(
         {
             "label": numbers[labels].numpy(),
@@ -68,7 +79,7 @@ def class_columns(
             "log_probability": predicted.gather(1, labels[:, None])[:, 0].numpy(),
             "log_confidence": confidence.numpy(),
             "entropy": whole.numpy(),
-            "mutual_information": spread.clamp(min=0.0).numpy(),
+            "mutual_information": spread.numpy(),
         }
     )
 

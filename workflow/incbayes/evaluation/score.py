@@ -1,8 +1,8 @@
 """Scores a posterior on the test set and on the parts seen so far, as tidy records."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -22,6 +22,9 @@ from incbayes.posterior.predict import Passes, Predictor
 
 Record = dict[str, Any]
 
+HELD_OUT = ("test", "validation")
+"""Splits of held-out images as they are."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -36,6 +39,8 @@ class Evaluation:
         calibration_bins: bins of the calibration error and the reliability diagram.
         precision: of the networks that predict, `fp32` or `bf16`.
         metrics: names of those from outside the library.
+        outliers: the outlier sets by name, `{"kind": …, options}` each.
+        shifts: the shifts of the test images, likewise.
     """
 
     samples: int
@@ -46,6 +51,8 @@ class Evaluation:
     calibration_bins: int
     precision: Literal["fp32", "bf16"]
     metrics: Sequence[str] = ()
+    outliers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    shifts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def of_stage(self, last: bool) -> "Evaluation":
         """Return how a stage is scored that is the last of its chain, or is not."""
@@ -81,8 +88,12 @@ def chosen_of_share(number: int, share: float) -> Tensor:
 
     Not the first, as a data set may be sorted by class.
     """
-    kept = max(1, images_in(share, number))
-    if kept == number:
+    return chosen_of_number(number, max(1, images_in(share, number)))
+
+
+def chosen_of_number(number: int, kept: int) -> Tensor:
+    """Return so many of `number` images, or all, always the same random ones, as int64 [n]."""
+    if kept >= number:
         return torch.arange(number)
     order = numpy_stream(0, "share of a test set").permutation(number)
     return torch.from_numpy(order[:kept]).sort().values
@@ -137,7 +148,11 @@ def with_truth(predicted: Tensor, part: Part) -> tuple[Tensor, Tensor]:
 
 
 def metrics_of(
-    predicted: Tensor, further: Sequence[str] = (), tempered: bool = False
+    predicted: Tensor,
+    further: Sequence[str] = (),
+    *,
+    tempered: bool = False,
+    whole: bool = False,
 ) -> dict[str, Metric]:
     """Return the metrics that make sense of a prediction, by name: of classes, or of a number.
 
@@ -145,12 +160,14 @@ def metrics_of(
         predicted: as `with_truth` returns it.
         further: names of those from outside the library.
         tempered: whether those at a fitted temperature are asked for, or the others.
+        whole: whether it is of the held-out images as they are; else without the metrics that
+            are of these alone.
     """
     of = "number" if predicted.ndim == 3 else "classes"
     return {
         name: metric
         for name, metric in metrics_with(further).items()
-        if metric.of == of and metric.tempered == tempered
+        if metric.of == of and metric.tempered == tempered and (whole or metric.everywhere)
     }
 
 
@@ -167,15 +184,16 @@ def score(
         predicted: as `with_truth` returns it.
         truth: likewise.
         evaluation: with the bins of a calibration error.
-        tags: of the records.
+        tags: of the records, the split among them.
         temperature: that was fitted on other images; None where none was.
     """
     bins, further = evaluation.calibration_bins, evaluation.metrics
-    found = metrics_of(predicted, further).items()
+    whole = tags["split"] in HELD_OUT
+    found = metrics_of(predicted, further, whole=whole).items()
     values = {name: metric(predicted, truth, bins) for name, metric in found}
     if temperature is not None:
         scaled = at_temperature(predicted, temperature)
-        found = metrics_of(predicted, further, tempered=True).items()
+        found = metrics_of(predicted, further, tempered=True, whole=whole).items()
         values |= {name: metric(scaled, truth, bins) for name, metric in found}
     return [tags | {"metric": name, "value": value} for name, value in values.items()]
 

@@ -34,19 +34,22 @@ def drawn_interval(
     return low, high
 
 
-def with_differences(data: pd.DataFrame, within: Sequence[str]) -> pd.DataFrame:
+def with_differences(
+    data: pd.DataFrame, within: Sequence[str], first_of: Sequence[str] = ("experiment",)
+) -> pd.DataFrame:
     """Return `data` with differences to the first method of each experiment, paired on replicates.
 
     Args:
         data: one row a replicate, methods in the study's order, with the column `value`.
         within: columns in which both of a pair agree, beside the experiment.
+        first_of: columns, the experiment first, within which the first method is the reference.
 
     Returns:
         The rows with `reference`, `difference` and the summary of the differences, `DIFFERENCES`;
         NaN where the reference has no such row.
     """
     data = data.drop(columns=list(DERIVED), errors="ignore")
-    reference = data.groupby("experiment", sort=False)["method"].transform("first")
+    reference = data.groupby(list(first_of), sort=False)["method"].transform("first")
     data = data.assign(reference=reference)
     on = ["experiment", *within, "replicate"]
     pairs = paired_differences(data, data[data["method"] == reference], on)

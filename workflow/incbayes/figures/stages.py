@@ -9,14 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from incbayes.figures import style, texts
+from incbayes.figures import style
 from incbayes.figures.base import StudyFigure
 from incbayes.figures.blocks import Block, blocks_page, method_handles
 from incbayes.figures.context import FigureContext
+from incbayes.figures.curves import ROW, SPREAD, draw_few, draw_intervals, name_axis
 from incbayes.figures.intervals import (
-    RING,
     differences_of,
-    draw_interval,
     drawn_interval,
     with_differences,
 )
@@ -26,7 +25,7 @@ from incbayes.figures.scales import view_limits
 from incbayes.kinds import METRICS
 from incbayes.metrics.base import Metric
 from incbayes.results.frames import Frames
-from incbayes.results.intervals import FEWEST, mean_interval
+from incbayes.results.intervals import mean_interval
 
 TITLE = "Test accuracy and NLL over the stages"
 DRAWN = {name: METRICS[name] for name in ("accuracy", "nll", "rmse", "nlpd")}
@@ -34,11 +33,6 @@ DRAWN = {name: METRICS[name] for name in ("accuracy", "nll", "rmse", "nlpd")}
 
 STAGE = ["T", "t", "metric"]
 BY = ["experiment", "method", *STAGE]
-ROW = 1.95
-"""Inches of a row of panels."""
-
-SPREAD = 0.7
-"""Of the distance of two stages, what the methods' intervals take side by side."""
 
 
 def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
@@ -129,11 +123,11 @@ def _draw_values(
     means["low"], means["high"] = drawn_interval(means, bounds)
     fit_axis([ax], means, bounds, with_bands=alone)
     log = ", log" if ax.get_yscale() == "log" else ""
-    _name_axis(ax, f"test {metric.title} ({metric.unit}{log})")
+    name_axis(ax, f"test {metric.title} ({metric.unit}{log})")
     if alone:
-        _draw_intervals(ax, means, context)
+        draw_intervals(ax, means, context)
     _draw_means(ax, means, context, joined=1.3)
-    _draw_few(ax, means, rows, context)
+    draw_few(ax, means, rows, context, ["method", "T", "t"])
     _stage_axis(ax, rows, context)
 
 
@@ -145,27 +139,11 @@ def _draw_differences(ax: Axes, rows: pd.DataFrame, context: FigureContext, metr
     ax.set_ylim(view_limits([*means["mean"], 0.0], means["low"], means["high"]))
     ax.axhline(0, color="#888888", linestyle="--", linewidth=1, zorder=1)
     reference = context.labels[rows["reference"].iloc[0]]
-    _name_axis(ax, f"minus {reference} ({metric.difference_unit or metric.unit})")
-    _draw_intervals(ax, means, context)
+    name_axis(ax, f"minus {reference} ({metric.difference_unit or metric.unit})")
+    draw_intervals(ax, means, context)
     _draw_means(ax, means, context, joined=0.6)
-    _draw_few(ax, means, differences, context)
+    draw_few(ax, means, differences, context, ["method", "T", "t"])
     _stage_axis(ax, rows, context)
-
-
-def _draw_intervals(ax: Axes, means: pd.DataFrame, context: FigureContext) -> None:
-    columns = [means[name] for name in ("x", "low", "high", "method")]
-    for x, low, high, method in zip(*columns, strict=True):
-        draw_interval(ax, x, (low, high), style.colour(method, context), across=False)
-
-
-def _draw_few(ax: Axes, means: pd.DataFrame, rows: pd.DataFrame, context: FigureContext) -> None:
-    """Draw each replicate, hollow, where they are too few for an interval."""
-    few = means.loc[means["n"] < FEWEST, ["method", "T", "t", "x"]]
-    single = few.merge(rows.drop(columns="x", errors="ignore"), on=["method", "T", "t"])
-    for method, of_method in single.groupby("method", sort=False):
-        look = {"markeredgecolor": style.colour(method, context)}
-        look["marker"] = style.marker(method, context)
-        ax.plot(of_method["x"], of_method["value"], **(RING | look), gid="replicate")
 
 
 def _placed(rows: pd.DataFrame, context: FigureContext, spread: float) -> pd.DataFrame:
@@ -224,10 +202,6 @@ def _stage_axis(ax: Axes, rows: pd.DataFrame, context: FigureContext) -> None:
     while len(ticks) > 1 and (start + end) / 2 - ticks[-1] < 0.24 * (end - left):
         ticks.pop()
     ax.set_xticks([*ticks, (start + end) / 2], [*(f"{tick:g}" for tick in ticks), "T = 1"])
-
-
-def _name_axis(ax: Axes, words: str) -> None:
-    ax.set_ylabel(texts.wrap(words, ROW - 0.55, style.LEGEND_SIZE), fontsize=style.LEGEND_SIZE)
 
 
 FIGURE = StudyFigure(

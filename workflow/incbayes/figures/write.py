@@ -20,7 +20,7 @@ ARTIFACT = "figures"
 
 TEXT_COLUMNS = (
     *("experiment", "method", "label", "split", "metric", "unit"),
-    *("quantity", "layer", "reference"),
+    *("quantity", "layer", "reference", "measure", "shift"),
 )
 """Of a figure's numbers; all others hold numbers."""
 

@@ -15,7 +15,14 @@ from incbayes.data.images import ImageSource
 from incbayes.data.part import Part
 from incbayes.data.partition import Partition
 from incbayes.data.pixels import PixelStatistics
-from incbayes.evaluation.evidence import MeanEntropy, class_columns, number_columns, of_replicate
+from incbayes.evaluation.evidence import (
+    MeanEntropy,
+    class_columns,
+    number_columns,
+    of_replicate,
+    uncertainty_of,
+)
+from incbayes.evaluation.outliers import uncertainty_records
 from incbayes.evaluation.score import (
     Evaluation,
     calibration_table,
@@ -23,17 +30,19 @@ from incbayes.evaluation.score import (
     predictions,
     predictor_of,
     score,
-    share_of,
     with_truth,
 )
 from incbayes.evaluation.temperature import best_temperature
+from incbayes.jobs.outliers import Outliers
 from incbayes.jobs.request import BlockData, BlockRequest, ChainRequest, Machine
 from incbayes.jobs.scaling import scaling_numbers
+from incbayes.jobs.shifts import Shifts
 from incbayes.metrics.named import metric_of
 from incbayes.posterior.file import Posterior, verify_chain
 from incbayes.posterior.predict import predictions_of
 from incbayes.results.evidence import Evidence, Of, evidence_identity, write_evidence
 from incbayes.results.records import CALIBRATION_COLUMNS, records_digest
+from incbayes.study.outliers import PREFIX
 
 SCORES = "scores"
 CALIBRATION = "calibration"
@@ -152,12 +161,16 @@ def run_evaluation(
     train, cuts = data.train, data.parts.cuts
     numbers = scaling_numbers(request, train, cuts, list(posteriors))
     evidence = FoundEvidence(held_out, (test or train).sha256)
+    outliers = Outliers.open(evaluation.outliers, request.outliers, test or train)
+    shifts = Shifts(evaluation.shifts, test or train)
     rows: list[tuple[list, list]] = [([], []) for _ in read]
     for replicate, cut in cuts.items():
         scaling = numbers[replicate]
         if test:
-            splits = {held_out: _test_set(cut, test, evaluation, scaling)}
             images = scored_images(test, cut.target_classes, evaluation.test_images)
+            splits = {held_out: test.load(images, cut.target_classes, scaling)}
+            stream = (request.seed, request.experiment, replicate)
+            splits |= outliers.parts(images, cut.target_classes, scaling, stream)
             if request.partition.is_calibrated:
                 held = data.parts.validation[replicate]
                 splits[CALIBRATION] = train.load(held, cut.target_classes, scaling)
@@ -167,6 +180,8 @@ def run_evaluation(
         for t, (posterior, (records, bins)) in enumerate(zip(read, rows, strict=True), 1):
             if test:
                 splits[f"part_{t:02d}"] = _part(cut, t, train, evaluation, scaling)
+            if test and t == len(read):
+                splits |= shifts.parts(images, cut.target_classes, scaling, stream)
             settings = evaluation.of_stage(last=t == len(read))
             scoring = Scoring(request, settings, device, train.shape, held_out, t, replicate)
             with predictions_of(scoring.name):
@@ -180,7 +195,7 @@ def run_evaluation(
         files.write(records, bins)
         files.write_evidence(request.identity(t), evidence)
         facts = scores_facts(request, evaluation, held_out, records)
-        parents = data.seals() | {"posterior": seal}
+        parents = data.seals() | {"posterior": seal} | outliers.seals
         write_seal(files.seal, SCORES, request.identity(t), files.sealed, parents, facts)
 
 
@@ -207,14 +222,6 @@ def _read_chain(
         cuts = data.parts.cuts.items()
         data.check_data(path, posterior, request.fitted(t, dict(cuts)))
     return read, seals
-
-
-def _test_set(
-    cut: Partition, test: ImageSource, evaluation: Evaluation, scaling: PixelStatistics | None
-) -> Part:
-    """Return the scored images of the test set."""
-    whole = test.load(None, cut.target_classes, scaling)
-    return share_of(whole, evaluation.test_images)
 
 
 def _part(
@@ -311,10 +318,10 @@ class Scoring:
         sizes = [len(part.labels) for part in splits.values()]
         predicting = predictions(predictor, q, whole, self.evaluation, generator, entropies.heard)
         for name, of_all in predicting:
-            spread = entropies.value()
+            spread = entropies.value() if name == "predictive" else None
             spreads = [None] * len(sizes) if spread is None else spread.split(sizes)
             parts = dict(zip(splits, of_all.split(sizes), strict=True))
-            temperature = None
+            temperature, uncertain = None, dict[str, torch.Tensor]()
             if CALIBRATION in parts:
                 held = with_truth(parts[CALIBRATION], splits[CALIBRATION])
                 temperature = best_temperature(*held)
@@ -323,13 +330,26 @@ class Scoring:
             ):
                 if split == CALIBRATION:
                     continue
+                if split.startswith(PREFIX):
+                    uncertain[split] = uncertainty_of(of_part.cpu(), of_draws)
+                    continue
                 predicted, truth = with_truth(of_part, part)
                 tags, budget = self._tags(split, name), {"budget": self.request.budget}
                 records += score(predicted, truth, self.evaluation, tags | budget, temperature)
                 if name == "predictive":
                     found[split] = Prediction(predicted, truth, of_draws)
+                if split == self.held_out and predicted.ndim == 2:
+                    uncertain[split] = uncertainty_of(predicted, of_draws)
                 if split == self.held_out:
                     bins += calibration_table(predicted, truth, self.evaluation, tags)
+            if self.held_out in uncertain:
+                records += uncertainty_records(
+                    uncertain.pop(self.held_out),
+                    uncertain,
+                    self._tags(self.held_out, name) | {"budget": self.request.budget},
+                    several_draws=spread is not None,
+                    further=self.evaluation.metrics,
+                )
         return found
 
     def _tags(self, split: str, predictor: str) -> dict[str, Any]:

@@ -149,12 +149,14 @@ class BlockRequest(ChainRequest):
         data: folder of the prepared data set.
         partition: how the parts are cut, from the study.
         parts_file: file of the parts.
+        outliers: folders of prepared data sets, by the name of the outlier set that each is.
     """
 
     parts: int
     data: Path
     partition: PartitionSettings
     parts_file: Path
+    outliers: Mapping[str, Path] = field(default_factory=dict)
 
     def count(self, t: int) -> int:
         """Return T."""

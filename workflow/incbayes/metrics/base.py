@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Literal
 Predicted = Literal["classes", "number"]
 """What a likelihood predicts."""
 
+Of = Literal["classes", "number", "uncertainty", "outliers"]
+"""What a metric is computed of."""
+
 if TYPE_CHECKING:  # so that planning a study does not pay for importing torch
     import numpy as np
     import pandas as pd
@@ -27,7 +30,9 @@ class Metric:
         value: returns the number of a prediction, of what is true, and of the number of bins of a
             calibration error. Of classes: log-probabilities ln p(y | x), float64 [N, K], and
             labels, int64 [N]. Of a number: a mixture of S Gaussians, mean and standard deviation,
-            float64 [N, S, 2], and the numbers, float64 [N].
+            float64 [N, S, 2], and the numbers, float64 [N]. Of an uncertainty, in nats: the entropy
+            of the predictive and the mutual information of label and weights, float64 [N, 2], and
+            whether an image is an outlier, int64 [N].
         title: in running text, e.g. `accuracy`.
         heading: of a column of written values, e.g. `Accuracy (%)`.
         better: which value is the better one; `nominal`: the nearest to `nominal`.
@@ -37,12 +42,18 @@ class Metric:
         factor: from a record's value to the written one.
         decimals: of a written value.
         figure: that shows it, and with it a claim on it; None where none does.
-        of: what must be predicted for it to make sense.
+        of: what it is computed of; `uncertainty` and `outliers` are of classes too, the former of
+            the held-out images or of an outlier set, the latter of both together.
         tempered: whether it is of predictions at a fitted temperature, which only experiments with
             `partition.calibration` have.
         nominal: what it should be, where neither more nor less is better.
         of_image: returns of the rows of per-image evidence the numbers [N] whose mean it is; None
             where it is no mean over images.
+        tabled: whether the report's tables have a column of it; records and claims always do.
+        several_draws: whether it is of what the draws of the weights differ in, which one network
+            does not have.
+        everywhere: whether it is computed of the parts and of shifted images too, and not of the
+            held-out images as they are alone.
     """
 
     value: "Callable[[Tensor, Tensor, int], float]"
@@ -55,10 +66,13 @@ class Metric:
     factor: float = 1.0
     decimals: int = 4
     figure: str | None = None
-    of: Predicted = "classes"
+    of: Of = "classes"
     tempered: bool = False
     nominal: float = math.nan
     of_image: "Callable[[pd.DataFrame], np.ndarray] | None" = None
+    tabled: bool = True
+    several_draws: bool = False
+    everywhere: bool = True
 
     def __call__(self, prediction: "Tensor", truth: "Tensor", bins: int) -> float:
         """Return the number of a prediction and of what is true, in the form that `value` takes."""
@@ -73,6 +87,11 @@ class Metric:
         """
         changes = {"figure": None, "tempered": True, "of_image": None}
         return dataclasses.replace(self, title=title, heading=heading, **changes)
+
+    @property
+    def predicts(self) -> Predicted:
+        """What a likelihood must predict for it to make sense."""
+        return "number" if self.of == "number" else "classes"
 
     @property
     def superlative(self) -> str:

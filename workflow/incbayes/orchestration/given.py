@@ -12,7 +12,7 @@ from incbayes.kinds import PIXELS
 from incbayes.orchestration.networks import given_outputs
 from incbayes.study.checks.given import weights_file
 from incbayes.study.datasets import data_name
-from incbayes.study.model import KindSpec, MethodSettings, Study
+from incbayes.study.model import MethodSettings, Study
 from incbayes.study.settings import prior_option
 from incbayes.study.yaml import StudyError
 
@@ -69,8 +69,3 @@ class GivenWeights:
             return given_outputs(self._study, experiment)
         except UserError:  # which is said where the file is taken
             return None
-
-
-def is_of(dataset: str, stated: KindSpec | None) -> bool:
-    """Return whether a data set that may be stated has this name."""
-    return stated is not None and data_name(stated) == dataset

@@ -5,14 +5,23 @@ only when a module is imported or a kind is built is found at run time, by `regi
 """
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from incbayes.core.outside import is_outside, parted
 from incbayes.core.registry import Registry
-from incbayes.kinds import CLAIM_TESTS, FIGURES, METRICS, OF_A_METHOD, OF_AN_EXPERIMENT
+from incbayes.kinds import (
+    CLAIM_TESTS,
+    DATASETS,
+    FIGURES,
+    METRICS,
+    OF_A_METHOD,
+    OF_AN_EXPERIMENT,
+    OF_SCORES,
+)
 from incbayes.orchestration.code_digest import CodeError, code_digest, module_file, module_tree
 from incbayes.study.chains import chosen_chains
-from incbayes.study.model import Study
+from incbayes.study.model import KindSpec, Study
+from incbayes.study.shifts import changed_images
 
 FITTING_JOBS = (
     "fit",
@@ -61,6 +70,20 @@ def metric_modules(study: Study) -> list[str]:
     return [METRICS.module(name) for name in (*METRICS, *study.evaluation.metrics)]
 
 
+def modules_of_scores(changed: Mapping[str, Mapping[str, KindSpec]]) -> list[str]:
+    """Return the modules of the outliers and shifts that scoring makes itself.
+
+    Args:
+        changed: as `study.shifts.changed_images` returns them.
+    """
+    return [
+        OF_SCORES[key].module(spec.kind)
+        for key, specs in changed.items()
+        for spec in specs.values()
+        if spec.kind not in DATASETS
+    ]
+
+
 def code_of_fits(study: Study) -> str:
     """Return the digest of all code that fits and scores, used or not: runs can be compared.
 
@@ -68,6 +91,8 @@ def code_of_fits(study: Study) -> str:
     """
     kinds = (*OF_A_FIT.values(), *OF_A_METHOD.values())
     modules = [module for registry in kinds for module in registry.modules]
+    everything = {key: {k: KindSpec(k) for k in registry} for key, registry in OF_SCORES.items()}
+    modules += modules_of_scores(everything)
     modules += metric_modules(study)
     for sections, keys in ((study.experiments, OF_A_FIT), (study.methods, OF_A_METHOD)):
         used = [getattr(section, key).kind for section in sections.values() for key in keys]
@@ -81,6 +106,8 @@ def _used(study: Study) -> Iterator[tuple[Registry, str]]:
         described, settings = study.experiments[experiment], study.methods[method]
         for key, registry in OF_AN_EXPERIMENT.items():
             yield registry, getattr(described, key).kind
+        for key, specs in changed_images(described).items():
+            yield from ((OF_SCORES[key], spec.kind) for spec in specs.values())
         for key, registry in OF_A_METHOD.items():
             yield registry, getattr(settings, key).kind
     for claim in study.claims.values():

@@ -5,16 +5,21 @@ Every name that depends on a wildcard is a pattern in braces, as rules take it.
 
 import dataclasses
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache, cached_property, partial
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from incbayes.kinds import CLAIM_TESTS, OF_A_METHOD
+from incbayes.kinds import CLAIM_TESTS, OF_A_METHOD, OF_SCORES
 from incbayes.orchestration.code_digest import code_digest
-from incbayes.orchestration.given import GivenWeights, is_of
-from incbayes.orchestration.kind_modules import OF_A_FIT, digests_of, metric_modules
+from incbayes.orchestration.given import GivenWeights
+from incbayes.orchestration.kind_modules import (
+    OF_A_FIT,
+    digests_of,
+    metric_modules,
+    modules_of_scores,
+)
 from incbayes.orchestration.resources import Demand, Job, demand, needs_gpu
 from incbayes.orchestration.stream_plan import STREAM, StreamPlan
 from incbayes.study.chains import chosen_chains, chosen_experiments
@@ -31,6 +36,7 @@ from incbayes.study.model import (
     to_plain,
 )
 from incbayes.study.model.study import NOT_SHOWN
+from incbayes.study.outliers import data_sets_among
 from incbayes.study.resolve import block_replicates, blocks
 from incbayes.study.schema import kind_constraints
 from incbayes.study.settings import (
@@ -40,6 +46,7 @@ from incbayes.study.settings import (
     prior_option,
     scored_share,
 )
+from incbayes.study.shifts import changed_images
 from incbayes.study.tuning import candidates, with_candidates
 
 DATA = "results/data/{dataset}"
@@ -243,11 +250,11 @@ class Plan:
         return data_name(self.planned.experiments[experiment].dataset)
 
     def users_of(self, dataset: str) -> dict[str, Experiment]:
-        """Return the experiments that are run on a data set, by name."""
+        """Return the experiments that are fitted to a data set, or scored on it, by name."""
         return {
-            name: described
-            for name, described in self.chosen.items()
-            if any(is_of(dataset, of) for of in (described.dataset, described.source_data))
+            name: run
+            for name, run in self.chosen.items()
+            if dataset in data_sets({name: run}) | source_data_sets({name: run})
         }
 
     def is_search(self, experiment: str) -> bool:
@@ -340,7 +347,18 @@ class Plan:
         settings: Plain = to_plain(evaluation_settings(self.planned, method))
         # A search looks at the last stage alone.
         earlier = {"earlier_samples": 1} if self.is_search(experiment) else {}
-        return settings | {"test_images": share} | earlier
+        return settings | {"test_images": share} | to_plain(self._changed(experiment)) | earlier
+
+    def _changed(self, experiment: str) -> dict[str, Mapping[str, KindSpec]]:
+        """Return the outliers and shifts that are scored, by key; a search has none."""
+        if self.is_search(experiment):
+            return {key: {} for key in OF_SCORES}
+        return changed_images(self.planned.experiments[experiment])
+
+    def outlier_files(self, experiment: str, name: str) -> list[str]:
+        """Return a file of each of an experiment's outlier sets that is a data set, in order."""
+        found = data_sets_among(self._changed(experiment)["outliers"]).values()
+        return [f"{DATA}/{name}".format(dataset=data_name(spec)) for spec in found]
 
     # ---- Code ----
 
@@ -350,6 +368,8 @@ class Plan:
         used = [(registry, getattr(described, key)) for key, registry in OF_A_FIT.items()]
         used += [(registry, getattr(settings, key)) for key, registry in OF_A_METHOD.items()]
         modules = [registry.module(spec.kind) for registry, spec in used]
+        if script == "evaluate":
+            modules += modules_of_scores(self._changed(experiment))
         return code_digest(f"scripts.{script}", *modules)
 
     def code_of_claims(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ from incbayes.study.settings import (
     pretrain_training,
     prior_option,
 )
+from incbayes.study.shifts import shift_splits
 from incbayes.study.small_sets import count_weights
 from incbayes.study.yaml import KeyPath
 
@@ -138,7 +139,8 @@ def demand(study: Study, job: Job, attempt: int) -> Demand:
     if work == "scores":
         settings = _scoring(study, method)
         earlier = settings.earlier_samples or settings.samples
-        passes = FORWARD * held * ((parts - 1) * earlier + settings.samples)
+        shifted = data["test"] * len(shift_splits(described))  # of the last stage alone
+        passes = FORWARD * ((parts - 1) * earlier * (held - shifted) + settings.samples * held)
     elif work == "fisher":
         passes = held * (job.outputs or len(data["classes"]))
     elif work == "source" and not described.trains_source:
@@ -278,7 +280,9 @@ def _held(study: Study, experiment: str, method: str | None, parts: int, work: W
     shown = _scoring(study, method).part_images or whole
     calibration = described.partition.calibration
     held_out = 0 if isinstance(calibration, UnsetType) else images_in(calibration, whole)
-    return data["test"] + min(parts * shown, whole) + held_out
+    # Each set of outliers is at most as large as the test set.
+    sets = 1 + len(described.outlier_sets) + len(shift_splits(described))
+    return sets * data["test"] + min(parts * shown, whole) + held_out
 
 
 def _kept(study: Study, experiment: str, method: str | None) -> int:

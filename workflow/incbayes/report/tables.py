@@ -151,10 +151,11 @@ def _final(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
 
 
 def _metrics_in(frame: pd.DataFrame) -> dict[str, Metric]:
-    """Return how to write the metrics of `frame`; one that is new here as it is."""
+    """Return how to write the metrics of `frame` in columns; one that is new here as it is."""
     present = sorted(set(frame["metric"]))
     known = [name for name in METRICS if name in present]
-    return {name: metric_of(name) for name in dict.fromkeys([*known, *present])}
+    found = {name: metric_of(name) for name in dict.fromkeys([*known, *present])}
+    return {name: metric for name, metric in found.items() if metric.tabled}
 
 
 def _paired(

@@ -14,6 +14,7 @@ from typing import Any
 
 from incbayes.study.counting import SPLITS, class_folders, count_images
 from incbayes.study.model import Experiment, KindSpec, Study
+from incbayes.study.outliers import data_sets_among
 from incbayes.study.schema import kind_constraints, kind_defaults
 from incbayes.study.streams import arrives
 from incbayes.study.tables import counted_rows, is_table, stated_facts, stated_sources, table_files
@@ -105,8 +106,10 @@ def data_name(dataset: KindSpec) -> str:
 
 
 def data_sets(experiments: Experiments) -> dict[str, KindSpec]:
-    """Return the data sets of experiments by the name of their folder."""
+    """Return the data sets of experiments, and of their outliers, by the name of their folder."""
     used = [experiment.dataset for experiment in experiments.values()]
+    for experiment in experiments.values():
+        used += data_sets_among(experiment.outlier_sets).values()
     return {data_name(dataset): dataset for dataset in used}
 
 
@@ -160,11 +163,16 @@ def check_sources(experiments: Experiments, data_root: Path, prepared: Path) -> 
         StudyError: naming the first experiment whose source is absent, cannot be read, or has a
             path that Snakemake would change.
     """
+    named: list[tuple[KeyPath, KindSpec]] = []
     for name, experiment in experiments.items():
         path = ("experiments", name)
-        _check_source((*path, "dataset"), experiment.dataset, data_root, prepared)
+        named.append(((*path, "dataset"), experiment.dataset))
         if experiment.source_data is not None:
-            _check_source((*path, "pretrain", "data"), experiment.source_data, data_root, prepared)
+            named.append(((*path, "pretrain", "data"), experiment.source_data))
+        outliers = data_sets_among(experiment.outlier_sets)
+        named += [((*path, "outliers", of), spec) for of, spec in outliers.items()]
+    for key, dataset in named:
+        _check_source(key, dataset, data_root, prepared)
 
 
 def _check_source(path: KeyPath, dataset: KindSpec, data_root: Path, prepared: Path) -> None:

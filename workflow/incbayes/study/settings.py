@@ -7,6 +7,7 @@ method itself is; it reads no file.
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from incbayes.core.registry import nearest
@@ -35,8 +36,11 @@ SECTIONS = tuple(
 )
 """What the settings of a method consist of that an experiment or a search may change."""
 
-DESCRIBED = ("dataset", "pixels", "model", "likelihood", "partition", "replicates")
-"""What the numbers of any method in an experiment depend on."""
+DESCRIBED = (
+    *("dataset", "pixels", "model", "likelihood", "partition", "replicates"),
+    *("outliers", "shifts"),
+)
+"""What the numbers of any method in an experiment depend on, where the experiment states it."""
 
 PUBLISHED = "as_published"
 
@@ -165,6 +169,7 @@ def chain_settings(study: Study, experiment: str, method: str) -> Plain:
         StudyError: there is no such experiment or method.
     """
     described, pretrain = _entry(study.experiments, "experiments", experiment), None
+    stated = {key: getattr(described, key) for key in DESCRIBED}
     if described.pretrain is not None:
         training = pretrain_training(study, experiment)
         pretrain = {"training": to_plain(training), "objective": to_plain(study.objective)}
@@ -174,7 +179,7 @@ def chain_settings(study: Study, experiment: str, method: str) -> Plain:
     return {
         "study_id": study.study_id,
         "seed": study.seed,
-        **{key: to_plain(getattr(described, key)) for key in DESCRIBED},
+        **{key: to_plain(value) for key, value in stated.items() if value is not UNSET},
         **to_plain(method_settings(study, experiment, method)),
         "pretrain": pretrain,
         "evaluation": {key: scoring[key] for key in scoring if key != "batch_size"},

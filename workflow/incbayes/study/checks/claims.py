@@ -15,10 +15,19 @@ from incbayes.core.registry import nearest
 from incbayes.kinds import FIGURES, METRICS
 from incbayes.metrics.named import outside_metric
 from incbayes.study.messages import check_known
-from incbayes.study.model import Claim, EvaluationSettings, Group, MethodSettings, Study
+from incbayes.study.model import (
+    Claim,
+    EvaluationSettings,
+    Experiment,
+    Group,
+    MethodSettings,
+    Study,
+)
+from incbayes.study.outliers import PREFIX, outlier_splits
 from incbayes.study.relation import pairs_of, region_of
 from incbayes.study.schema import kind_constraints
 from incbayes.study.settings import evaluation_settings, method_settings
+from incbayes.study.shifts import shift_splits
 from incbayes.study.streams import arrives
 from incbayes.study.tables import is_number
 from incbayes.study.yaml import KeyPath, StudyError, shown
@@ -82,8 +91,10 @@ def _check_groups(path: KeyPath, claim: Claim, study: Study) -> None:
             _check_value(here, claim.metric, group)
             continue
         _check_chain(here, group, study)
-        _check_split(here, group)
+        _check_split(here, group, study.experiments[group.experiment])
+        _check_scored((*here, "split"), claim.metric, group)
         _check_predictor(here, group, study)
+        _check_draws(here, claim.metric, group, study)
         if group.reported is not None:
             _check_value((*here, "reported"), claim.metric, group.reported)
 
@@ -118,9 +129,9 @@ def _check_predicted(path: KeyPath, claim: Claim, study: Study) -> None:
         if name not in study.experiments:  # which is said where the group is checked
             continue
         found = "number" if is_number(study.experiments[name].dataset) else "classes"
-        if METRICS[claim.metric].of != found:
+        if METRICS[claim.metric].predicts != found:
             what = "a number" if found == "number" else "a class"
-            allowed = ", ".join(key for key, metric in METRICS.items() if metric.of == found)
+            allowed = ", ".join(key for key, metric in METRICS.items() if metric.predicts == found)
             raise StudyError(
                 path,
                 f"{claim.metric} makes no sense of {name}, whose target is {what}; "
@@ -135,16 +146,52 @@ def _check_predicted(path: KeyPath, claim: Claim, study: Study) -> None:
             )
 
 
-def _check_split(path: KeyPath, group: Group) -> None:
+def _check_split(path: KeyPath, group: Group, experiment: Experiment) -> None:
     stage = group.stage
     match = PART.fullmatch(group.split)
     number = int(match[1]) if match else 0
     written = f"part_{number:02d}"
-    if group.split != "test" and not (1 <= number <= stage and group.split == written):
+    changed = outlier_splits(experiment)
+    changed += shift_splits(experiment) if stage == group.T else []
+    if group.split in ("test", *changed) or (1 <= number <= stage and group.split == written):
+        return
+    others = f", and {', '.join(changed)}" if changed else ""
+    raise StudyError(
+        (*path, "split"),
+        f"found {shown(group.split)}; allowed: test, and part_01 to part_{stage:02d}, "
+        f"the parts seen by then{others}",
+    )
+
+
+def _check_scored(path: KeyPath, name: str, group: Group) -> None:
+    """Check that a metric is computed of the images that a group names."""
+    metric, split = METRICS[name], group.split
+    of_outliers = split.startswith(PREFIX)
+    if metric.of == "outliers" and not of_outliers:
         raise StudyError(
-            (*path, "split"),
-            f"found {shown(group.split)}; allowed: test, and part_01 to part_{stage:02d}, "
-            "the parts seen by then",
+            path,
+            f"found {shown(split)}; {name} compares the test images with outliers: allowed: "
+            f"{PREFIX}NAME, where experiments.{group.experiment}.outliers has NAME",
+        )
+    if of_outliers and metric.of not in ("outliers", "uncertainty"):
+        raise StudyError(
+            path, f"found {shown(split)}; outliers have no true class, which {name} needs"
+        )
+    of_some = metric.of == "uncertainty" or not metric.everywhere
+    if of_some and not of_outliers and split != "test":
+        what = "parts" if PART.fullmatch(split) else "shifted images"
+        raise StudyError(path, f"found {shown(split)}; {name} is not computed of {what}")
+
+
+def _check_draws(path: KeyPath, name: str, group: Group, study: Study) -> None:
+    """Check that there are several draws where a metric is of what they differ in."""
+    if not METRICS[name].several_draws:
+        return
+    family = study.methods[group.method].family.kind
+    if group.predictor == "mean" or not kind_constraints("family", family)["bayesian"]:
+        what = "the network at the mean" if group.predictor == "mean" else group.method
+        raise StudyError(
+            path, f"{name} is of what draws of the weights differ in, and {what} is one network"
         )
 
 

@@ -1,7 +1,6 @@
 """What a schema cannot say: checks between the keys of a study, made before anything runs.
 
-They take a study in normal form and the constraints of its kinds (how many images a data set has,
-which classes, …), and read no data. A number of images that is not known yet passes.
+They take a study in normal form and the facts of its kinds; no data. What is not known yet passes.
 """
 
 import re
@@ -14,6 +13,7 @@ from incbayes.core.fractions import images_in
 from incbayes.core.outside import is_outside
 from incbayes.core.registry import nearest
 from incbayes.study.chains import check_only
+from incbayes.study.checks.changed_images import check_changed_images
 from incbayes.study.checks.claims import check_claims, check_metrics
 from incbayes.study.checks.given import check_pretraining, check_scored, check_source
 from incbayes.study.checks.inference import check_inference, check_suitable
@@ -365,4 +365,5 @@ EXPERIMENT_CHECKS: Iterable[Callable[[KeyPath, Experiment, Facts], None]] = (
     _check_source,
     _check_parts,
     check_pretraining,
+    check_changed_images,
 )

@@ -165,6 +165,8 @@ class Overrides(Generic[S]):
 
 DatasetSpec = Annotated[KindSpec, stated(kinds="dataset")]
 ModelSpec = Annotated[KindSpec, stated(kinds="model")]
+OutlierSpec = Annotated[KindSpec, stated(kinds="outliers")]
+ShiftSpec = Annotated[KindSpec, stated(kinds="shifts")]
 PixelsSpec = Annotated[KindSpec, stated(kinds="pixels")]
 FamilySpec = Annotated[KindSpec, stated(kinds="family")]
 PriorSpec = Annotated[KindSpec, stated(kinds="prior")]

@@ -12,11 +12,13 @@ from incbayes.study.model.base import (
     LikelihoodSpec,
     ModelSpec,
     Name,
+    OutlierSpec,
     Overrides,
     Parts,
     PixelsSpec,
     Replicates,
     Section,
+    ShiftSpec,
     Text,
     stated,
 )
@@ -85,6 +87,14 @@ class Experiment(Section, frozen=True, kw_only=True):
         pretrain: Training of an ordinary network on the source task, for the priors that start from
             one; null: none. It needs `partition.source_classes`, or the `weights` of a file.
         methods: Names of the methods to run in this experiment.
+        outliers: Images that are none of the task, by a name of yours: after every stage it is
+            scored how well its uncertainty tells them from the test images (split `outliers_NAME`).
+            `rotated` and `shuffled` are made of the test images; a data set gives its test images,
+            of the same shape, scaled as the experiment's are, at most as many as there are.
+        shifts: Changes of the test images, by a name of yours, at every level of which the last
+            stage of a chain is scored (split `shift_NAME_LEVEL`): the level is a rotation's
+            degrees, of the others the place of the strength, from 1. Each level costs as much as
+            the test set.
         replicates: How often this experiment is repeated; a budget's `replicates` is that of the
             study.
         training: Overrides of the study's `training`, for this experiment.
@@ -116,10 +126,22 @@ class Experiment(Section, frozen=True, kw_only=True):
         UNIQUE,
         stated(x_default="all methods of the study"),
     ]
+    outliers: Annotated[Mapping[Name, OutlierSpec] | UnsetType, stated(x_default="none")] = UNSET
+    shifts: Annotated[Mapping[Name, ShiftSpec] | UnsetType, stated(x_default="none")] = UNSET
     replicates: Annotated[Replicates, stated(x_default="the study's `replicates`")]
     training: Overrides[TrainingSettings] = field(default_factory=Overrides)
     objective: Overrides[ObjectiveSettings] = field(default_factory=Overrides)
     settings: Mapping[Name, Changes] = field(default_factory=dict)
+
+    @property
+    def outlier_sets(self) -> Mapping[str, KindSpec]:
+        """The outlier sets by name; none where it states none."""
+        return {} if isinstance(self.outliers, UnsetType) else self.outliers
+
+    @property
+    def image_shifts(self) -> Mapping[str, KindSpec]:
+        """The shifts by name; none where it states none."""
+        return {} if isinstance(self.shifts, UnsetType) else self.shifts
 
     @property
     def trains_source(self) -> bool:
