@@ -27,6 +27,7 @@ from incbayes.figures.rows import final_stage
 from incbayes.figures.write import read_numbers, write_figure
 from incbayes.kinds import FIGURES
 from incbayes.publication.crate import write_crate
+from incbayes.publication.croissant import write_croissants
 from incbayes.publication.folders import atomic_folder, restore_folder
 from incbayes.publication.kept import (
     CHAIN,
@@ -301,6 +302,7 @@ def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
     with atomic_write(folder / "README.md") as partial:
         page = published_page(study, records, figures, provenance, ledger, steps)
         partial.write_text(page, encoding="utf-8")
+    write_croissants(folder, study, provenance["sources"])
     write_crate(folder, study, provenance)
     _seal(folder, measured)
 
