@@ -21,6 +21,7 @@ from incbayes.claims.images import of_publication
 from incbayes.claims.ledger import judge, write_ledger
 from incbayes.core.files import atomic_write, write_json
 from incbayes.core.seal import Seal, SealError, write_seal
+from incbayes.figures.against_paper import write_against_paper
 from incbayes.figures.claims import write_claims_figure
 from incbayes.figures.context import context_of
 from incbayes.figures.rows import final_stage
@@ -49,6 +50,7 @@ from incbayes.publication.verified import (
     stage_of,
     verify_publication,
 )
+from incbayes.report.advice import advise
 from incbayes.report.claims_table import read_ledger
 from incbayes.report.convergence import STAGE, read_ends
 from incbayes.report.html import Numbers, write_report
@@ -294,14 +296,18 @@ def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
         evidence = of_publication(files_of)
         entries = judge(claims_of(study), records, study.reduced, history, evidence)
         write_ledger(entries, *files)
-        write_claims_figure(entries, context, folder / "figures", [KEPT_PICTURE])
+        for write in (write_claims_figure, write_against_paper):
+            write(entries, context, folder / "figures", [KEPT_PICTURE])
         ledger = read_ledger(*files, folder / "figures")
     steps = steps_of(study, records, provenance["runs"]) if study.claims else []
-    shown = Numbers(records, measured.ends, figures, timings, provenance, ledger, steps=steps)
+    # The spread of a target that is a number is not among what is published.
+    advice = advise(study, records, measured.training, {})
+    shown = Numbers(
+        records, measured.ends, figures, timings, provenance, ledger, steps=steps, advice=advice
+    )
     write_report(folder / "report.html", study, shown)
     with atomic_write(folder / "README.md") as partial:
-        page = published_page(study, records, figures, provenance, ledger, steps)
-        partial.write_text(page, encoding="utf-8")
+        partial.write_text(published_page(study, shown), encoding="utf-8")
     write_croissants(folder, study, provenance["sources"])
     write_crate(folder, study, provenance)
     _seal(folder, measured)
