@@ -40,6 +40,9 @@ ROW = 1.95
 SPREAD = 0.7
 """Of the distance of two stages, what the methods' intervals take side by side."""
 
+OPACITY = 0.4
+"""Of intervals: those of three replicates are long, and many stand beside each other."""
+
 
 def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
     """Return the value of every stage and replicate, each beside the summary of its stage.
@@ -155,7 +158,8 @@ def _draw_differences(ax: Axes, rows: pd.DataFrame, context: FigureContext, metr
 def _draw_intervals(ax: Axes, means: pd.DataFrame, context: FigureContext) -> None:
     columns = [means[name] for name in ("x", "low", "high", "method")]
     for x, low, high, method in zip(*columns, strict=True):
-        draw_interval(ax, x, (low, high), style.colour(method, context), across=False)
+        colour = style.colour(method, context), OPACITY
+        draw_interval(ax, x, (low, high), colour, across=False)
 
 
 def _draw_few(ax: Axes, means: pd.DataFrame, rows: pd.DataFrame, context: FigureContext) -> None:
@@ -237,11 +241,12 @@ FIGURE = StudyFigure(
         "predictive mean on the test set; of a target that is a number, root mean squared error "
         "and negative log predictive density. Left: means over replicates, with 95 % t-intervals "
         "where there is one method. Right: the difference to the experiment's first method at "
-        "the same stage, paired on replicates: its mean and 95 % t-interval, methods beside each "
-        "other. Off the dashed line at 0 a method differs from the first; a difference that "
-        "grows is a gain, or a loss, as parts arrive. Behind the vertical line: the same methods "
-        "fitted to all data at once. Of fewer than three replicates each is drawn, hollow, "
-        "without an interval; an interval that goes on beyond its axis ends in an arrowhead."
+        "the same stage, paired on replicates: its mean and, pale, its 95 % t-interval, methods "
+        "beside each other. Off the dashed line at 0 a method differs from the first; a "
+        "difference that grows is a gain, or a loss, as parts arrive. Behind the vertical line: "
+        "the same methods fitted to all data at once. Of fewer than three replicates each is "
+        "drawn, hollow, without an interval; an interval that goes on beyond its axis ends in "
+        "an arrowhead."
     ),
     alt="Lines of test accuracy and of test NLL over the stages, one line a method, and of the "
     "paired differences to the first method with intervals. The numbers at the last stage are in "
