@@ -6,7 +6,7 @@ and its figures drawn, on all of them. Knows the files of a published folder; co
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ from incbayes.publication.kept import (
     Kept,
     PublicationError,
     check_code,
+    check_images,
     kept_replicates,
     rows_kept,
     runs_kept,
@@ -187,7 +188,7 @@ def joined(kept: Measured | None, run: Measured) -> Measured:
     for source in run.provenance["sources"]:
         check_code(kept, run.study, found, source["code_digest"])
     provenance = _joined_provenance(kept.provenance, run.provenance, found)
-    _check_images(provenance["sources"])
+    check_images(provenance["sources"])
     made = set(chosen_chains(run.study))
     only = fewest_names(run.study, made | set(found))
     ends = together(rows_kept(kept.ends, found), run.ends)
@@ -363,19 +364,6 @@ def _read_provenance(path: Path) -> dict[str, Any]:
     if not (provenance["runs"] and all(source["chains"] for source in provenance["sources"])):
         raise ValueError("no runs or no chains in it")
     return provenance
-
-
-def _check_images(sources: Sequence[Mapping[str, Any]]) -> None:
-    first: dict[str, Any] = {}
-    for source in sources:
-        for chain in source["chains"]:
-            experiment = chain.partition(".")[0]
-            images = source["images"][experiment]
-            if first.setdefault(experiment, images) != images:
-                raise PublicationError(
-                    f"{chain}: made of other images than what is published of {experiment}; "
-                    f"give one of the two another name, or run all of it again"
-                )
 
 
 def _keys(frame: pd.DataFrame) -> list[Chain]:
