@@ -11,7 +11,7 @@ STUDY =
 CONFIG =
 # How many jobs may run at once.
 CORES = all
-# Further options, for Snakemake (report), pytest (test) or uv (lock).
+# Further options, for Snakemake (report), pytest (test, coverage) or uv (lock).
 ARGS =
 # The first of these that fits makes .venv.
 PYTHON = python3 python3.14 python3.13 python3.12 python3.11
@@ -23,7 +23,7 @@ SNAKEMAKE = $(RUN) snakemake
 CONFIGFILE_OPTION = $(if $(STUDY),--configfile $(STUDY))
 CONFIG_OPTION = $(if $(CONFIG),--config $(CONFIG))
 
-.PHONY: report plan test lint format docs site lock environment help
+.PHONY: report plan test coverage lint format docs site lock environment help
 .DEFAULT_GOAL = report
 
 report: $(STUDY) $(READY)  ## run a study and print where its report is (the default)
@@ -35,6 +35,10 @@ plan: $(STUDY) $(READY)  ## say how many jobs of each rule a study has still to 
 
 test: $(READY)  ## run the tests
 	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+coverage: $(READY)  ## run the tests and say which lines of the library none of them reaches
+	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= $(ARGS)
+	$(RUN) coverage report
 
 lint: $(READY)  ## check style, types and the form of the workflow; changes nothing
 	$(RUN) ruff check .

@@ -166,6 +166,7 @@ def made_context(shape: Shape) -> FigureContext:
             for experiment in study.experiments
             for method in study.methods
         },
+        layer_types=dict.fromkeys(study.experiments, ("conv", "conv", "dense", "dense")),
     )
 
 

@@ -1,5 +1,6 @@
 """What figures draw: marks, interval ends, colours, cells, and which figures are left out."""
 
+import dataclasses
 from functools import cache
 
 import numpy as np
@@ -301,6 +302,15 @@ def test_a_cell_a_layer_and_stage_with_its_number():
     np.testing.assert_allclose(np.sort(cells.ravel()), np.sort(first["mean"]))
     labels = [label.get_text() for label in maps[0].axes.get_yticklabels()]
     assert labels == [kl_and_scale.WHOLE, "conv1", "conv2", "conv3"]
+    names = {"conv1": "0", "conv2": "3", "conv3": "7"}
+    numbered = data.assign(layer=data["layer"].replace(names))
+    context = made_context(SHAPES["usual"])
+    types = dict.fromkeys(context.experiments, ("conv", "conv", "dense"))
+    context = dataclasses.replace(context, layer_types=types)
+    with style.theme():
+        figure = draw_figure("kl_and_scale", numbered, context)
+    shown = [label.get_text() for ax in figure.findobj(Axes) for label in ax.get_yticklabels()]
+    assert {"conv 1", "conv 2", "dense 1"} <= set(shown)
     numbers = [text.get_text() for text in maps[0].axes.texts]
     assert sorted(numbers) == sorted(kl_and_scale._number(v, "kl") for v in first["mean"])
 

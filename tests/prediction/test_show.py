@@ -53,6 +53,8 @@ def test_widths_and_kl_are_those_of_the_states_and_of_the_training(last):
     seal_path(last).unlink()
     alone = facts(last)["layers"]
     assert [layer["name"] for layer in sealed] == list(q[0])
+    assert [layer["title"] for layer in sealed] == ["dense 1", "dense 2"]
+    assert all(layer["title"] in text(facts(last)) for layer in sealed)
     for layer, without in zip(sealed, alone, strict=True):
         name = layer["name"]
         sigma = {r: q[r][name]["weight_log_sigma"].exp().flatten() for r in q}

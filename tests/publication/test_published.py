@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+import pandas as pd
 import pytest
 from made_provenance import made_provenance
 from made_studies import Shape, made_claims, made_context, made_frames, made_ledger, made_study
@@ -12,6 +13,8 @@ from incbayes.figures.claims import claims_file
 from incbayes.figures.write import describe_figure
 from incbayes.kinds import FIGURES
 from incbayes.publication.page import BEGIN, END, published_page, with_ledgers
+from incbayes.report.advice import Advice
+from incbayes.report.html import Numbers
 from incbayes.report.templates import environment
 
 FULL = Shape(methods=3, experiments=2, parts=(1, 3), replicates=4, layers=1)
@@ -23,9 +26,14 @@ def page_of(shape, folder, **changes):
     study = made_study(shape, **changes)
     figures = [describe_figure(name, folder / "figures") for name in FIGURES]
     ledger = dataclasses.replace(made_ledger(shape, folder), picture=claims_file(folder))
-    return published_page(
-        study, made_frames(shape).records, figures, made_provenance(shape), ledger
-    )
+    return published_page(study, numbers_of(shape, figures, ledger))
+
+
+def numbers_of(shape, figures, ledger, advice=()):
+    """Return what a page shows of a made study."""
+    frames, nothing = made_frames(shape), pd.DataFrame()
+    provenance = made_provenance(shape)
+    return Numbers(frames.records, nothing, figures, nothing, provenance, ledger, advice=advice)
 
 
 def tables_of(page):
@@ -80,13 +88,8 @@ def test_what_did_not_run_is_named(tmp_path):
 
 def test_a_figure_without_content_is_a_line_in_its_place(tmp_path):
     figure = describe_figure("stages", tmp_path)
-    page = published_page(
-        made_study(FULL),
-        made_frames(FULL).records,
-        [dataclasses.replace(figure, reason="Every experiment has one stage.")],
-        made_provenance(FULL),
-        None,
-    )
+    left_out = dataclasses.replace(figure, reason="Every experiment has one stage.")
+    page = published_page(made_study(FULL), numbers_of(FULL, [left_out], None))
     assert "No figure here: Every experiment has one stage.\n" in page
     assert "stages.svg" not in page and figure.caption not in page
     template = environment(autoescape=True).from_string(
@@ -96,6 +99,17 @@ def test_a_figure_without_content_is_a_line_in_its_place(tmp_path):
     assert "No figure here: One &amp; only." in left_out and "<img" not in left_out
     words = dict.fromkeys(("title", "alt", "caption", "module", "source"), "")
     assert "<img" in template.render(item={**words, "reason": "", "files": []})
+
+
+def test_what_is_to_be_looked_after_stands_before_all_numbers():
+    line = "MNIST: no better than a guess. Try a tenth of `objective.kl_scale`."
+    found = [Advice("chance", "e0", line), Advice("narrow", "e0", "σ | has not moved.")]
+    page = published_page(made_study(FULL), numbers_of(FULL, [], None, found))
+    head, _, rest = page.partition("## ")
+    said = line.replace("`", "").replace("kl_scale", r"kl\_scale")
+    assert f"> **Look at this first.**\n>\n> - {said}\n> - σ \\| has not moved.\n" in head
+    assert "Look at this" not in rest
+    assert "Look at this" not in published_page(made_study(FULL), numbers_of(FULL, [], None))
 
 
 def test_the_readme_takes_every_ledger_with_links_from_where_it_lies(tmp_path):

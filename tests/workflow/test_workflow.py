@@ -191,7 +191,7 @@ def test_what_is_published_is_complete_and_without_posteriors(finished):
     records = {"provenance.json", "metrics.csv", "claims.json", "claims.csv"}
     pages = ("report.html", "study.yaml", "README.md", "convergence.csv")
     frames = ("training.parquet", "calibration.parquet", "publication.seal.json")
-    described = ("ro-crate-metadata.json", "workflow/Snakefile")
+    described = ("ro-crate-metadata.json", "workflow/Snakefile", "data/digits.croissant.json")
     evidence = {
         Path("evidence", f"{'.'.join(path.relative_to(results).parts[:4])}.parquet"): path
         for path in (results / "digits").rglob("evidence.parquet")

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from incbayes.core.streams import numpy_stream
+from incbayes.data.origin import Origin
 from incbayes.data.partition import class_balanced_order
 from incbayes.data.raw import RawSplits
 
@@ -35,6 +36,13 @@ class Digits:
         "train": 1437,
         "test": 360,
     }
+
+    origin: ClassVar[Origin] = Origin(
+        "Optical Recognition of Handwritten Digits",
+        "https://doi.org/10.24432/C50P49",
+        "Alpaydin, Kaynak (1998), Cascading classifiers, Kybernetika 34(4)",
+        "https://creativecommons.org/licenses/by/4.0/",
+    )
 
     def load(self, data_root: Path) -> RawSplits:
         """Return the images and labels; `data_root` is not used, as the data are embedded."""

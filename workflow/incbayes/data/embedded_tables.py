@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from incbayes.data.columns import TableColumns
+from incbayes.data.origin import Origin
 from incbayes.data.raw import RawSplits
 from incbayes.data.table import cut_rows
 from incbayes.data.table_file import Rows
@@ -30,6 +31,13 @@ class BreastCancer:
         "train": 455,
         "test": 114,
     }
+    origin: ClassVar[Origin] = Origin(
+        "Breast Cancer Wisconsin (Diagnostic)",
+        "https://doi.org/10.24432/C5DW2B",
+        "Street, Wolberg, Mangasarian (1993), Nuclear feature extraction for breast tumor "
+        "diagnosis, Biomedical Image Processing and Biomedical Visualization, SPIE 1905",
+        "https://creativecommons.org/licenses/by/4.0/",
+    )
 
     @property
     def columns(self) -> TableColumns:
@@ -65,6 +73,12 @@ class Diabetes:
         "train": 354,
         "test": 88,
     }
+    origin: ClassVar[Origin] = Origin(
+        "Diabetes",
+        "https://www4.stat.ncsu.edu/~boos/var.select/diabetes.html",
+        "Efron, Hastie, Johnstone, Tibshirani (2004), Least angle regression, Annals of Statistics "
+        "32(2)",
+    )
 
     @property
     def columns(self) -> TableColumns:

@@ -21,16 +21,23 @@ from incbayes.claims.ledger import EXPLORATORY, NOT_RUN, VERDICTS
 from incbayes.figures import style, texts
 from incbayes.figures.base import FORMATS, FigureFile
 from incbayes.figures.context import FigureContext
-from incbayes.figures.scales import view_limits
+from incbayes.figures.effects import (
+    BY_FACTORS,
+    EDGE,
+    REGION,
+    SIZE,
+    by_factors,
+    draw_effect,
+    effect_words,
+    scale_axis,
+    write,
+)
 from incbayes.metrics.named import metric_of
 from incbayes.results.intervals import FEWEST
 
 NAME = "claims"
 TITLE = "Claims: the effect of each, and where it is claimed to lie"
 FIGURE_OF_PAPER = re.compile(r"Fig(?:ure|\.) ?\d+(?: ?\([a-z]\))?")
-
-SIZE = 8.5
-"""Points of all text in a row."""
 
 LINE = 0.17
 """Inches of a line of text, and of a comparison."""
@@ -41,10 +48,6 @@ GAP, HEAD, FOOT = 0.2, 0.3, 0.42
 AXIS_WIDTH, MARGIN = 3.35, 0.06
 """Inches of the axis, and of what is left free beside it and beside the sentences."""
 
-SPREAD = 8.0
-"""Beyond so many times the smallest margin an axis grows by factors, not by differences."""
-
-REGION, EDGE = "#DCE8F3", "#7FA3C4"
 LOOKS = {
     "supported": {"color": "#0173B2", "marker": "o", "markerfacecolor": "#0173B2"},
     "contradicted": {"color": "#CC3311", "marker": "X", "markerfacecolor": "#CC3311"},
@@ -175,7 +178,7 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     titles = [_titles(panel) for panel in panels]
     heads = [HEAD + LINE * (len(lines) - 1) for lines in titles]
     heights = [h + r[-1].bottom + FOOT for h, r in zip(heads, rows, strict=True)]
-    notes = [BY_FACTORS] if any(_by_factors(panel) for panel in panels) else []
+    notes = [BY_FACTORS] if any(by_factors(panel) for panel in panels) else []
     page = style.page(context, TITLE, sum(heights), legend=_legend(data), notes=notes)
     whole, top = sum(heights), 0.0
     for panel_rows, lines, head, height in zip(rows, titles, heads, heights, strict=True):
@@ -217,50 +220,13 @@ def _rows(panel: pd.DataFrame) -> list[Row]:
 
 def _draw_panel(band: SubFigure, box: tuple[float, float, float, float], rows: list[Row]) -> None:
     ax = band.add_axes(box)
-    _scale(ax, pd.concat([row.comparisons for row in rows]))
+    scale_axis(ax, pd.concat([row.comparisons for row in rows]))
     ax.set_ylim(rows[-1].bottom, 0)
     ax.set_yticks([])
     ax.grid(False)  # as sentences stand on it
     ax.spines[["top", "right", "left"]].set_visible(False)
     for row in rows:
         _draw_row(ax, row)
-
-
-def _range(data: pd.DataFrame) -> tuple[float, float, float]:
-    """Return the ends of an axis and the smallest margin on it."""
-    ends = data[["region_low", "region_high"]].to_numpy().ravel()
-    low, high = view_limits([0.0, *data["effect"], *ends], data["low"], data["high"])
-    sizes = np.abs(ends[np.isfinite(ends) & (ends != 0)])
-    unit = float(sizes.min()) if len(sizes) else (high - low) / 5
-    # A claimed region is to be seen as one, also where it is open.
-    return min(low, -1.6 * unit), max(high, 1.6 * unit), unit
-
-
-def _by_factors(data: pd.DataFrame) -> bool:
-    """Return whether an axis grows by factors and not by differences."""
-    low, high, unit = _range(data)
-    return max(-low, high) > SPREAD * unit
-
-
-def _scale(ax: Axes, data: pd.DataFrame) -> None:
-    """Set the range and the scale of an axis."""
-    low, high, unit = _range(data)
-    if _by_factors(data):
-        ax.set_xscale("symlog", linthresh=unit, linscale=0.7)
-        low, high = min(1.4 * low, -2.5 * unit), max(1.4 * high, 2.5 * unit)
-        ticks = [0.0]
-        for power in range(-6, 7):
-            ticks += [s * 10.0**power for s in (-1, 1) if unit <= 10.0**power]
-        ticks += [-unit, unit] if not any(abs(t) < 4 * unit for t in ticks if t) else []
-        shown = sorted(tick for tick in ticks if low <= tick <= high)
-        ax.set_xticks(shown, [_tick(tick) for tick in shown])
-        ax.minorticks_off()
-    ax.set_xlim(low, high)
-    ax.tick_params(axis="x", labelsize=SIZE, pad=1)
-
-
-def _tick(value: float) -> str:
-    return f"{value:+g}".replace("-", "−") if value else "0"
 
 
 def _draw_row(ax: Axes, row: Row) -> None:
@@ -275,56 +241,17 @@ def _draw_row(ax: Axes, row: Row) -> None:
     ax.plot([0, 0], shade, color="#888888", linewidth=0.8, zorder=1.5)
     look = LOOKS[claim["verdict"]]
     for place, line in enumerate(row.sentence):
-        _text(ax, 0, row.top + GAP / 4 + (place + 0.5) * LINE, line)
+        write(ax, 0, row.top + GAP / 4 + (place + 0.5) * LINE, line)
     x = 1 + 1.5 * MARGIN / AXIS_WIDTH
     counts = sorted(set(row.comparisons["n"]))
     n = f", n = {'–'.join(map(str, counts))}" if claim["verdict"] != NOT_RUN else ""
     words = {"color": look["color"], "fontweight": "bold"}
-    _text(ax, x, row.places[0] - LINE, f"{claim['verdict']}{n}", **words)
+    write(ax, x, row.places[0] - LINE, f"{claim['verdict']}{n}", **words)
     for y, (_, comparison) in zip(row.places, row.comparisons.iterrows(), strict=True):
         if np.isnan(comparison["effect"]):
             continue
-        _draw_effect(ax, y, comparison, look, (left, right))
-        _text(ax, x, y, _effect(comparison))
-
-
-def _draw_effect(
-    ax: Axes, y: float, comparison: pd.Series, look: dict[str, str], view: tuple[float, float]
-) -> None:
-    """Draw an effect with its interval, which ends in an arrow where it leaves the picture."""
-    low, high = comparison["low"], comparison["high"]
-    if not np.isnan(low):
-        ends = [max(low, view[0]), min(high, view[1])]
-        ax.plot(ends, [y, y], color=look["color"], linewidth=1.6, zorder=3)
-        for end, edge, arrow in ((low, view[0], "<"), (high, view[1], ">")):
-            if (end - edge) * (1 if arrow == ">" else -1) > 0:
-                ax.plot(edge, y, marker=arrow, markersize=4.5, color=look["color"], zorder=4)
-    ax.plot(
-        comparison["effect"],
-        y,
-        marker=look["marker"],
-        markersize=6,
-        markerfacecolor=look["markerfacecolor"],
-        markeredgecolor=look["color"],
-        markeredgewidth=1.2,
-        zorder=5,
-    )
-
-
-def _text(ax: Axes, x: float, y: float, text: str, **keywords: Any) -> None:
-    """Write a line beside the axis; x is in its widths, y in inches."""
-    place = ax.get_yaxis_transform()
-    ax.text(x, y, text, transform=place, fontsize=SIZE, va="center", ha="left", **keywords)
-
-
-def _effect(comparison: pd.Series) -> str:
-    """Return e.g. `+0.10 [+0.08, +0.11]`."""
-    decimals = int(comparison["decimals"])
-    effect, low, high = (
-        f"{round(comparison[key], decimals) + 0.0:+.{decimals}f}".replace("-", "−")
-        for key in ("effect", "low", "high")
-    )
-    return effect if np.isnan(comparison["low"]) else f"{effect} [{low}, {high}]"
+        draw_effect(ax, y, comparison, look, (left, right))
+        write(ax, x, y, effect_words(comparison))
 
 
 def _legend(data: pd.DataFrame) -> list[Any]:
@@ -340,10 +267,6 @@ def _legend(data: pd.DataFrame) -> list[Any]:
     return handles
 
 
-BY_FACTORS = (
-    "An axis marked by powers of ten grows by factors beyond the smallest margin on it, which it "
-    "shows in proportion."
-)
 CAPTION = (
     "One row a claim: the mean difference of its two groups, paired on replicates, with its 95 % "
     "Student-t interval (of three replicates or more), one line a comparison where all of several "

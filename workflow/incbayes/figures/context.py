@@ -1,7 +1,7 @@
 """What a figure must know of a study beside its numbers: names, labels, titles, budget."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from incbayes.study.model import Study
@@ -32,6 +32,7 @@ class FigureContext:
         kl_scales: factor of the KL term of each (experiment, method) that has such a term.
         scored_shares: of the test set, for each (experiment, method); 1 is all.
         of_numbers: experiments whose target is a number, and not a class.
+        layer_types: of the network of each experiment, as `study.layers.layer_types` returns them.
     """
 
     study: str
@@ -43,6 +44,7 @@ class FigureContext:
     kl_scales: Mapping[tuple[str, str], float]
     scored_shares: Mapping[tuple[str, str], float]
     of_numbers: frozenset[str] = frozenset()
+    layer_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> Mapping[str, str]:
@@ -135,6 +137,7 @@ def _whole_words(text: str) -> str:
 def context_of(study: Study) -> FigureContext:
     """Return the context of a study in its resolved form."""
     from incbayes.study.chains import chosen_experiments
+    from incbayes.study.layers import layer_types
     from incbayes.study.settings import kl_scale, scored_share
     from incbayes.study.tables import is_number
 
@@ -161,4 +164,5 @@ def context_of(study: Study) -> FigureContext:
             for name, description in chosen_experiments(study).items()
             if is_number(description.dataset)
         ),
+        layer_types={name: layer_types(e.model) for name, e in study.experiments.items()},
     )

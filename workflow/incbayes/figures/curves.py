@@ -32,6 +32,9 @@ from incbayes.results.intervals import FEWEST
 ROW = 1.95
 """Inches of a row of panels."""
 
+OPACITY = 0.4
+"""Of intervals: those of three replicates are long, and many stand beside each other."""
+
 SPREAD = 0.7
 """Of the distance of two places, what the methods' intervals take side by side."""
 
@@ -218,10 +221,11 @@ def _distance(rows: pd.DataFrame) -> float:
 
 
 def draw_intervals(ax: Axes, means: pd.DataFrame, context: FigureContext) -> None:
-    """Draw the interval of each mean, upright at its `x`, in its method's colour."""
+    """Draw the interval of each mean, upright at its `x`, pale in its method's colour."""
     columns = [means[name] for name in ("x", "low", "high", "method")]
     for x, low, high, method in zip(*columns, strict=True):
-        draw_interval(ax, x, (low, high), style.colour(method, context), across=False)
+        colour = style.colour(method, context), OPACITY
+        draw_interval(ax, x, (low, high), colour, across=False)
 
 
 def draw_means(ax: Axes, means: pd.DataFrame, context: FigureContext, width: float) -> None:

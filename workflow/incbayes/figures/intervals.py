@@ -69,7 +69,12 @@ def differences_of(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_interval(
-    ax: Axes, at: float, ends: tuple[float, float], colour: str, *, across: bool = True
+    ax: Axes,
+    at: float,
+    ends: tuple[float, float],
+    colour: str | tuple[str, float],
+    *,
+    across: bool = True,
 ) -> None:
     """Draw an interval, cut at the limits of the axis, where an arrowhead says that it goes on.
 
@@ -77,7 +82,7 @@ def draw_interval(
         ax: with its final limits.
         at: where it lies on the other axis.
         ends: of the interval; NaN for none.
-        colour: of the line.
+        colour: of the line, perhaps with its opacity.
         across: whether it lies along x.
     """
     low, high = ends

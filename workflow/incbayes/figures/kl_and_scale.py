@@ -5,7 +5,7 @@ experiment; methods whose posterior has no scale (point) have none.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import matplotlib
@@ -25,6 +25,7 @@ from incbayes.figures.rows import experiments_in, in_order, last_epochs, methods
 from incbayes.figures.scales import LOG_RATIO
 from incbayes.results.frames import Frames
 from incbayes.results.intervals import mean_interval
+from incbayes.study.layers import layer_titles
 
 TITLE = "KL and scale of the posterior, per layer"
 QUANTITIES = {"kl": "KL (nats)", "sigma_ratio": "scale: σ / σ of the prior"}
@@ -139,6 +140,8 @@ def _draw_experiment(band: SubFigure, panel: pd.DataFrame, context: FigureContex
     """Draw two maps a method, and below all the scale of each quantity."""
     heights = _heights(panel, context)
     methods = methods_in(panel, context)
+    types = context.layer_types.get(panel.iloc[0]["experiment"], ())
+    titles = layer_titles(types, list(panel["layer"].unique()))
     shades = {name: _shade(panel[panel["quantity"] == name]["mean"], name) for name in QUANTITIES}
     bands = band.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for of_method, method in zip(bands, methods, strict=False):
@@ -146,7 +149,7 @@ def _draw_experiment(band: SubFigure, panel: pd.DataFrame, context: FigureContex
         axes = of_method.subplots(1, 2)
         axes[0].set_title(_label(method, context), fontsize=8.5, fontweight="normal")
         for ax, (name, shade) in zip(axes, shades.items(), strict=True):
-            _draw_map(ax, rows, name, shade)
+            _draw_map(ax, rows, (name, titles), shade)
         axes[1].tick_params(labelleft=False)
         if method == methods[-1]:
             for ax in axes:
@@ -178,8 +181,18 @@ def _narrow(place: np.ndarray) -> np.ndarray:
     return 1 + np.sign(place) * np.square(place)
 
 
-def _draw_map(ax: Axes, rows: pd.DataFrame, name: str, shade: Shade) -> None:
-    """Draw layers downwards and stages across, with numbers where the cells have room."""
+def _draw_map(
+    ax: Axes, rows: pd.DataFrame, what: tuple[str, Mapping[str, str]], shade: Shade
+) -> None:
+    """Draw layers downwards and stages across, with numbers where the cells have room.
+
+    Args:
+        ax: of the map.
+        rows: of a method.
+        what: the quantity, and what layers are shown as.
+        shade: of the quantity.
+    """
+    name, titles = what
     layers, stages = _in_order(rows["layer"]), int(rows["T"].max())
     chosen = rows[rows["quantity"] == name]
     cells = chosen.pivot_table(index="layer", columns="t", values="mean")
@@ -190,7 +203,7 @@ def _draw_map(ax: Axes, rows: pd.DataFrame, name: str, shade: Shade) -> None:
         norm=shade.norm, edgecolors="white", linewidth=0.5, gid=name,
     )  # fmt: skip
     ax.invert_yaxis()
-    names = [f"layer {layer}" if layer.isdigit() else layer for layer in layers]
+    names = [titles[layer] for layer in layers]
     ax.set_yticks(np.arange(len(layers)) + 0.5, [texts.cut(n, 1.0, 8)[0] for n in names])
     ax.tick_params(axis="y", length=0, labelsize=8)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))

@@ -125,9 +125,10 @@ class Plan:
 
     @property
     def claims_pictures(self) -> list[str]:
-        """Files of the ledger's picture; none where the study claims nothing."""
-        suffixes = ("svg", "png", "pdf", "csv") if self.study.claims else ()
-        return [f"{self.results}/figures/claims.{suffix}" for suffix in suffixes]
+        """Files of the ledger's pictures; none where the study claims nothing."""
+        names = ("claims", "against_paper") if self.study.claims else ()
+        suffixes = "svg", "png", "pdf", "csv"
+        return [f"{self.results}/figures/{name}.{suffix}" for name in names for suffix in suffixes]
 
     @property
     def dated_runs(self) -> list[str]:

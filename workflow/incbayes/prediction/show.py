@@ -9,19 +9,31 @@ from typing import Any
 
 from incbayes.core.errors import UserError
 from incbayes.core.seal import Seal
-from incbayes.networks.layers import Layer, layers_of
+from incbayes.networks.layers import Kind, Layer, layers_of
 from incbayes.posterior.build import fresh_network
 from incbayes.posterior.file import read_posterior
 from incbayes.posterior.members import is_ensemble, members_of
 from incbayes.posterior.network import NetworkState
 from incbayes.prediction.lineage import Ancestor, lineage, sealed
 from incbayes.prediction.opened import Replicate, open_replicates
+from incbayes.study.layers import CONVOLUTION, DENSE, layer_titles
 
 TRAINING = "training.csv"
 MOST_STEPS = 12
 """Steps of a lineage that one screen shows."""
 
 COPIED = ("study", "experiment", "method", "T", "t", "budget", "seed", "config")
+TYPES: Mapping[Kind, str] = {
+    "linear": DENSE,
+    "embedding": "embedding",
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), CONVOLUTION),
+    **dict.fromkeys(
+        ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), f"transposed {CONVOLUTION}"
+    ),
+    "normalisation": "norm",
+}
+"""What layers are called, with their number among those of a type."""
+
 DIGESTS = ("data", "code", "torch")
 
 Facts = dict[str, Any]
@@ -81,6 +93,10 @@ def _layers(
 ) -> list[Facts]:
     """Return shape, KL, width and width beside the prior's of every layer."""
     found = []
+    numbered = sorted(
+        (layer for layer in layers if layer.name.isdigit()), key=lambda of: int(of.name)
+    )
+    titles = layer_titles([TYPES[of.kind] for of in numbered], [layer.name for layer in layers])
     for layer in layers:
         sigmas, ratios, kls = [], [], []
         for one in replicates:
@@ -99,6 +115,7 @@ def _layers(
         found.append(
             {
                 "name": layer.name,
+                "title": titles[layer.name],
                 "weight": list(layer.weight_shape),
                 "kl": _mean(kls, len(replicates)),
                 "sigma": _mean(sigmas, len(replicates)),
@@ -217,7 +234,7 @@ def _table(layers: Sequence[Facts]) -> list[str]:
         kl, sigma, ratio = (layer[key] for key in ("kl", "sigma", "sigma_ratio"))
         rows.append(
             (
-                layer["name"],
+                layer["title"],
                 "×".join(map(str, layer["weight"])),
                 "–" if kl is None else f"{kl:.1f}",
                 "–" if sigma is None else f"{sigma:.4g}",

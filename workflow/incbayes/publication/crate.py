@@ -5,6 +5,7 @@ It follows RO-Crate 1.1 and the profiles Process Run Crate 0.5, Workflow Run Cra
 provenance of a published folder; reads no number.
 """
 
+import itertools
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from rocrate.rocrate import ROCrate
 
 import incbayes
 from incbayes.core.files import atomic_write, sha256_file, write_json
+from incbayes.publication.croissant import data_sets_of
 from incbayes.study.chains import chain_name
 from incbayes.study.model import Study
 
@@ -76,6 +78,11 @@ def write_crate(folder: Path, study: Study, provenance: Mapping[str, Any]) -> No
         _action(crate, f"#run-{number}", source, span)
         for number, (source, span) in enumerate(zip(sources, spans, strict=True), 1)
     ]
+    for path, used in data_sets_of(study, sources).items():
+        for number, experiment in itertools.product(range(1, len(sources) + 1), used.experiments):
+            data, description = crate.get(f"#run-{number}-data-{experiment}"), crate.get(path)
+            if data and description:  # none in what was published before there were any
+                data["subjectOf"] = description
     for action in crate.root_dataset["mentions"]:
         action["instrument"] = workflow
         action["object"] = [*settings, *action.get("object", [])]

@@ -85,6 +85,24 @@ def check_code(kept: "Measured", stated: Study, found: Kept, code: str) -> None:
             )
 
 
+def check_images(sources: Iterable[Mapping[str, Any]]) -> None:
+    """Check that all runs of an experiment, as provenance names them, were made of the same images.
+
+    Raises:
+        PublicationError: naming a chain that was not.
+    """
+    first: dict[str, Any] = {}
+    for source in sources:
+        for chain in source["chains"]:
+            experiment = chain.partition(".")[0]
+            images = source["images"][experiment]
+            if first.setdefault(experiment, images) != images:
+                raise PublicationError(
+                    f"{chain}: made of other images than what is published of {experiment}; "
+                    f"give one of the two another name, or run all of it again"
+                )
+
+
 def replicates_by_chain(frame: pd.DataFrame) -> dict[Chain, set[int]]:
     """Return the numbers of the replicates of each chain in a frame."""
     found: dict[Chain, set[int]] = {}

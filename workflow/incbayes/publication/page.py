@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 
-from incbayes.claims.next_runs import NextRuns
 from incbayes.core.durations import duration
-from incbayes.figures.base import FigureFile
 from incbayes.figures.context import FigureContext, context_of
 from incbayes.report import tables
 from incbayes.report.claims_table import (
@@ -23,6 +20,7 @@ from incbayes.report.claims_table import (
     verdict_groups,
 )
 from incbayes.report.escapes import for_markdown
+from incbayes.report.html import Numbers
 from incbayes.report.methods import replicates
 from incbayes.report.next_table import next_table
 from incbayes.report.provenance import sources, stage_seconds
@@ -33,24 +31,14 @@ from incbayes.study.model import Study
 BEGIN, END = "<!-- ledger -->", "<!-- /ledger -->"
 
 
-def published_page(
-    study: Study,
-    records: pd.DataFrame,
-    figures: Sequence[FigureFile],
-    provenance: Mapping[str, Any],
-    ledger: Ledger | None,
-    steps: Sequence[NextRuns] = (),
-) -> str:
+def published_page(study: Study, shown: Numbers) -> str:
     """Return the page of a study, whose links are to the files that are published beside it.
 
     Args:
         study: in its resolved form.
-        records: every record of the study.
-        figures: in the order of the page.
-        provenance: as `provenance.collect_provenance` returns it.
-        ledger: of the study's claims; None for a study without claims.
-        steps: what to run next, as `next_table.steps_of` returns it.
+        shown: the numbers, as the report beside it shows them.
     """
+    records, ledger, provenance = shown.records, shown.ledger, shown.provenance
     context = context_of(study)
     chosen = chosen_experiments(study)
     summary = tables.summarise(records, context)
@@ -68,9 +56,10 @@ def published_page(
         tempering=context.tempering,
         missing=_missing(study, context),
         ledger=_ledger(ledger, context) if ledger else None,
-        next=next_table(steps, study, context),
+        next=next_table(shown.steps, study, context),
+        advice=shown.advice,
         results=results,
-        figures=figures,
+        figures=shown.figures,
         sources=sources(provenance, study),
         machines=_machines(provenance["runs"]),
         begin=BEGIN,
@@ -87,6 +76,7 @@ def _ledger(ledger: Ledger, context: FigureContext) -> dict[str, Any]:
         "groups": verdict_groups(ledger),
         "statements": on_statements(ledger),
         "picture": ledger.picture,
+        "against_paper": ledger.against_paper,
     }
 
 

@@ -6,7 +6,7 @@ and its figures drawn, on all of them. Knows the files of a published folder; co
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,18 +21,21 @@ from incbayes.claims.images import of_publication
 from incbayes.claims.ledger import judge, write_ledger
 from incbayes.core.files import atomic_write, write_json
 from incbayes.core.seal import Seal, SealError, write_seal
+from incbayes.figures.against_paper import write_against_paper
 from incbayes.figures.claims import write_claims_figure
 from incbayes.figures.context import context_of
 from incbayes.figures.rows import final_stage
 from incbayes.figures.write import read_numbers, write_figure
 from incbayes.kinds import FIGURES
 from incbayes.publication.crate import write_crate
+from incbayes.publication.croissant import write_croissants
 from incbayes.publication.folders import atomic_folder, restore_folder
 from incbayes.publication.kept import (
     CHAIN,
     Kept,
     PublicationError,
     check_code,
+    check_images,
     kept_replicates,
     rows_kept,
     runs_kept,
@@ -48,6 +51,7 @@ from incbayes.publication.verified import (
     stage_of,
     verify_publication,
 )
+from incbayes.report.advice import advise
 from incbayes.report.claims_table import read_ledger
 from incbayes.report.convergence import STAGE, read_ends
 from incbayes.report.html import Numbers, write_report
@@ -184,7 +188,7 @@ def joined(kept: Measured | None, run: Measured) -> Measured:
     for source in run.provenance["sources"]:
         check_code(kept, run.study, found, source["code_digest"])
     provenance = _joined_provenance(kept.provenance, run.provenance, found)
-    _check_images(provenance["sources"])
+    check_images(provenance["sources"])
     made = set(chosen_chains(run.study))
     only = fewest_names(run.study, made | set(found))
     ends = together(rows_kept(kept.ends, found), run.ends)
@@ -293,14 +297,19 @@ def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
         evidence = of_publication(files_of)
         entries = judge(claims_of(study), records, study.reduced, history, evidence)
         write_ledger(entries, *files)
-        write_claims_figure(entries, context, folder / "figures", [KEPT_PICTURE])
+        for write in (write_claims_figure, write_against_paper):
+            write(entries, context, folder / "figures", [KEPT_PICTURE])
         ledger = read_ledger(*files, folder / "figures")
     steps = steps_of(study, records, provenance["runs"]) if study.claims else []
-    shown = Numbers(records, measured.ends, figures, timings, provenance, ledger, steps=steps)
+    # The spread of a target that is a number is not among what is published.
+    advice = advise(study, records, measured.training, {})
+    shown = Numbers(
+        records, measured.ends, figures, timings, provenance, ledger, steps=steps, advice=advice
+    )
     write_report(folder / "report.html", study, shown)
     with atomic_write(folder / "README.md") as partial:
-        page = published_page(study, records, figures, provenance, ledger, steps)
-        partial.write_text(page, encoding="utf-8")
+        partial.write_text(published_page(study, shown), encoding="utf-8")
+    write_croissants(folder, study, provenance["sources"])
     write_crate(folder, study, provenance)
     _seal(folder, measured)
 
@@ -355,19 +364,6 @@ def _read_provenance(path: Path) -> dict[str, Any]:
     if not (provenance["runs"] and all(source["chains"] for source in provenance["sources"])):
         raise ValueError("no runs or no chains in it")
     return provenance
-
-
-def _check_images(sources: Sequence[Mapping[str, Any]]) -> None:
-    first: dict[str, Any] = {}
-    for source in sources:
-        for chain in source["chains"]:
-            experiment = chain.partition(".")[0]
-            images = source["images"][experiment]
-            if first.setdefault(experiment, images) != images:
-                raise PublicationError(
-                    f"{chain}: made of other images than what is published of {experiment}; "
-                    f"give one of the two another name, or run all of it again"
-                )
 
 
 def _keys(frame: pd.DataFrame) -> list[Chain]:

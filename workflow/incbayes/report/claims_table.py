@@ -13,6 +13,7 @@ from typing import Any
 
 from incbayes.claims.ledger import CLAIMS, EXPLORATORY, VERDICTS
 from incbayes.core.seal import Seal, read_seal, seal_path
+from incbayes.figures.against_paper import against_paper_file
 from incbayes.figures.base import FigureFile
 from incbayes.figures.claims import claims_file
 from incbayes.figures.context import FigureContext
@@ -33,11 +34,13 @@ class Ledger:
         entries: one a claim, as `claims.ledger.judge` returns them.
         csv: the same as a table, the text of claims.csv.
         picture: of the entries; None where none was drawn.
+        against_paper: likewise, of the paper's differences beside ours.
     """
 
     entries: Sequence[Entry]
     csv: str
     picture: FigureFile | None = None
+    against_paper: FigureFile | None = None
 
     @property
     def primary(self) -> Sequence[Entry]:
@@ -56,10 +59,10 @@ def read_ledger(entries: Path, table: Path, figures: Path | None = None) -> Ledg
     Args:
         entries: the JSON.
         table: the CSV.
-        figures: folder in which `write_claims_figure` drew it; None where it did not.
+        figures: folder in which its pictures were drawn; None where they were not.
     """
-    picture = claims_file(figures) if figures else None
-    return Ledger(json.loads(entries.read_text("utf-8")), table.read_text("utf-8"), picture)
+    pictures = (claims_file(figures), against_paper_file(figures)) if figures else ()
+    return Ledger(json.loads(entries.read_text("utf-8")), table.read_text("utf-8"), *pictures)
 
 
 def sealed_ledger(entries: Path, table: Path, study: str, records: Seal) -> tuple[Ledger, Seal]:

@@ -175,10 +175,11 @@ def _ledger(
     return {
         **listed,
         "found": found(ledger),
-        "against_paper": against_paper(ledger, context),
+        "differences": against_paper(ledger, context),
         "counts": verdict_counts(ledger),
         "statements": on_statements(ledger),
         "picture": _figure(ledger.picture, folder) if ledger.picture else None,
+        "against_paper": _figure(ledger.against_paper, folder) if ledger.against_paper else None,
         "source": _csv_uri(ledger.csv),
     }
 

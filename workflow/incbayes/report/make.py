@@ -7,6 +7,7 @@ from typing import Any
 
 from incbayes.core.files import atomic_write, write_json
 from incbayes.data.prepared import load_checksums
+from incbayes.figures.against_paper import write_against_paper
 from incbayes.figures.claims import write_claims_figure
 from incbayes.figures.context import context_of
 from incbayes.figures.write import sealed_figures, written_figure
@@ -105,9 +106,12 @@ def make_report(
     if sources.ledger:
         ledger, parents["claims"] = sealed_ledger(*sources.ledger, name, seal)
         context = context_of(study)
-        picture = write_claims_figure(ledger.entries, context, files.page.parent / "figures")
-        ledger = replace(ledger, picture=picture)
-        drawn = [picture.svg, picture.png, picture.pdf, picture.csv]
+        pictures = [
+            write(ledger.entries, context, files.page.parent / "figures")
+            for write in (write_claims_figure, write_against_paper)
+        ]
+        ledger = replace(ledger, picture=pictures[0], against_paper=pictures[1])
+        drawn = [path for of in pictures for path in (of.svg, of.png, of.pdf, of.csv)]
     code = Code(made.command, made.code, sources.checkout)
     provenance = collect_provenance(
         code, sources.posteriors, sources.checksums, seal, verified.summary()

@@ -8,11 +8,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from incbayes.data.archives import Limits, entries
+from incbayes.data.origin import Origin
 from incbayes.data.torchvision.base import TorchvisionSet
 
 CIFAR_SIZES = {"shape": [3, 32, 32], "train": 50_000, "test": 10_000}
 ARCHIVE_LIMITS = Limits(file=2**28, total=2**29)
 """Of an archive of CIFAR, whose largest file has 155 MB, uncompressed."""
+
+PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
+REPORT = (
+    "Krizhevsky (2009), Learning multiple layers of features from tiny images, technical report"
+)
 
 CIFAR100_CLASSES = """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
@@ -77,6 +83,7 @@ class CIFAR10(CifarSet):
             "truck",
         ],
     }
+    origin: ClassVar[Origin] = Origin("CIFAR-10", PAGE, REPORT)
     name = "cifar10"
     dataset = "CIFAR10"
     folder = "cifar-10-batches-py"
@@ -91,6 +98,7 @@ class CIFAR100(CifarSet):
         **CIFAR_SIZES,
         "classes": CIFAR100_CLASSES,
     }
+    origin: ClassVar[Origin] = Origin("CIFAR-100", PAGE, REPORT)
     name = "cifar100"
     dataset = "CIFAR100"
     folder = "cifar-100-python"

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from incbayes.data.origin import Origin
 from incbayes.data.torchvision.base import TorchvisionSet
 
 MNIST_SIZES = {"shape": [1, 28, 28], "train": 60_000, "test": 10_000}
@@ -74,6 +75,13 @@ class MNIST(IdxSet):
         **MNIST_SIZES,
         "classes": [str(digit) for digit in range(10)],
     }
+    origin: ClassVar[Origin] = Origin(
+        "MNIST",
+        "http://yann.lecun.com/exdb/mnist/",
+        "LeCun, Bottou, Bengio, Haffner (1998), Gradient-based learning applied to document "
+        "recognition, Proceedings of the IEEE 86(11)",
+        "https://creativecommons.org/licenses/by-sa/3.0/",
+    )
     name = "mnist"
     dataset = "MNIST"
     folder = "MNIST/raw"
@@ -104,6 +112,13 @@ class FashionMNIST(IdxSet):
             "Ankle boot",
         ],
     }
+    origin: ClassVar[Origin] = Origin(
+        "Fashion-MNIST",
+        "https://github.com/zalandoresearch/fashion-mnist",
+        "Xiao, Rasul, Vollgraf (2017), Fashion-MNIST: a novel image dataset for benchmarking "
+        "machine learning algorithms, arXiv:1708.07747",
+        "https://spdx.org/licenses/MIT",
+    )
     name = "fashion_mnist"
     dataset = "FashionMNIST"
     folder = "FashionMNIST/raw"
@@ -123,6 +138,13 @@ class KMNIST(IdxSet):
         **MNIST_SIZES,
         "classes": ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"],
     }
+    origin: ClassVar[Origin] = Origin(
+        "Kuzushiji-MNIST",
+        "http://codh.rois.ac.jp/kmnist/",
+        "Clanuwat, Bober-Irizar, Kitamoto, Lamb, Yamamoto, Ha (2018), Deep learning for classical "
+        "Japanese literature, arXiv:1812.01718",
+        "https://creativecommons.org/licenses/by-sa/4.0/",
+    )
     name = "kmnist"
     dataset = "KMNIST"
     folder = "KMNIST/raw"

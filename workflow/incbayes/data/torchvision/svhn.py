@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from incbayes.data.origin import Origin
 from incbayes.data.torchvision.base import TorchvisionSet
 
 
@@ -20,6 +21,13 @@ class SVHN(TorchvisionSet):
         "train": 73_257,
         "test": 26_032,
     }
+    origin: ClassVar[Origin] = Origin(
+        "The Street View House Numbers (SVHN)",
+        "http://ufldl.stanford.edu/housenumbers/",
+        "Netzer, Wang, Coates, Bissacco, Wu, Ng (2011), Reading digits in natural images with "
+        "unsupervised feature learning, NIPS Workshop on Deep Learning",
+        "for non-commercial use only",
+    )
     name = "svhn"
     dataset = "SVHN"
     folder = "."
