@@ -16,7 +16,9 @@ import yaml
 from running import TINY, Run, planned, run
 
 from incbayes.core.files import sha256_file
+from incbayes.core.seal import write_seal
 from incbayes.posterior.file import read_posterior, verify_chain
+from incbayes.publication.publish import SEAL as PUBLISHED_SEAL
 
 METHODS = ("ft", "ffg")
 
@@ -59,7 +61,9 @@ def test_every_artifact_is_there_and_chained(finished):
 def test_records_cover_every_stage_split_and_predictor(finished):
     records = pd.read_parquet(finished / "results/tiny/metrics.parquet")
     assert records.equals(records.drop_duplicates())
-    assert set(records.metric) == {"accuracy", "nll", "brier", "ece"}
+    selective = {"aurc", *(f"accuracy_at_{share}" for share in (50, 60, 70, 80, 90))}
+    uncertain = {"entropy", "mutual_information"}
+    assert set(records.metric) == {"accuracy", "nll", "brier", "ece"} | selective | uncertain
     last = records.query("method == 'ffg' and T == 2 and t == 2 and metric == 'nll'")
     assert set(last.split) == {"test", "part_01", "part_02"}
     assert set(last.predictor) == {"predictive", "mean"}
@@ -246,6 +250,30 @@ def test_what_is_run_later_is_published_beside_what_was_before(finished, tmp_pat
     setting = "digits.ft.T1 was published with training.learning_rate 0.001"
     assert f"{setting}, and the study has 0.5" in done.stdout
     assert not re.search(r"^rule ", done.stdout, flags=re.MULTILINE), "before anything is run"
+
+
+def test_replicates_by_other_code_are_published_where_that_is_said(finished, tmp_path):
+    shutil.copytree(finished / "results", tmp_path / "results")
+    both = tmp_path / "results/published/tiny"
+    if not both.exists():
+        assert run(tmp_path, TINY, "publish", "--config", "only=[digits]").returncode == 0
+    provenance = json.loads((both / "provenance.json").read_text())
+    for source in provenance["sources"]:
+        source["code_digest"] = 64 * "0"
+    (both / "provenance.json").write_text(json.dumps(provenance))
+    seal = json.loads((both / PUBLISHED_SEAL).read_text())
+    files = [both / name for name in seal["files"]]
+    write_seal(both / PUBLISHED_SEAL, "publication", seal["identity"], files, facts=seal["facts"])
+    more = ["publish", "--config", "only=[digits.ft.T1]", "first_replicate=2", "replicates=1"]
+    refused = run(tmp_path, TINY, *more)
+    assert refused.returncode != 0 and "was published by code 0000000000000000" in refused.stdout
+    assert not re.search(r"^rule ", refused.stdout, flags=re.MULTILINE), "before anything is run"
+    done = run(tmp_path, TINY, *more, "other_code=true")
+    assert done.returncode == 0, done.stdout
+    records = pd.read_csv(both / "metrics.csv").query("method == 'ft' and T == 1")
+    assert sorted(records["replicate"].unique()) == [0, 1, 2]
+    page = (both / "README.md").read_text(encoding="utf-8")
+    assert page.count("```\nsnakemake ") == 2, "each command with its code"
 
 
 def test_what_is_published_is_published_anew_under_other_claims(finished, tmp_path):

@@ -117,6 +117,7 @@ rule publish:
         runtime=growing(10),
     params:
         study=PLAN.shown,
+        other_code=PLAN.study.other_code,
         folder=PUBLISHED,
         benchmarks=placed(BENCHMARKS),
     script:

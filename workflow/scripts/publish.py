@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from msgspec.structs import replace
 from process import job
 
 from incbayes.publication.add import RunFiles, add_run
@@ -18,7 +19,7 @@ with job(snakemake, "publication") as console:
         figures=Path(given.figures_seal),
         provenance=Path(given.provenance),
     )
-    for line in add_run(
-        study_of(params.study), files, Path(params.folder), Path(params.benchmarks)
-    ):
+    # What is shown of a study does not say how it is published.
+    study = replace(study_of(params.study), other_code=params.other_code)
+    for line in add_run(study, files, Path(params.folder), Path(params.benchmarks)):
         console.log(line)
