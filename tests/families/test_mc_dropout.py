@@ -120,6 +120,15 @@ def test_in_training_every_image_has_masks_of_its_own(exact):
     assert ((outputs.mean(0) - mean).abs() < 5 * deviation).all()
 
 
+def test_no_column_of_the_data_is_dropped_where_several_layers_read_them():
+    table = Architecture(
+        {"kind": "embedding_mlp", "categories": [3, 0, 5], "widths": [6, 4]}, (9, 1, 1), 2
+    )
+    layers = layers_of(fresh_network(table, 0))
+    # A vector for each of two features, and the layer that the third, a number, feeds.
+    assert [FAMILY.drops(layer) for layer in layers] == [False, False, False, True, True]
+
+
 def test_the_first_layer_and_embeddings_are_left_whole():
     first, *others = layers_of(fresh_network(TINY, 0))
     assert not FAMILY.drops(first) and all(FAMILY.drops(layer) for layer in others)

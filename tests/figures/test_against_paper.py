@@ -54,6 +54,7 @@ def test_where_it_does_not_the_claimed_region_stands_there():
     assert numbers["region_low"].isna().all() and (numbers["region_high"] == 0).all()
     later = entries(status="exploratory")
     assert paper_numbers(later, CONTEXT).empty, "no paper claims what was added later"
+    assert paper_numbers(entries(paper=None), CONTEXT).empty, "nor what a study claims by itself"
 
 
 def test_what_both_sides_share_is_said_once():

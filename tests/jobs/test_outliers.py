@@ -30,12 +30,12 @@ def chain(tmp_path_factory):
     return chain
 
 
-def scored(chain, folder, kinds=KINDS, **changes):
+def scored(chain, folder, kinds=KINDS, samples=EVALUATION.samples, **changes):
     """Return the records of both stages, and the files of their scores."""
     folder.mkdir(exist_ok=True)
     # In the place of a stage, as seals are verified by it.
     files = [chain.scores(t) for t in (1, 2)]
-    evaluation = replace(EVALUATION, outliers=kinds)
+    evaluation = replace(EVALUATION, outliers=kinds, samples=samples)
     request = replace(chain.request, **changes)
     posteriors = [chain.posterior(t) for t in (1, 2)]
     run_evaluation(request, evaluation, posteriors, files, Machine("cpu", 1, 1e9))
@@ -101,6 +101,12 @@ def test_outliers_change_no_other_record(chain, tmp_path):
         kept = [r for r in records if not r["split"].startswith("outliers_")]
         key = lambda r: (r["split"], r["predictor"], r["metric"])  # noqa: E731
         assert sorted(kept, key=key) == sorted(plain, key=key)
+
+
+def test_of_one_draw_nothing_is_said_of_what_draws_differ_in(chain, tmp_path):
+    stages, _ = scored(chain, tmp_path, samples=1)
+    found = values(stages[1], "outliers_turned")
+    assert set(found) == {"entropy", "auroc_entropy", "fpr95_entropy"}
 
 
 def test_one_network_has_no_mutual_information(tmp_path):

@@ -9,6 +9,7 @@ from made_publications import changed, measured, publish_in_turn
 from msgspec.structs import replace
 
 from incbayes.core.seal import write_seal
+from incbayes.publication.kept import check_images
 from incbayes.publication.publish import SEAL, PublicationError, joined, read_published
 
 
@@ -79,6 +80,17 @@ def test_chains_of_other_images_do_not_stand_beside_each_other(one_method):
         joined(read_published(one_method), run)
     run.provenance["sources"][0]["chains"] = ["e1.m1.T1"]  # of images that are as they were
     joined(read_published(one_method), run)
+
+
+def test_nor_do_chains_with_other_outliers_or_other_data_of_given_weights():
+    images = {"e": {"train": "a"}, "e, outliers x": {"test": "b"}, "other": {"train": "c"}}
+    sources = [{"chains": [f"e.m{place}.T1"], "images": dict(images)} for place in (0, 1)]
+    check_images(sources)
+    del sources[0]["images"]["e, outliers x"]  # published before outliers were scored
+    check_images(sources)
+    sources[0]["images"] |= {"e, outliers x": {"test": "d"}, "other": {"train": "d"}}
+    with pytest.raises(PublicationError, match="made of other images than .* of e, outliers x"):
+        check_images(sources)
 
 
 def test_a_search_behind_published_settings_is_not_lost(one_method):

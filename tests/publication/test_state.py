@@ -57,6 +57,7 @@ def test_a_stated_claim_stays_stated_and_knows_what_was_there(tmp_path):
         (("replicates", 50), False),
         (("title", "Another"), False),
         (("methods.ffg_grid.training", {"epochs": 9}), False),
+        (("experiments.plain.outliers", {"turned": "rotated"}), False),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )

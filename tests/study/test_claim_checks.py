@@ -319,6 +319,14 @@ def test_a_claim_may_be_on_shifted_images_of_the_last_stage():
         ),
         (
             [
+                *(("claims.good.metric", "mutual_information"), ("claims.good.groups[0].t", 1)),
+                *(("methods.ft.family", "mc_dropout"), ("evaluation.earlier_samples", 3)),
+            ],
+            "mutual_information grows with the number of draws, of which a stage before the last "
+            "has 3 and the last",
+        ),
+        (
+            [
                 ("claims.good.metric", "mutual_information"),
                 ("claims.good.groups[0].predictor", "mean"),
             ],
@@ -336,3 +344,18 @@ def test_a_claim_may_be_on_shifted_images_of_the_last_stage():
 )
 def test_a_claim_on_what_is_not_scored_is_refused(changes, said):
     assert said in refusal(study(*changes))
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        {"family": "mc_dropout"},
+        {"family": "swag", "inference": "swag"},
+        {"family": "point", "inference": {"kind": "ensemble", "members": 2}},
+    ],
+    ids=["dropout", "swag", "ensemble"],
+)
+def test_what_predicts_by_several_networks_has_mutual_information(several):
+    metric = ("claims.good.metric", "mutual_information")
+    changes = [(f"methods.ft.{key}", value) for key, value in several.items()]
+    resolve_study(study(metric, *changes))

@@ -18,6 +18,12 @@ SETS = {"turned": "rotated", "mixed": {"kind": "shuffled"}}
 ON_MNIST = [(f"{PLAIN}.dataset", "mnist"), (f"{PLAIN}.outliers", {"clothes": "fashion_mnist"})]
 
 
+FOLDER = {
+    "kind": "image_folder", "source": "x", "shape": [1, 8, 8], "classes": ["a", "b"],
+    "train": 100, "test": 10,
+}  # fmt: skip
+
+
 def study(*changes):
     return resolve_study(changed(*changes))
 
@@ -48,6 +54,8 @@ def test_outliers_of_a_data_set_are_prepared_and_scored_as_its_test_images():
         "results/data/fashion_mnist/test.safetensors"
     ]
     assert list(plan.users_of("fashion_mnist")) == ["plain"]
+    files = plan.image_files("checksums.json")
+    assert files["plain, outliers clothes"] == "results/data/fashion_mnist/checksums.json"
     assert plan.evaluation("plain", "ft")["outliers"] == {"clothes": {"kind": "fashion_mnist"}}
 
 
@@ -91,6 +99,14 @@ def test_outliers_are_counted_in_what_a_job_asks_for():
             ],
             f"{PLAIN}.outliers: breast_cancer is a table, and outliers are of images",
         ),
+        (
+            [(f"{PLAIN}.outliers", {"x": FOLDER | {"test": 0}})],
+            f"{PLAIN}.outliers.x.test: found 0, and an experiment needs images or rows to score on",
+        ),
+        (
+            [(f"{PLAIN}.outliers", {"x": FOLDER | {"classes": ["a", "a"]}})],
+            f"{PLAIN}.outliers.x.classes",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(changes, said):
@@ -98,10 +114,7 @@ def test_what_cannot_be_is_refused_in_one_line(changes, said):
 
 
 def test_images_that_are_not_square_cannot_be_turned():
-    folder = {
-        "kind": "image_folder", "source": "x", "shape": [1, 4, 6], "classes": ["a", "b"],
-        "train": 100, "test": 10,
-    }  # fmt: skip
+    folder = FOLDER | {"shape": [1, 4, 6]}
     changes = [(f"{PLAIN}.dataset", folder), (f"{PLAIN}.outliers", {"x": "rotated"})]
     said = "rotated keeps the shape of square images alone; those of image_folder are 4×6"
     assert said in refusal(changed(*changes))

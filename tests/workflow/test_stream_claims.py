@@ -66,6 +66,15 @@ def test_of_a_data_set_that_is_cut_the_number_of_parts_is_asked_for():
     assert text == "claims.alike.groups[0].T: missing; allowed: a whole number of at least 1"
 
 
+def test_the_first_part_can_be_held_against_the_last_of_the_same_chain():
+    made = study([{"t": 1}, {"method": "ffg"}])
+    made["claims"]["alike"]["groups"][0]["method"] = "ffg"
+    groups = resolve_study(made).claims["alike"].groups
+    assert [(group.method, group.t) for group in groups] == [("ffg", 1), ("ffg", None)]
+    twice = study([{"method": "ffg"}, {"method": "ffg", "predictor": "predictive"}])
+    assert "the same results as groups[0]" in refusal(lambda: resolve_study(twice), StudyError)
+
+
 def test_groups_are_of_the_parts_that_have_arrived_and_of_no_stage_to_come():
     claims = resolve_study(study([{"t": 2}])).claims
     found = with_arrived(claims, {"photos": 3})["alike"].groups

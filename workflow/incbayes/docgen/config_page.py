@@ -287,7 +287,7 @@ def _sentences(constraints: dict[str, Any]) -> Iterator[str]:
     if constraints.get("needs_source"):
         yield "Made from a source task: the experiment has `pretrain`."
     if constraints.get("bayesian") is False:
-        yield "Not Bayesian: there is no width, and priors that are one do not suit it."
+        yield "Not Bayesian: it has no width as a prior has one, and such priors do not suit it."
     if constraints.get("drawn"):
         yield "It predicts by draws, whose number is `evaluation.samples`."
 

@@ -16,6 +16,7 @@ def uncertainty_records(
     tags: Record,
     *,
     several_draws: bool,
+    bins: int,
     further: Sequence[str] = (),
 ) -> list[Record]:
     """Return the records of uncertainties: of the held-out images, and of each outlier set.
@@ -26,14 +27,18 @@ def uncertainty_records(
         tags: of the records, with the split of the held-out images.
         several_draws: whether the prediction is of several draws; of one network nothing is said
             of what they differ in.
+        bins: the number of bins of a calibration error, as every metric is given it.
+        bins: what every metric is given, for those from outside the library.
         further: names of metrics from outside the library.
     """
 
     def records(split: str, of: Of, uncertainty: Tensor, is_outlier: Tensor) -> list[Record]:
         return [
-            tags | {"split": split, "metric": name, "value": metric(uncertainty, is_outlier, 0)}
+            tags | {"split": split, "metric": name, "value": metric(uncertainty, is_outlier, bins)}
             for name, metric in metrics_with(further).items()
-            if metric.of == of and (several_draws or not metric.several_draws)
+            if metric.of == of
+            and not metric.tempered
+            and (several_draws or not metric.several_draws)
         ]
 
     inside = torch.zeros(len(held_out), dtype=torch.int64)

@@ -71,7 +71,7 @@ def paper_numbers(entries: Sequence[Mapping[str, Any]], context: FigureContext) 
             paper = np.nan
             if None not in printed:
                 paper = metric.factor * (printed[0] - printed[1])
-            elif entry["status"] == EXPLORATORY:
+            elif entry["status"] == EXPLORATORY or not entry["paper"]:
                 continue
             claimed = (low, high) if np.isnan(paper) else (np.nan, np.nan)
             found = comparison["evidence"]
@@ -168,7 +168,7 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
         first = panel.iloc[0]
         page.body.text(
             MARGIN / style.WIDTH, 1 - (top + 0.1) / whole,
-            f"Difference in {_named(first['metric'])} ({first['unit']})",
+            texts.in_unit(f"Difference in {_named(first['metric'])}", first["unit"]),
             fontsize=9, fontweight="bold", va="center",
         )  # fmt: skip
         bottom = 1 - (top + height - FOOT) / whole
@@ -180,7 +180,9 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
 
 
 def _named(metric: str) -> str:
-    return metric if metric.isupper() else metric.lower()
+    """Return the name of a metric within a sentence: `accuracy`, but `NLL` and `AUROC by …`."""
+    first, blank, rest = metric.partition(" ")
+    return f"{first if first.isupper() else first.lower()}{blank}{rest}"
 
 
 def _lines(panel: pd.DataFrame) -> list[tuple[float, str, pd.Series | None]]:

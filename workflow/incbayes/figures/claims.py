@@ -204,7 +204,7 @@ def _titles(panel: pd.DataFrame) -> list[str]:
     lead = "Exploratory, no verdict – " if first["status"] == EXPLORATORY else ""
     text = f"{lead}{first['group']} – difference in {first['metric'].lower()}"
     text = text.replace(" nll", " NLL").replace(" ece", " ECE")
-    return texts.cut(f"{text} ({first['unit']})", style.WIDTH - 4 * MARGIN, 9, bold=True)
+    return texts.cut(texts.in_unit(text, first["unit"]), style.WIDTH - 4 * MARGIN, 9, bold=True)
 
 
 def _rows(panel: pd.DataFrame) -> list[Row]:

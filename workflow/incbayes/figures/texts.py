@@ -19,6 +19,11 @@ POINTS = 72
 """To the inch."""
 
 
+def in_unit(text: str, unit: object) -> str:
+    """Return a text with a unit in parentheses, where there is one: in a table none is NaN."""
+    return f"{text} ({unit})" if isinstance(unit, str) and unit else text
+
+
 def width(text: str, size: float, bold: bool = False) -> float:
     """Return the inches that a line of text takes at `size` points."""
     font = _font(bold)

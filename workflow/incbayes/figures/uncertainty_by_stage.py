@@ -70,7 +70,9 @@ FIGURE = StudyFigure(
         "not have. First row: test images; below, where the experiment has them, outliers, on the "
         "same scale. Marks are means over replicates, lines their 95 % t-intervals, methods beside "
         "each other; of fewer than three replicates each is drawn, hollow, without an interval. "
-        "Uncertainty is to fall on the test images and to stay high on outliers."
+        "Uncertainty is to fall on the test images and to stay high on outliers. Few draws make "
+        "the mutual information smaller: where a study has fewer for earlier stages "
+        "(evaluation.earlier_samples), the last stage cannot be compared with them."
     ),
     alt="Lines of entropy and of mutual information over the stages, one line a method, for test "
     "images and for each set of outliers. The records have all numbers.",

@@ -111,8 +111,9 @@ class EnsembleRun(Run):
 class Ensemble(Algorithm):
     """Fine-tuning of several chains side by side, which predict together: a deep ensemble.
 
-    Members differ in their first weights and in all other random numbers, and see the same parts;
-    the predictive is the mixture of their networks, of equal weight (Lakshminarayanan et al. 2017,
+    Members differ in their first weights and in all other random numbers, and see the same parts.
+    Where a chain of one network is continued all begin at it, and differ in the rest. The
+    predictive is the mixture of their networks, of equal weight (Lakshminarayanan et al. 2017,
     eq. 2, without adversarial training). The first member is the chain of `vi` to the bit.
     """
 

@@ -44,7 +44,8 @@ class Ivon(Algorithm):
     merging: float = option(
         1.0,
         "Power γ of what a later stage says: it ends in p·(q/p)^γ of its prior p and its posterior "
-        "q. 1 is q itself, the chain of Bayes' rule.",
+        "q. 1 is q itself, the chain of Bayes' rule. training.csv and what is made of it are of q, "
+        "before it is merged.",
         exclusiveMinimum=0,
         maximum=1,
     )

@@ -316,6 +316,7 @@ class Scoring:
             *(torch.cat(tensors) for tensors in zip(*map(_tensors, splits.values()), strict=True))
         )
         sizes = [len(part.labels) for part in splits.values()]
+        drawn = predictor.number_of_draws(q, self.evaluation.samples) or 1
         predicting = predictions(predictor, q, whole, self.evaluation, generator, entropies.heard)
         for name, of_all in predicting:
             spread = entropies.value() if name == "predictive" else None
@@ -347,7 +348,8 @@ class Scoring:
                     uncertain.pop(self.held_out),
                     uncertain,
                     self._tags(self.held_out, name) | {"budget": self.request.budget},
-                    several_draws=spread is not None,
+                    several_draws=spread is not None and drawn > 1,
+                    bins=self.evaluation.calibration_bins,
                     further=self.evaluation.metrics,
                 )
         return found

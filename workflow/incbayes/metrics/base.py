@@ -50,8 +50,8 @@ class Metric:
         of_image: returns of the rows of per-image evidence the numbers [N] whose mean it is; None
             where it is no mean over images.
         tabled: whether the report's tables have a column of it; records and claims always do.
-        several_draws: whether it is of what the draws of the weights differ in, which one network
-            does not have.
+        several_draws: whether it is of what the draws of the weights, or the members of an
+            ensemble, differ in, which one network does not have.
         everywhere: whether it is computed of the parts and of shifted images too, and not of the
             held-out images as they are alone.
     """

@@ -33,6 +33,7 @@ def _metric(measure: Measure, title: str) -> Metric:
         better="less",
         bounds=(0.0, math.inf),
         unit="nats",
+        difference_unit="nats",
         figure="uncertainty_by_stage",
         of="uncertainty",
         several_draws=measure == "information",

@@ -82,6 +82,9 @@ class EmbeddingMLP:
         if columns != prod(shape):
             raise ValueError(f"categories: {columns} columns; the table has {prod(shape)}")
         embedded = sum(self.size if count else 1 for count in counts)
-        return nn.Sequential(
+        network = nn.Sequential(
             Embedding(counts, self.size), *MLP(self.widths).build((embedded, 1, 1), classes)
         )
+        # Every vector, and the layer after them, which the features that are numbers feed.
+        network.fed_by_data = sum(map(bool, counts)) + 1
+        return network

@@ -371,11 +371,12 @@ def as_channels_last(x: Tensor) -> Tensor:
 def layers_of(network: nn.Module) -> list[Layer]:
     """Return every layer with weights, in order of definition; the last is the output layer.
 
-    Only normalisation may come after it.
+    Only normalisation may come after it. A network that has the data feed further layers beside its
+    first says how many its first ones are, `fed_by_data`.
     """
     modules = list(weighted_modules(network))
     named = [name for name, module in modules if isinstance(module, tuple(KINDS))]
-    first, last = named[:1], named[-1:]
+    first, last = named[: getattr(network, "fed_by_data", 1)], named[-1:]
     return [Layer.of(name, module, name in last, name in first) for name, module in modules]
 
 

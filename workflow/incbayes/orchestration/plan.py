@@ -242,7 +242,13 @@ class Plan:
             if self.streams.begins(experiment, method)
             and (dataset := self.given.data_of(experiment, method))
         }
-        return whole | {part: f"{folder}/{name}" for part, folder in parts.items()} | given
+        outliers = {
+            f"{of}, outliers {which}": f"{DATA}/{name}".format(dataset=data_name(dataset))
+            for of in cut
+            for which, dataset in data_sets_among(self.chosen[of].outlier_sets).items()
+        }
+        of_parts = {part: f"{folder}/{name}" for part, folder in parts.items()}
+        return whole | of_parts | given | outliers
 
     # ---- What a job needs ----
 

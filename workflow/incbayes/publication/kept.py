@@ -95,12 +95,15 @@ def check_images(sources: Iterable[Mapping[str, Any]]) -> None:
     for source in sources:
         for chain in source["chains"]:
             experiment = chain.partition(".")[0]
-            images = source["images"][experiment]
-            if first.setdefault(experiment, images) != images:
-                raise PublicationError(
-                    f"{chain}: made of other images than what is published of {experiment}; "
-                    f"give one of the two another name, or run all of it again"
-                )
+            # Beside its own: its outliers, and the data of given weights. A run may lack them.
+            of = [key for key in source["images"] if key.partition(",")[0] == experiment]
+            for key in of:
+                images = source["images"][key]
+                if first.setdefault(key, images) != images:
+                    raise PublicationError(
+                        f"{chain}: made of other images than what is published of {key}; "
+                        f"give one of the two another name, or run all of it again"
+                    )
 
 
 def replicates_by_chain(frame: pd.DataFrame) -> dict[Chain, set[int]]:

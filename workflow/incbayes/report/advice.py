@@ -243,6 +243,7 @@ def still_rises(stage: pd.DataFrame, settings: MethodSettings) -> bool:
     bound = bound[bound.index >= max(1, warmup)]
     if len(bound) < EPOCHS or stage.groupby("replicate")["epoch"].max().nunique() > 1:
         return False
+    rates = per_image.groupby("epoch")["learning_rate"].mean()
     last = training.epochs
     if training.plateau is not None and bound.index[-1] < last:
         return False
@@ -251,9 +252,7 @@ def still_rises(stage: pd.DataFrame, settings: MethodSettings) -> bool:
 
     def travelled(begin: int) -> float:
         """Return the sum of rates from the end of an epoch to that of the stage."""
-        if training.schedule == "constant":
-            return float(end - begin)
-        return sum(0.5 * (1 + math.cos(math.pi * epoch / last)) for epoch in range(begin, end))
+        return float(rates.loc[begin : end - 1].sum())
 
     late = bound.loc[end] - bound.loc[middle]
     mean_speed = (bound.loc[end] - bound.loc[first]) / travelled(first)

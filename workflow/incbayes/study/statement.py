@@ -4,7 +4,7 @@ A claim is stated with the settings of its groups, so that neither its margin no
 can change unseen once there are results. It knows a study and its settings; it reads no results.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,15 @@ from incbayes.study.chains import Chain
 from incbayes.study.merging import Plain
 from incbayes.study.messages import Node
 from incbayes.study.model import Claim, Group, Statement, Study, read, to_plain
+from incbayes.study.outliers import PREFIX
 from incbayes.study.schema import study_schema, without_defaults
 from incbayes.study.settings import chain_settings
 
 SHOWN = ("place", "figure")
 """Of a claim, what changes nothing of what it says."""
+
+BESIDE = {"outliers": PREFIX, "shifts": "shift_"}
+"""Settings of images that are scored beside an experiment's own, and how their splits begin."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ def statement_digest(study: Study, name: str) -> str:
     """Return the digest of a claim and of the settings of its groups.
 
     The number of replicates is none of them: replicates may be added. What is at its default is
-    left out, so that a key that a later release adds changes no statement.
+    left out, so that a key that a later release adds changes no statement. So are outliers and
+    shifts that the claim is not about, as they change no other number.
 
     Args:
         study: in normal form.
@@ -45,8 +50,14 @@ def statement_digest(study: Study, name: str) -> str:
     """
     nodes = study_schema()["properties"]
     claim = without_defaults(to_plain(study.claims[name]), _entries(nodes["claims"]))
+    splits = [group.split for group in study.claims[name].groups if isinstance(group, Group)]
+    beside = [
+        key
+        for key, prefix in BESIDE.items()
+        if not any(split.startswith(prefix) for split in splits)
+    ]
     settings = {
-        f"{experiment}.{method}": _written(chain_settings(study, experiment, method))
+        f"{experiment}.{method}": _written(chain_settings(study, experiment, method), beside)
         for experiment, method, _ in groups_of(study.claims[name])
     }
     return digest(
@@ -54,8 +65,8 @@ def statement_digest(study: Study, name: str) -> str:
     )
 
 
-def _written(settings: Plain) -> Plain:
-    """Return settings of a chain without defaults, and without the number of replicates."""
+def _written(settings: Plain, beside: Collection[str]) -> Plain:
+    """Return settings of a chain without defaults, the number of replicates, and what is beside."""
     study = study_schema()["properties"]
     # Training and objective stand at every level; those of the study are the ones with defaults.
     nodes = _entries(study["experiments"])["properties"] | _entries(study["methods"])["properties"]
@@ -65,7 +76,7 @@ def _written(settings: Plain) -> Plain:
     return {
         key: without_defaults(value, nodes.get(key, {}))
         for key, value in settings.items()
-        if key != "replicates"
+        if key not in ("replicates", *beside)
     }
 
 

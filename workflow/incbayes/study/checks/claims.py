@@ -187,12 +187,27 @@ def _check_draws(path: KeyPath, name: str, group: Group, study: Study) -> None:
     """Check that there are several draws where a metric is of what they differ in."""
     if not METRICS[name].several_draws:
         return
-    family = study.methods[group.method].family.kind
-    if group.predictor == "mean" or not kind_constraints("family", family)["bayesian"]:
+    if group.predictor == "mean" or not _draws(study, group.method):
         what = "the network at the mean" if group.predictor == "mean" else group.method
         raise StudyError(
             path, f"{name} is of what draws of the weights differ in, and {what} is one network"
         )
+    evaluation = evaluation_settings(study, group.method)
+    earlier = evaluation.earlier_samples or evaluation.samples
+    if group.stage < group.T and earlier != evaluation.samples:
+        raise StudyError(
+            path,
+            f"{name} grows with the number of draws, of which a stage before the last has "
+            f"{earlier} and the last {evaluation.samples}; leave evaluation.earlier_samples out",
+        )
+
+
+def _draws(study: Study, method: str) -> bool:
+    """Return whether several networks predict: draws of a family, or members of an ensemble."""
+    chosen = study.methods[method]
+    facts = kind_constraints("family", chosen.family.kind)
+    members = "times" in kind_constraints("inference", chosen.inference.kind)
+    return members or bool(facts.get("drawn", facts["bayesian"]))
 
 
 def _check_predictor(path: KeyPath, group: Group, study: Study) -> None:
@@ -200,7 +215,8 @@ def _check_predictor(path: KeyPath, group: Group, study: Study) -> None:
     if group.predictor == "mean" and not facts.get("drawn", facts["bayesian"]):
         raise StudyError(
             (*path, "predictor"),
-            f"found 'mean'; {group.method} has no width and one network only; allowed: predictive",
+            f"found 'mean'; {group.method} has no network at a mean beside what predicts; allowed: "
+            "predictive",
         )
 
 
@@ -211,7 +227,7 @@ def _check_same(path: KeyPath, claim: Claim, study: Study) -> None:
         if isinstance(group, float):
             continue
         for first, other in seen:
-            if _results(group) == _results(other):
+            if _results(group, study) == _results(other, study):
                 detail = f"the same results as groups[{first}], with defaults written out"
                 raise StudyError((*path, place), detail)
             if _settings(group, study) == _settings(other, study):
@@ -221,15 +237,16 @@ def _check_same(path: KeyPath, claim: Claim, study: Study) -> None:
         seen.append((place, group))
 
 
-def _results(group: Group) -> Group:
-    """Return what a group's records are found by."""
-    return replace(group, t=group.stage, reported=None)
+def _results(group: Group, study: Study) -> Group:
+    """Return what a group's records are found by; of a stream the last stage is not known yet."""
+    stage = group.t if arrives(study.experiments[group.experiment].dataset) else group.stage
+    return replace(group, t=stage, reported=None)
 
 
 def _settings(group: Group, study: Study) -> tuple[Group, MethodSettings, EvaluationSettings]:
     """Return what a group's numbers follow from: no random stream hangs on the method's name."""
     method = group.method
-    results = replace(_results(group), method="")
+    results = replace(_results(group, study), method="")
     settings = method_settings(study, group.experiment, method)
     return results, settings, evaluation_settings(study, method)
 

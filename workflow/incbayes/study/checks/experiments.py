@@ -23,6 +23,7 @@ from incbayes.study.continuation import continued_path
 from incbayes.study.datasets import data_constraints
 from incbayes.study.messages import check_known
 from incbayes.study.model import Experiment, Method, PartitionSettings, Study
+from incbayes.study.outliers import data_sets_among
 from incbayes.study.schema import kind_constraints, kind_names
 from incbayes.study.settings import mean_scale_of, method_settings
 from incbayes.study.streams import arrives
@@ -126,6 +127,9 @@ def _check_stated(path: KeyPath, experiment: Experiment, data: Facts) -> None:
     places = {here: experiment.dataset}
     if experiment.source_data is not None:
         places[(*path, "pretrain", "data")] = experiment.source_data
+    for name, outliers in data_sets_among(experiment.outlier_sets).items():
+        check_scored((*path, "outliers", name), outliers)
+        places[(*path, "outliers", name)] = outliers
     for key, dataset in places.items():
         _check_stated_images(key, dataset.options)
         check_stated_table(key, dataset.options)

@@ -15,7 +15,8 @@ class EvaluationSettings(Section, frozen=True, kw_only=True):
     Attributes:
         samples: Draws from the posterior over which predictions are averaged.
         earlier_samples: As many draws for the stages before the last, which show how a chain gets
-            there and cost most of a long chain's evaluation; null takes `samples` there too.
+            there and cost most of a long chain's evaluation; null takes `samples` there too. With
+            fewer, mutual information comes out smaller, and stages cannot be compared in it.
         batch_size: Images per batch, which bounds the memory; it does not change the result.
         precision: Arithmetic of the networks that predict. `bf16` rounds weights and images to 8
             bits of mantissa: several times faster on processors that have it, probabilities to
