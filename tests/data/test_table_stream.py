@@ -53,6 +53,16 @@ def test_a_part_is_prepared_with_the_numbers_of_its_columns_and_its_target(tmp_p
     assert facts["table"]["target"] == "rent" and facts["classes"] == ["rent"]
 
 
+def test_a_source_that_cannot_be_written_to_is_read(tmp_path):
+    put(tmp_path, "parts/p1.csv", rows(1))
+    source = tmp_path / "rents"
+    for folder in (source / "parts", source):
+        folder.chmod(0o555)
+    before = sorted(path.name for path in source.rglob("*"))
+    assert (prepared(tmp_path, "p1") / "checksums.json").is_file()
+    assert sorted(path.name for path in source.rglob("*")) == before, "nothing is left there"
+
+
 def test_equal_parts_are_equal_bytes_in_whatever_order_and_form_their_rows_come(tmp_path):
     import pandas as pd
 
