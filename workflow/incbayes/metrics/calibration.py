@@ -6,9 +6,12 @@ small stage takes to evaluate, and keeps the bins, which the reliability diagram
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:  # so that names and figures of metrics do not pay for importing torch
+    from torch import Tensor
 
 DECIMALS = 12
 """Decimals by which confidence and edges are compared: e^ln(p) misses p by its last bits."""
@@ -33,7 +36,9 @@ class CalibrationBin:
     accuracy: float
 
 
-def calibration_bins(log_probabilities: Tensor, labels: Tensor, bins: int) -> list[CalibrationBin]:
+def calibration_bins(
+    log_probabilities: "Tensor", labels: "Tensor", bins: int
+) -> list[CalibrationBin]:
     """Return `bins` bins of equal width over the confidence, the largest probability.
 
     Half-open, [lower, upper), and the last is closed, so that every confidence is in one bin.
