@@ -153,7 +153,7 @@ def test_a_damaged_checkpoint_counts_as_absent(fitted, chain):
 def test_the_choice_of_a_grid_that_is_damaged_or_of_another_run_is_named(fitted, chain, tmp_path):
     prior = KindSpec("grid", {"variances": [0.1]})
     asked = chain.asked(settings=replace(SETTINGS, prior=prior))
-    data = asked.request.open(torch.device("cpu"))
+    data = asked.request.opened(torch.device("cpu"))
     path = tmp_path / "prior.json"
     weights = tmp_path / "posterior.safetensors"
     shutil.copy(fitted.posterior(1), weights)
@@ -161,17 +161,17 @@ def test_the_choice_of_a_grid_that_is_damaged_or_of_another_run_is_named(fitted,
     described = read_posterior(weights).metadata
     identity = {key: described[key] for key in ("study", "experiment", "replicates")}
     sealed = write_seal(
-        seal_path(weights), "posterior", identity, [weights], {"images": data.train.seal}
+        seal_path(weights), "posterior", identity, [weights], {"images": data.images.seal}
     )
     for content in ("", "{", "[]", '{"variances": 3}', '{"variances": {"7": {}}}'):
         path.write_text(content)
         assert f"{path}: " in refusal(lambda: read_variance(source, asked, data))
     own = asked.request.identity(0)
-    parents = data.seals() | {"weights": sealed}
+    parents = data.seals | {"weights": sealed}
     chosen = {"variances": {"0": {"variance": 0.1}}}
     for of, made_from, expected in (
         (own | {"method": "other"}, parents, "method is 'other'"),
-        (own, parents | {"weights": data.train.seal}, "made from another weights"),
+        (own, parents | {"weights": data.images.seal}, "made from another weights"),
     ):
         write_seal(path, VARIANCE, of, parents=made_from, facts=chosen)
         assert expected in refusal(lambda: read_variance(source, asked, data), SealError)

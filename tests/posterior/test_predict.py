@@ -122,7 +122,8 @@ def test_a_point_has_one_predictor_and_a_family_that_is_drawn_from_two():
 def test_records_are_tidy():
     log_p = torch.full((3, CLASSES), 0.25, dtype=torch.float64).log()
     records = score(log_p, torch.tensor([0, 1, 2]), EVALUATION, {"split": "test"})
-    assert [r["metric"] for r in records] == ["accuracy", "nll", "brier", "ece"]
+    selective = ["aurc", *(f"accuracy_at_{share}" for share in (50, 60, 70, 80, 90))]
+    assert [r["metric"] for r in records] == ["accuracy", "nll", "brier", "ece", *selective]
     assert all(r["split"] == "test" and isinstance(r["value"], float) for r in records)
     table = calibration_table(log_p, torch.tensor([0, 1, 2]), EVALUATION, {})
     assert [row["bin"] for row in table] == [0, 1, 2, 3, 4]

@@ -16,6 +16,9 @@ Predicted = Literal["classes", "number"]
 Of = Literal["classes", "number", "uncertainty", "outliers"]
 """What a metric is computed of."""
 
+DECIMALS = 12
+"""Decimals by which confidences and uncertainties are compared: e^ln(p) misses p by some bits."""
+
 if TYPE_CHECKING:  # so that planning a study does not pay for importing torch
     import numpy as np
     import pandas as pd

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from incbayes.metrics.base import DECIMALS
+
 if TYPE_CHECKING:  # so that names and figures of metrics do not pay for importing torch
     from torch import Tensor
-
-DECIMALS = 12
-"""Decimals by which confidence and edges are compared: e^ln(p) misses p by its last bits."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ since rounding alone would order them; equal ones are kept or refused together.
 
 from typing import TYPE_CHECKING, Literal
 
-from incbayes.metrics.calibration import DECIMALS
+from incbayes.metrics.base import DECIMALS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ No library of the environment computes any of this.
 
 from typing import TYPE_CHECKING
 
-from incbayes.metrics.calibration import DECIMALS
+from incbayes.metrics.base import DECIMALS
 
 if TYPE_CHECKING:
     import numpy as np
