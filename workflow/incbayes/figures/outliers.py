@@ -31,7 +31,7 @@ def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
     found = []
     for measure in DRAWN:
         chosen = records[records["metric"] == f"auroc_{measure}"].dropna(subset="value")
-        chosen = in_order(chosen, context, "T")
+        chosen = in_order(chosen, context, "T", "split", "replicate")
         kept = chosen[["experiment", "method", "T", "split", "replicate", "value"]]
         found.append(kept.assign(measure=measure))
     data = pd.concat(found, ignore_index=True)

@@ -32,8 +32,7 @@ def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
         sets = shifted[[*CHAIN, "shift"]].drop_duplicates()
         plain = plain.merge(sets, on=CHAIN).assign(level=0)
         both = pd.concat([plain, shifted], ignore_index=True) if len(shifted) else shifted
-        both = both.sort_values(["shift", "level"], kind="stable")
-        chosen = in_order(both, context, "T")
+        chosen = in_order(both, context, "T", "shift", "level", "replicate")
         kept = chosen[[*CHAIN, "shift", "level", "replicate"]]
         value = METRICS[name].factor * chosen["value"]
         found.append(kept.assign(metric=name, unit=METRICS[name].unit, value=value))

@@ -23,7 +23,7 @@ def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
     records = frames.records[frames.records["predictor"] == "predictive"]
     inside = (records["split"] == "test") | records["split"].str.startswith(PREFIX)
     chosen = records[inside & records["metric"].isin(DRAWN)].dropna(subset="value")
-    chosen = in_order(chosen, context, "T", "t")
+    chosen = in_order(chosen, context, "T", "t", "split", "metric", "replicate")
     data = chosen[[*BY, "replicate", "value"]].assign(unit="nats")
     return data.merge(mean_interval(data, BY), on=BY, how="left")
 
