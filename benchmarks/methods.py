@@ -68,7 +68,7 @@ def table(experiment: str, found: pd.DataFrame, labels: dict[str, str]) -> str:
     """Return what every method of an experiment reached, the best NLL first."""
     shown = found[found["experiment"] == experiment]
     wide = shown.pivot(index="method", columns="metric", values=["mean", "half"])
-    wide["cost"] = shown.groupby("method")["cost"].first()
+    wide["cost", ""] = shown.groupby("method")["cost"].first()
     lines = [
         f"| {experiment}: n = {shown['size'].max()} | cost | accuracy, % | NLL | NLL, tempered |",
         "|---|---|---|---|---|",
@@ -95,7 +95,8 @@ def draw(found: pd.DataFrame, labels: dict[str, str], path: Path) -> None:
     figure, axes = plt.subplots(
         len(experiments), len(METRICS), figsize=(12, 4.6 * len(experiments)), squeeze=False
     )
-    families = list(dict.fromkeys(base(method)[0] for method in labels))
+    run = set(found["method"])
+    families = list(dict.fromkeys(base(method)[0] for method in labels if method in run))
     for row, experiment in zip(axes, experiments, strict=True):
         for ax, (metric, (name, factor)) in zip(row, METRICS.items(), strict=True):
             chosen = found[(found["experiment"] == experiment) & (found["metric"] == metric)]
@@ -107,7 +108,7 @@ def draw(found: pd.DataFrame, labels: dict[str, str], path: Path) -> None:
                     curve["cost"],
                     factor * curve["mean"],
                     yerr=factor * curve["half"],
-                    label=labels.get(family, family),
+                    label=labels[family],
                     linewidth=1.3,
                     elinewidth=0.7,
                     capsize=2,

@@ -275,7 +275,4 @@ CAPTION = (
     "the number of primary claims: an interval that lies within the shade, or outside, may still "
     "be inconclusive. Exploratory claims, added once results were seen, have no verdict."
 )
-ALT = (
-    "One row a claim: its effect and interval beside the shaded region that it claims, and its "
-    "verdict in words. The numbers are in the table of claims."
-)
+ALT = "One row a claim: effect and interval, claimed region, verdict."
