@@ -55,8 +55,8 @@ def gradients(contestant: Contestant, batch: Part, draws: int) -> dict[str, torc
     return {key: torch.stack([each[key] for each in found]) for key in found[0]}
 
 
-def variances(data_root: Path, batch_size: int, draws: int) -> str:
-    """Return a table of the variance of the gradient in each layer's means and log-scales."""
+def variances(data_root: Path, batch_size: int, draws: int, seconds: dict[str, float]) -> str:
+    """Return a table of the cost of a step, and of the gradient's variance in each layer."""
     part = images_of(data_root, TRAINED)
     batch = Part(part.images[:batch_size], part.labels[:batch_size])
     trained = Contestant(spec_of(REFERENCE), MODEL, training_of(batch_size))
@@ -68,11 +68,14 @@ def variances(data_root: Path, batch_size: int, draws: int) -> str:
         found = gradients(contestant, batch, draws)
         noisy[estimator] = {key: float(g.var(0).sum()) for key, g in found.items()}
     lines = [
-        f"Variance of the gradient over {draws} draws, as a multiple of `{REFERENCE}`'s; "
-        f"{MODEL}, {batch_size} images a minibatch:",
+        f"Time of a step, and variance of the gradient over {draws} draws, as a multiple of "
+        f"`{REFERENCE}`'s; {MODEL}, {batch_size} images a minibatch:",
         "",
         "| parameters | " + " | ".join(f"`{name}`" for name in ESTIMATORS) + " |",
         "|---|" + "---|" * len(ESTIMATORS),
+        "| time of a step | "
+        + " | ".join(f"×{seconds[name] / seconds[REFERENCE]:.2f}" for name in ESTIMATORS)
+        + " |",
     ]
     for key in noisy[REFERENCE]:
         if "weight" in key:
@@ -91,9 +94,8 @@ def costs(batch_size: int, precision: str, part: Part) -> dict[str, float]:
     return {name: min(contestant.seconds) for name, contestant in contestants.items()}
 
 
-def chains(data_root: Path, chosen: Any) -> str:
+def chains(data_root: Path, chosen: Any, seconds: dict[str, float]) -> str:
     """Run a chain of every estimator for as long as `local` takes; return where each ends."""
-    seconds = costs(chosen.batch, chosen.precision, images_of(data_root, 20 * chosen.batch))
     epochs = {
         name: max(1, round(chosen.epochs * seconds[REFERENCE] / taken))
         for name, taken in seconds.items()
@@ -149,13 +151,14 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200, help="of the gradient")
     parser.add_argument("--parts", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=5, help="of each part, under `local`")
+    parser.add_argument("--no-chains", action="store_true", help="measure steps alone")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="bf16")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    tables = (
-        variances(chosen.data_root, chosen.batch, chosen.draws),
-        chains(chosen.data_root, chosen),
-    )
+    seconds = costs(chosen.batch, chosen.precision, images_of(chosen.data_root, 20 * chosen.batch))
+    tables = [variances(chosen.data_root, chosen.batch, chosen.draws, seconds)]
+    if not chosen.no_chains:
+        tables.append(chains(chosen.data_root, chosen, seconds))
     show(tables, chosen.write, "estimators")
 
 
