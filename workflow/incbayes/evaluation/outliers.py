@@ -28,7 +28,6 @@ def uncertainty_records(
         several_draws: whether the prediction is of several draws; of one network nothing is said
             of what they differ in.
         bins: the number of bins of a calibration error, as every metric is given it.
-        bins: what every metric is given, for those from outside the library.
         further: names of metrics from outside the library.
     """
 

@@ -145,6 +145,4 @@ def _flipped(layer: Layer, q: State, x: Tensor, noise: Noise) -> Tensor:
 
 def _signs(layer: Layer, values: Tensor, noise: Noise) -> Tensor:
     """Return random signs of every image's channels, or last axis, to broadcast over `values`."""
-    axis = 1 if layer.is_convolution else values.ndim - 1
-    shape = [side if at in (0, axis) else 1 for at, side in enumerate(values.shape)]
-    return noise.normal(tuple(shape), values).sign()
+    return noise.normal(layer.unit_shape(values), values).sign()

@@ -43,10 +43,7 @@ class McDropout(Point):
         A unit of several positions is dropped at all of them, as under one draw of the weights.
         """
         if self.drops(layer):
-            shape = [len(x), *(1,) * (x.dim() - 1)]
-            axis = 1 if layer.is_convolution else -1
-            shape[axis] = x.shape[axis]
-            x = x * kept_units(noise.normal(tuple(shape), x), self.rate)
+            x = x * kept_units(noise.normal(layer.unit_shape(x), x), self.rate)
         return super().forward(layer, q, x, noise)
 
     def sample(self, layer: Layer, q: State, noise: Noise) -> State:

@@ -207,6 +207,11 @@ class Layer:
         sides = [side for width in reversed(self.padding) for side in (width, width)]
         return F.pad(x, sides)
 
+    def unit_shape(self, values: Tensor) -> tuple[int, ...]:
+        """Return the shape of a number for each image and channel, or last axis, of [N, …]."""
+        axis = 1 if self.is_convolution else values.ndim - 1
+        return tuple(n if at in (0, axis) else 1 for at, n in enumerate(values.shape))
+
     def over_positions(self, values: Tensor) -> Tensor:
         """Return values [..., O] of the outputs so that they broadcast over positions."""
         return values[(..., *(None,) * len(self.kernel))]
@@ -371,8 +376,7 @@ def as_channels_last(x: Tensor) -> Tensor:
 def layers_of(network: nn.Module) -> list[Layer]:
     """Return every layer with weights, in order of definition; the last is the output layer.
 
-    Only normalisation may come after it. A network that has the data feed further layers beside its
-    first says how many its first ones are, `fed_by_data`.
+    Only normalisation may come after it. `fed_by_data` of a network: how many the data feed, or 1.
     """
     modules = list(weighted_modules(network))
     named = [name for name, module in modules if isinstance(module, tuple(KINDS))]

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from incbayes.study.model import Experiment, KindSpec
 from incbayes.study.schema import kind_constraints
 
-SHIFTED = re.compile(r"shift_(.+)_(\d+)", re.ASCII)
+PREFIX = "shift_"
+"""Of the name of a split of shifted images; name and level of the shift follow."""
+
+SHIFTED = re.compile(PREFIX + r"(.+)_(\d+)", re.ASCII)
 """Name and level of the split of a shift."""
 
 
@@ -17,7 +20,7 @@ def changed_images(experiment: Experiment) -> dict[str, Mapping[str, KindSpec]]:
 
 def shift_split(name: str, level: int) -> str:
     """Return the split of a shift at a level."""
-    return f"shift_{name}_{level}"
+    return f"{PREFIX}{name}_{level}"
 
 
 def levels_of(shift: KindSpec) -> dict[int, float]:

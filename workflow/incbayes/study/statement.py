@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from incbayes.core.json_digest import digest
+from incbayes.study import outliers, shifts
 from incbayes.study.chains import Chain
 from incbayes.study.merging import Plain
 from incbayes.study.messages import Node
 from incbayes.study.model import Claim, Group, Statement, Study, read, to_plain
-from incbayes.study.outliers import PREFIX
 from incbayes.study.schema import study_schema, without_defaults
 from incbayes.study.settings import chain_settings
 
 SHOWN = ("place", "figure")
 """Of a claim, what changes nothing of what it says."""
 
-BESIDE = {"outliers": PREFIX, "shifts": "shift_"}
+BESIDE = {"outliers": outliers.PREFIX, "shifts": shifts.PREFIX}
 """Settings of images that are scored beside an experiment's own, and how their splits begin."""
 
 
