@@ -60,7 +60,9 @@ def test_a_claim_may_be_of_their_mean_network(family):
     claim = {"sentence": "A sentence.", "relation": relation, "groups": [mean, 0.5]}
     study = changed(("methods.ft.family", family), ("claims", {"one": claim}))
     if family == "point":
-        assert "ft has no network at a mean beside what predicts; allowed: predictive" in refusal(study)
+        assert "ft has no network at a mean beside what predicts; allowed: predictive" in refusal(
+            study
+        )
     else:
         assert resolve_study(study).claims["one"].groups[0].predictor == "mean"
 

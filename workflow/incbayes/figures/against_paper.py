@@ -17,19 +17,23 @@ from matplotlib.patches import Patch
 
 from incbayes.claims.ledger import EXPLORATORY
 from incbayes.figures import style, texts
-from incbayes.figures.base import FORMATS, FigureFile
+from incbayes.figures.base import FORMATS, FigureFile, Said, figure_file
 from incbayes.figures.context import FigureContext
 from incbayes.figures.effects import (
     BY_FACTORS,
     EDGE,
+    MARGIN,
     REGION,
     SIZE,
+    axis_width,
     by_factors,
     draw_effect,
     effect_words,
     scale_axis,
     write,
+    write_beside,
 )
+from incbayes.figures.number_files import read_numbers, save_numbers
 from incbayes.metrics.named import metric_of
 from incbayes.results.intervals import FEWEST
 
@@ -39,9 +43,6 @@ NOTHING = "No claim compares two methods that were both run."
 
 LINE, GAP, FOOT, HEAD = 0.17, 0.1, 0.42, 0.3
 """Inches of a line of text, between two rows, of an axis, and of a panel's title."""
-
-AXIS_WIDTH, MARGIN = 3.35, 0.06
-"""Inches of the axis, and of what is left free beside it."""
 
 OURS = {"color": "#0173B2", "marker": "o", "markerfacecolor": "#0173B2"}
 PAPER = {"color": "#B35900", "marker": "D", "markerfacecolor": "white"}
@@ -124,8 +125,8 @@ def write_against_paper(
         formats: of the picture, any of `FORMATS`.
     """
     path = folder / f"{NAME}.csv"
-    style.save_numbers(paper_numbers(entries, context), path)
-    data = _read(path)
+    save_numbers(paper_numbers(entries, context), path)
+    data = read_numbers(path, TEXT_COLUMNS)
     with style.theme():
         empty = data.empty
         figure = style.nothing(context, TITLE, NOTHING) if empty else draw(data, context)
@@ -135,24 +136,8 @@ def write_against_paper(
 
 def against_paper_file(folder: Path) -> FigureFile:
     """Return the picture as the files that `write_against_paper` made in `folder`."""
-    path = folder / f"{NAME}.csv"
-    return FigureFile(
-        name=NAME,
-        title=TITLE,
-        caption=CAPTION,
-        alt=ALT,
-        module=__name__,
-        svg=folder / f"{NAME}.svg",
-        png=folder / f"{NAME}.png",
-        pdf=folder / f"{NAME}.pdf",
-        csv=path,
-        reason=NOTHING if _read(path).empty else "",
-    )
-
-
-def _read(path: Path) -> pd.DataFrame:
-    text = dict.fromkeys(TEXT_COLUMNS, str)
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+    numbers = read_numbers(folder / f"{NAME}.csv", TEXT_COLUMNS)
+    return figure_file(NAME, folder, SAID, NOTHING if numbers.empty else "")
 
 
 def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
@@ -163,26 +148,20 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     heights = [HEAD + _lines(panel)[-1][0] + FOOT for panel in panels]
     notes = [BY_FACTORS] if any(by_factors(panel) for panel in panels) else []
     page = style.page(context, TITLE, sum(heights), legend=_legend(data), notes=notes)
+    width = axis_width([line for _, row in data.iterrows() for line in _beside(row)])
     whole, top = sum(heights), 0.0
     for panel, height in zip(panels, heights, strict=True):
         first = panel.iloc[0]
         page.body.text(
             MARGIN / style.WIDTH, 1 - (top + 0.1) / whole,
-            texts.in_unit(f"Difference in {_named(first['metric'])}", first["unit"]),
+            texts.in_unit(f"Difference in {texts.within(first['metric'])}", first["unit"]),
             fontsize=9, fontweight="bold", va="center",
         )  # fmt: skip
         bottom = 1 - (top + height - FOOT) / whole
-        box = (MARGIN, bottom, AXIS_WIDTH, (height - HEAD - FOOT) / whole)
-        ax = page.body.add_axes((box[0] / style.WIDTH, box[1], box[2] / style.WIDTH, box[3]))
-        _draw_panel(ax, panel)
+        place = MARGIN / style.WIDTH, bottom, width / style.WIDTH, (height - HEAD - FOOT) / whole
+        _draw_panel(page.body.add_axes(place), panel)
         top += height
     return page.figure
-
-
-def _named(metric: str) -> str:
-    """Return the name of a metric within a sentence: `accuracy`, but `NLL` and `AUROC by …`."""
-    first, blank, rest = metric.partition(" ")
-    return f"{first if first.isupper() else first.lower()}{blank}{rest}"
 
 
 def _lines(panel: pd.DataFrame) -> list[tuple[float, str, pd.Series | None]]:
@@ -227,7 +206,9 @@ def _draw_row(ax: Axes, top: float, row: pd.Series) -> None:
     """Draw what the paper says on one line, and ours below it."""
     view = ax.get_xlim()
     above, below = top + LINE / 2, top + 1.5 * LINE
-    x = 1 + 1.5 * MARGIN / AXIS_WIDTH
+    paper, ours = _beside(row)
+    write_beside(ax, above, paper, color=PAPER["color"])
+    write_beside(ax, below, ours, color=OURS["color"])
     ax.plot([0, 0], [top, top + 2 * LINE], color="#888888", linewidth=0.8, zorder=1.5)
     if np.isnan(row["paper"]):
         low = view[0] if np.isnan(row["region_low"]) else row["region_low"]
@@ -235,18 +216,26 @@ def _draw_row(ax: Axes, top: float, row: pd.Series) -> None:
         ax.fill_betweenx([top, top + 2 * LINE], low, high, color=REGION, linewidth=0, zorder=1)
         for end in (row["region_low"], row["region_high"]):
             ax.plot([end, end], [top, top + 2 * LINE], color=EDGE, linewidth=1.0, zorder=1.2)
-        write(ax, x, above, f"paper: {_region(row)}", color=PAPER["color"])
     else:
         ax.plot(
             [row["paper"], row["effect"]], [above, below], color="#999999", linewidth=0.8,
             linestyle=":", zorder=2,
         )  # fmt: skip
-        of_paper = row.copy()
-        of_paper["effect"], of_paper["low"], of_paper["high"] = row["paper"], np.nan, np.nan
-        draw_effect(ax, above, of_paper, PAPER, view)
-        write(ax, x, above, f"paper: {effect_words(of_paper)}", color=PAPER["color"])
+        draw_effect(ax, above, _of_paper(row), PAPER, view)
     draw_effect(ax, below, row, OURS, view)
-    write(ax, x, below, f"here: {effect_words(row)}", color=OURS["color"])
+
+
+def _beside(row: pd.Series) -> tuple[str, str]:
+    """Return what is written at the right of the paper's line, and of ours."""
+    paper = _region(row) if np.isnan(row["paper"]) else effect_words(_of_paper(row))
+    return f"paper: {paper}", f"here: {effect_words(row)}"
+
+
+def _of_paper(row: pd.Series) -> pd.Series:
+    """Return the paper's difference as an effect, which has no interval."""
+    effect = row.copy()
+    effect["effect"], effect["low"], effect["high"] = row["paper"], np.nan, np.nan
+    return effect
 
 
 def _region(row: pd.Series) -> str:
@@ -271,15 +260,15 @@ def _legend(data: pd.DataFrame) -> list[Any]:
     return [*handles, Line2D([], [], markersize=6, label="here, with 95 % interval", **OURS)]
 
 
-CAPTION = (
-    "One line a comparison of the claims: above, the difference of the two values that the paper "
-    "prints, a hollow diamond; or, where it prints none, the region in which its sentence says "
-    "that the difference lies, shaded. Below, ours: the mean difference, paired on replicates, "
-    "with its 95 % Student-t interval (of three replicates or more). Claims about a single value "
-    "are left out. Verdicts are in the picture of the claims."
-)
-ALT = (
-    "One line a comparison: the paper’s difference, or the region that its sentence claims, above "
-    "ours with its interval. The numbers are in the table of the paper’s differences and in that "
-    "of claims."
+SAID = Said(
+    title=TITLE,
+    module=__name__,
+    caption="One line a comparison of the claims: above, the difference of the two values that the "
+    "paper prints, a hollow diamond; or, where it prints none, the region in which its sentence "
+    "says that the difference lies, shaded. Below, ours: the mean difference, paired on "
+    "replicates, with its 95 % Student-t interval (of three replicates or more). Claims about a "
+    "single value are left out. Verdicts are in the picture of the claims.",
+    alt="One line a comparison: the paper’s difference, or the region that its sentence claims, "
+    "above ours with its interval. The numbers are in the table of the paper’s differences and in "
+    "that of claims.",
 )

@@ -30,30 +30,40 @@ def no_numbers(data: "DataFrame", context: FigureContext) -> str:
 
 
 @dataclass(frozen=True)
-class StudyFigure:
-    """One figure of a study.
+class Said:
+    """What is said of a picture.
 
     Attributes:
         title: its heading.
-        caption: how to read it: what is drawn, of which numbers, with what uncertainty; given as
-            text in so many words, which planning reads without importing the module.
+        caption: how to read it: what is drawn, of which numbers, with what uncertainty.
         alt: what a reader who cannot see it should know.
+        module: the module that defines it.
+    """
+
+    title: str
+    caption: str
+    alt: str
+    module: str
+
+
+@dataclass(frozen=True)
+class StudyFigure(Said):
+    """One figure of a study; its caption is text in so many words.
+
+    Planning reads the caption without importing the module.
+
+    Attributes:
         numbers: returns one row or more a chain, which depend on no other chain; columns
             `experiment`, `method` and `T` name it.
         draw: returns the picture of such numbers; called within `style.theme`.
-        module: the module that defines it.
         of: frame that the numbers are made of.
         arrange: returns which of the numbers are shown, with what depends on several chains.
         lacking: returns in a sentence why such numbers have nothing to show, which leaves the
             figure out of the report; an empty text where they have. `draw` gets no others.
     """
 
-    title: str
-    caption: str
-    alt: str
     numbers: "Callable[[Frames, FigureContext], DataFrame]"
     draw: "Callable[[DataFrame, FigureContext], Figure]"
-    module: str
     of: Literal["records", "training", "calibration"] = "records"
     arrange: "Callable[[DataFrame], DataFrame]" = all_numbers
     lacking: "Callable[[DataFrame, FigureContext], str]" = no_numbers
@@ -86,3 +96,19 @@ class FigureFile:
     pdf: Path
     csv: Path
     reason: str = ""
+
+
+def figure_file(name: str, folder: Path, said: Said, reason: str = "") -> FigureFile:
+    """Return the picture `name` as its files in `folder`, or why it shows nothing."""
+    return FigureFile(
+        name=name,
+        title=said.title,
+        caption=said.caption,
+        alt=said.alt,
+        module=said.module,
+        svg=folder / f"{name}.svg",
+        png=folder / f"{name}.png",
+        pdf=folder / f"{name}.pdf",
+        csv=folder / f"{name}.csv",
+        reason=reason,
+    )

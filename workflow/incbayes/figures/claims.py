@@ -19,19 +19,23 @@ from matplotlib.patches import Patch
 
 from incbayes.claims.ledger import EXPLORATORY, NOT_RUN, VERDICTS
 from incbayes.figures import style, texts
-from incbayes.figures.base import FORMATS, FigureFile
+from incbayes.figures.base import FORMATS, FigureFile, Said, figure_file
 from incbayes.figures.context import FigureContext
 from incbayes.figures.effects import (
     BY_FACTORS,
     EDGE,
+    MARGIN,
     REGION,
     SIZE,
+    axis_width,
     by_factors,
     draw_effect,
     effect_words,
     scale_axis,
     write,
+    write_beside,
 )
+from incbayes.figures.number_files import read_numbers, save_numbers
 from incbayes.metrics.named import metric_of
 from incbayes.results.intervals import FEWEST
 
@@ -44,9 +48,6 @@ LINE = 0.17
 
 GAP, HEAD, FOOT = 0.2, 0.3, 0.42
 """Inches between two rows, above the rows of a panel, and below them for the axis."""
-
-AXIS_WIDTH, MARGIN = 3.35, 0.06
-"""Inches of the axis, and of what is left free beside it and beside the sentences."""
 
 LOOKS = {
     "supported": {"color": "#0173B2", "marker": "o", "markerfacecolor": "#0173B2"},
@@ -114,9 +115,8 @@ def write_claims_figure(
         formats: of the picture, any of `FORMATS`.
     """
     file = claims_file(folder)
-    style.save_numbers(claim_numbers(entries, context), file.csv)
-    text = dict.fromkeys(TEXT_COLUMNS, str)
-    data = pd.read_csv(file.csv, dtype=text, keep_default_na=False, na_values=[""])
+    save_numbers(claim_numbers(entries, context), file.csv)
+    data = read_numbers(file.csv, TEXT_COLUMNS)
     with style.theme():
         style.save_figure(draw(data, context), folder / NAME, formats)
     return file
@@ -124,17 +124,7 @@ def write_claims_figure(
 
 def claims_file(folder: Path) -> FigureFile:
     """Return the picture of a ledger as the files that `write_claims_figure` makes in `folder`."""
-    return FigureFile(
-        name=NAME,
-        title=TITLE,
-        caption=CAPTION,
-        alt=ALT,
-        module=__name__,
-        svg=folder / f"{NAME}.svg",
-        png=folder / f"{NAME}.png",
-        pdf=folder / f"{NAME}.pdf",
-        csv=folder / f"{NAME}.csv",
-    )
+    return figure_file(NAME, folder, SAID)
 
 
 @dataclass(frozen=True)
@@ -164,6 +154,19 @@ class Row:
         first = self.shade[0] + 1.5 * LINE
         return [first + place * LINE for place in range(len(self.comparisons))]
 
+    @property
+    def verdict(self) -> str:
+        """The verdict with the number of replicates, e.g. `supported, n = 5–10`."""
+        verdict = self.comparisons.iloc[0]["verdict"]
+        counts = "–".join(map(str, sorted(set(self.comparisons["n"]))))
+        return f"{verdict}, n = {counts}" if verdict != NOT_RUN else verdict
+
+    @property
+    def beside(self) -> list[str]:
+        """What is written at the right of the axis."""
+        drawn = self.comparisons.dropna(subset="effect")
+        return [self.verdict, *(effect_words(row) for _, row in drawn.iterrows())]
+
 
 def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     """Return the picture of the numbers of a ledger."""
@@ -176,6 +179,7 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     panels = [panel for _, panel in sorted(ordered, key=lambda item: item[0][0])]
     rows = [_rows(panel) for panel in panels]
     titles = [_titles(panel) for panel in panels]
+    width = axis_width([line for panel in rows for row in panel for line in row.beside])
     heads = [HEAD + LINE * (len(lines) - 1) for lines in titles]
     heights = [h + r[-1].bottom + FOOT for h, r in zip(heads, rows, strict=True)]
     notes = [BY_FACTORS] if any(by_factors(panel) for panel in panels) else []
@@ -186,7 +190,7 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
         box = (
             MARGIN / style.WIDTH,
             1 - below / whole,
-            AXIS_WIDTH / style.WIDTH,
+            width / style.WIDTH,
             (height - head - FOOT) / whole,
         )
         _draw_panel(page.body, box, panel_rows)
@@ -202,8 +206,7 @@ def _titles(panel: pd.DataFrame) -> list[str]:
     """Return the lines of a panel's title."""
     first = panel.iloc[0]
     lead = "Exploratory, no verdict – " if first["status"] == EXPLORATORY else ""
-    text = f"{lead}{first['group']} – difference in {first['metric'].lower()}"
-    text = text.replace(" nll", " NLL").replace(" ece", " ECE")
+    text = f"{lead}{first['group']} – difference in {texts.within(first['metric'])}"
     return texts.cut(texts.in_unit(text, first["unit"]), style.WIDTH - 4 * MARGIN, 9, bold=True)
 
 
@@ -242,16 +245,13 @@ def _draw_row(ax: Axes, row: Row) -> None:
     look = LOOKS[claim["verdict"]]
     for place, line in enumerate(row.sentence):
         write(ax, 0, row.top + GAP / 4 + (place + 0.5) * LINE, line)
-    x = 1 + 1.5 * MARGIN / AXIS_WIDTH
-    counts = sorted(set(row.comparisons["n"]))
-    n = f", n = {'–'.join(map(str, counts))}" if claim["verdict"] != NOT_RUN else ""
     words = {"color": look["color"], "fontweight": "bold"}
-    write(ax, x, row.places[0] - LINE, f"{claim['verdict']}{n}", **words)
+    write_beside(ax, row.places[0] - LINE, row.verdict, **words)
     for y, (_, comparison) in zip(row.places, row.comparisons.iterrows(), strict=True):
         if np.isnan(comparison["effect"]):
             continue
         draw_effect(ax, y, comparison, look, (left, right))
-        write(ax, x, y, effect_words(comparison))
+        write_beside(ax, y, effect_words(comparison))
 
 
 def _legend(data: pd.DataFrame) -> list[Any]:
@@ -267,12 +267,14 @@ def _legend(data: pd.DataFrame) -> list[Any]:
     return handles
 
 
-CAPTION = (
-    "One row a claim: the mean difference of its two groups, paired on replicates, with its 95 % "
-    "Student-t interval (of three replicates or more), one line a comparison where all of several "
-    "must hold. Shaded is where the "
-    "claim says that the difference lies. Colour and shape are the verdict, which is corrected for "
-    "the number of primary claims: an interval that lies within the shade, or outside, may still "
-    "be inconclusive. Exploratory claims, added once results were seen, have no verdict."
+SAID = Said(
+    title=TITLE,
+    module=__name__,
+    caption="One row a claim: the mean difference of its two groups, paired on replicates, with "
+    "its 95 % Student-t interval (of three replicates or more), one line a comparison where all of "
+    "several must hold. Shaded is where the claim says that the difference lies. Colour and shape "
+    "are the verdict, which is corrected for the number of primary claims: an interval that lies "
+    "within the shade, or outside, may still be inconclusive. Exploratory claims, added once "
+    "results were seen, have no verdict.",
+    alt="One row a claim: effect and interval, claimed region, verdict.",
 )
-ALT = "One row a claim: effect and interval, claimed region, verdict."

@@ -3,12 +3,15 @@
 Knows numbers in the unit of reports; knows nothing of claims.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.transforms import ScaledTranslation, Transform
 
+from incbayes.figures import style, texts
 from incbayes.figures.scales import view_limits
 
 SIZE = 8.5
@@ -16,6 +19,9 @@ SIZE = 8.5
 
 SPREAD = 8.0
 """Beyond so many times the smallest margin an axis grows by factors, not by differences."""
+
+AXIS_WIDTH, MARGIN = 3.35, 0.06
+"""Inches of the widest axis, and of what is left free beside it and beside what is written."""
 
 REGION, EDGE = "#DCE8F3", "#7FA3C4"
 
@@ -101,9 +107,24 @@ def draw_effect(
     )
 
 
+def axis_width(words: Sequence[str]) -> float:
+    """Return the inches of an axis that leaves room for the longest line that stands beside it."""
+    longest = max((texts.width(line, SIZE, bold=True) for line in words), default=0.0)
+    return min(AXIS_WIDTH, style.WIDTH - 3.5 * MARGIN - longest)
+
+
+def write_beside(ax: Axes, y: float, text: str, **keywords: Any) -> None:
+    """Write a line at the right of the axis; y in inches."""
+    place = ScaledTranslation(1.5 * MARGIN, 0, ax.figure.dpi_scale_trans)
+    _write(ax, 1, y, text, ax.get_yaxis_transform() + place, **keywords)
+
+
 def write(ax: Axes, x: float, y: float, text: str, **keywords: Any) -> None:
     """Write a line beside the axis; x is in its widths, y in inches."""
-    place = ax.get_yaxis_transform()
+    _write(ax, x, y, text, ax.get_yaxis_transform(), **keywords)
+
+
+def _write(ax: Axes, x: float, y: float, text: str, place: Transform, **keywords: Any) -> None:
     ax.text(x, y, text, transform=place, fontsize=SIZE, va="center", ha="left", **keywords)
 
 

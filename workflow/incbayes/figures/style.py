@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -225,12 +224,6 @@ def nothing(context: FigureContext, title: str, reason: str) -> Figure:
     empty = page(context, title, 0.4 + len(lines) * LINE_HEIGHT)
     empty.body.text(0.5, 0.5, "\n".join(lines), ha="center", va="center", color=GREY, fontsize=10)
     return empty.figure
-
-
-def save_numbers(numbers: pd.DataFrame, path: Path) -> None:
-    """Write the numbers of a figure as CSV."""
-    with atomic_write(path) as partial:
-        numbers.to_csv(partial, index=False, float_format="%.10g", lineterminator="\n")
 
 
 def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FORMATS) -> None:

@@ -18,10 +18,20 @@ FIRST, FURTHER = 1.15, 1.4
 POINTS = 72
 """To the inch."""
 
+NAMES_OF_PEOPLE = ("Brier",)
+"""First words of names of metrics, which keep their capital within a sentence."""
+
 
 def in_unit(text: str, unit: object) -> str:
     """Return a text with a unit in parentheses, where there is one: in a table none is NaN."""
     return f"{text} ({unit})" if isinstance(unit, str) and unit else text
+
+
+def within(name: str) -> str:
+    """Return the name of a metric within a sentence: `accuracy`, but `NLL` and `Brier score`."""
+    first, blank, rest = name.partition(" ")
+    kept = first.isupper() or first in NAMES_OF_PEOPLE
+    return f"{first if kept else first.lower()}{blank}{rest}"
 
 
 def width(text: str, size: float, bold: bool = False) -> float:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from incbayes.core.seal import Seal, read_seal, seal_path, write_seal
+from incbayes.figures import number_files
 from incbayes.figures.context import FigureContext
 from incbayes.kinds import FIGURES
 
 if TYPE_CHECKING:  # so that asking for a figure's name or context does not import them
     from matplotlib.figure import Figure
     from pandas import DataFrame
-from incbayes.figures.base import FORMATS, FigureFile, StudyFigure
+from incbayes.figures.base import FORMATS, FigureFile, StudyFigure, figure_file
 from incbayes.results.frames import Frames
 
 ARTIFACT = "figures"
@@ -28,17 +29,7 @@ TEXT_COLUMNS = (
 def describe_figure(name: str, folder: Path) -> FigureFile:
     """Return the figure `name` as the files that `write_figure` makes in `folder`."""
     figure: StudyFigure = FIGURES[name]
-    return FigureFile(
-        name=name,
-        title=figure.title,
-        caption=figure.caption,
-        alt=figure.alt,
-        module=figure.module,
-        svg=folder / f"{name}.svg",
-        png=folder / f"{name}.png",
-        pdf=folder / f"{name}.pdf",
-        csv=folder / f"{name}.csv",
-    )
+    return figure_file(name, folder, figure)
 
 
 def written_figure(name: str, folder: Path, context: FigureContext) -> FigureFile:
@@ -94,10 +85,7 @@ def arranged(name: str, numbers: "DataFrame", context: FigureContext) -> "DataFr
 
 def read_numbers(path: Path) -> "DataFrame":
     """Return the numbers of a figure that `write_figure` wrote."""
-    import pandas as pd
-
-    text = dict.fromkeys(TEXT_COLUMNS, str)
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+    return number_files.read_numbers(path, TEXT_COLUMNS)
 
 
 def seal_figures(path: Path, study: str, records: Seal) -> Seal:
@@ -144,7 +132,7 @@ def write_figure(
     from incbayes.figures import style
 
     csv = describe_figure(name, folder).csv
-    style.save_numbers(numbers, csv)
+    number_files.save_numbers(numbers, csv)
     with style.theme():
         style.save_figure(draw_figure(name, read_numbers(csv), context), folder / name, formats)
     return written_figure(name, folder, context)
