@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from drawn_boxes import assert_words_are_apart, boxes_of, overlap, shown_texts
 from drawn_figures import SHAPES, draw, frames_of
 from made_studies import Shape, made_context, made_study
 from matplotlib.axes import Axes
@@ -39,70 +40,16 @@ CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
 @pytest.mark.parametrize("name", FIGURES)
 def test_nothing_covers_anything(name, shape):
     figure, _ = draw(name, shape)
-    with style.theme():  # else ticks are found anew, for other sizes of text
-        texts_in = {text: text.get_window_extent() for text in _shown(figure)}
-        axes = [ax for ax in figure.findobj(Axes) if ax.get_visible()]
-        ticks = [_tick_boxes(ax, axis, side) for ax in axes for axis, side in _sides(ax)]
-    canvas = figure.bbox
-    for text, box in texts_in.items():
-        inside = (box.x0, canvas.x1 - box.x1, box.y0, canvas.y1 - box.y1)
-        assert min(inside) > -2, f"{text.get_text()!r} leaves the figure"
-    for (one, first), (other, second) in itertools.combinations(texts_in.items(), 2):
-        covered = _overlap(first, second)
-        assert not covered, f"{one.get_text()!r} and {other.get_text()!r} overlap"
-    plots = [ax.get_window_extent() for ax in axes if ax.axison]
+    boxes = boxes_of(figure)
+    assert_words_are_apart(figure, boxes)
+    plots = [ax.get_window_extent() for ax in boxes.axes if ax.axison]
     for first, second in itertools.combinations(plots, 2):
-        assert not _overlap(first, second)
-    beside = [(text, box) for text, box in texts_in.items() if text.get_gid() != "cell"]
+        assert not overlap(first, second)
+    beside = [(text, box) for text, box in boxes.texts.items() if text.get_gid() != "cell"]
     for (text, box), plot in itertools.product(beside, plots):
-        assert not _overlap(box, plot), f"{text.get_text()!r} lies on the data"
+        assert not overlap(box, plot), f"{text.get_text()!r} lies on the data"
     for legend, plot in itertools.product(figure.findobj(Legend), plots):
-        assert not _overlap(legend.get_window_extent(), plot)
-    for boxes in ticks:
-        for first, second in itertools.pairwise(boxes):
-            assert not _overlap(first, second), "tick labels overlap"
-
-
-def _sides(ax):
-    """Return the axes of a plot, each with its name."""
-    return (ax.xaxis, "x"), (ax.yaxis, "y")
-
-
-def _tick_boxes(ax, axis, side: str) -> list:
-    """Return the boxes of the tick labels that are seen."""
-    shown = [label for label in axis.get_ticklabels() if label.get_text()]
-    return [label.get_window_extent() for label in shown if _within(label, ax, side)]
-
-
-def _shown(figure) -> list[Text]:
-    """Return the texts that are drawn: none of hidden axes, none of ticks beyond the limits."""
-    hidden = set()
-    for ax in figure.findobj(Axes):
-        if not ax.get_visible():
-            hidden |= set(ax.findobj(Text))
-        for axis, side in _sides(ax):
-            hidden |= set(axis.findobj(Text))
-            if ax.axison:
-                labels = axis.get_ticklabels(which="both")
-                hidden -= {axis.label, *(label for label in labels if _within(label, ax, side))}
-    return [
-        text
-        for text in figure.findobj(Text)
-        if text not in hidden and text.get_visible() and text.get_text().strip()
-    ]
-
-
-def _within(label: Text, ax, side: str) -> bool:
-    place = label.get_position()[side == "y"]
-    low, high = sorted(ax.get_xlim() if side == "x" else ax.get_ylim())
-    return low <= place <= high
-
-
-def _overlap(first, second) -> bool:
-    """Return whether two boxes share more than half a pixel in both directions."""
-    width = min(first.x1, second.x1) - max(first.x0, second.x0)
-    height = min(first.y1, second.y1) - max(first.y0, second.y0)
-    return width > 0.5 and height > 0.5
+        assert not overlap(legend.get_window_extent(), plot)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -128,7 +75,7 @@ def test_files_their_marks_and_their_bytes(name, tmp_path):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_full_budget_carries_no_mark(name):
-    assert all("reduced" not in text.get_text() for text in _shown(draw(name, "usual")[0]))
+    assert all("reduced" not in text.get_text() for text in shown_texts(draw(name, "usual")[0]))
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -251,7 +198,7 @@ def test_long_names_are_shortened_apart_and_the_figure_says_so():
     assert short["a"].endswith("1") and "[e]" in short["e"]
     assert shortened({"c": "short"}, 54) == {"c": "short"}
     said = {
-        shape: [text.get_text() for text in _shown(draw("stages", shape)[0])]
+        shape: [text.get_text() for text in shown_texts(draw("stages", shape)[0])]
         for shape in ("usual", "long names")
     }
     sentence = made_context(SHAPES["long names"]).shortening

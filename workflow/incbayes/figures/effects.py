@@ -65,11 +65,25 @@ def scale_axis(ax: Axes, data: pd.DataFrame) -> None:
         for power in range(-6, 7):
             ticks += [s * 10.0**power for s in (-1, 1) if unit <= 10.0**power]
         ticks += [-unit, unit] if not any(abs(t) < 4 * unit for t in ticks if t) else []
-        shown = sorted(tick for tick in ticks if low <= tick <= high)
-        ax.set_xticks(shown, [_tick(tick) for tick in shown])
+        ax.set_xticks(sorted(ticks))
         ax.minorticks_off()
+    else:
+        ax.locator_params(axis="x", nbins=5)  # as four decimals are long
     ax.set_xlim(low, high)
+    shown = _with_room(ax)
+    ax.set_xticks(shown, [_tick(tick) for tick in shown])
     ax.tick_params(axis="x", labelsize=SIZE, pad=1)
+
+
+def _with_room(ax: Axes) -> list[float]:
+    """Return the ticks in sight of which the label does not leave the picture at the left."""
+    low, high = ax.get_xlim()
+    ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
+    inches = ax.get_window_extent().width / ax.get_figure(root=True).dpi
+    to_axis = ax.transData - ax.transAxes
+    places = [to_axis.transform((tick, 0))[0] * inches + MARGIN for tick in ticks]
+    widths = [texts.width(_tick(tick), SIZE) for tick in ticks]
+    return [t for t, x, width in zip(ticks, places, widths, strict=True) if x >= width / 2]
 
 
 def _tick(value: float) -> str:
