@@ -54,7 +54,7 @@ def stated(group):
     return {key: value for key, value in group.items() if key != "kl_scale"}
 
 
-def measured(only, command="snakemake", value=None, numbers=range(4), **changes):
+def measured(only, command="snakemake", value=None, numbers=range(4), lacking=(), **changes):
     """Return what a run of the made study's chains that `only` names would have to publish.
 
     Args:
@@ -62,6 +62,7 @@ def measured(only, command="snakemake", value=None, numbers=range(4), **changes)
         command: of the run.
         value: of every record; None for the made ones.
         numbers: of its replicates.
+        lacking: metrics that it was scored without.
         changes: keys of the study.
     """
     stated = {"only": only, "first_replicate": numbers.start, "replicates": len(numbers)}
@@ -70,6 +71,7 @@ def measured(only, command="snakemake", value=None, numbers=range(4), **changes)
     study = replace(study, experiments=described)
     chains = set(chosen_chains(study))
     frames = made_frames(SHAPE)
+    frames = replace_records(frames, frames.records[~frames.records["metric"].isin(lacking)])
     chosen = Frames(
         *(
             rows_of(frame[frame["replicate"].isin(numbers)], chains)
@@ -99,6 +101,11 @@ def measured(only, command="snakemake", value=None, numbers=range(4), **changes)
         chosen.training,
         chosen.calibration,
     )
+
+
+def replace_records(frames, records):
+    """Return frames with other records."""
+    return Frames(records, frames.training, frames.calibration)
 
 
 def scored(records, run):

@@ -177,7 +177,26 @@ def test_metrics_that_are_means_over_images_say_so():
         "accuracy",
         "nll",
         "nlpd",
+        "brier",
     }
+
+
+@pytest.mark.parametrize("lacking", [(), (3,), range(4)], ids=["all", "one", "none"])
+def test_a_brier_score_that_was_not_kept_of_all_gives_no_such_interval(lacking):
+    of = {"good": evidence("good", 0.0), "poor": evidence("poor!", 0.1)}
+    for found in of.values():
+        found.frame["brier"] = 2 * (1 - np.exp(found.frame["log_probability"])) ** 2
+    scores = {
+        method: found.frame.groupby("replicate")["brier"].mean() for method, found in of.items()
+    }
+    poor = of["poor"].frame
+    poor.loc[poor["replicate"].isin(lacking), "brier"] = np.nan
+    readers = {("e", method, 2): [lambda found=found: found] for method, found in of.items()}
+    stated = {"c": claim("less", "good", "poor", metric="brier")}
+    table = records(**scores).assign(metric="brier")
+    (comparison,) = judge(stated, table, False, evidence=ImageEvidence(readers))[0]["comparisons"]
+    assert comparison["evidence"]["n"] == 4
+    assert (comparison["on_other_images"] is None) == bool(lacking)
 
 
 def test_evidence_that_does_not_give_the_metric_of_the_records_is_refused():

@@ -26,7 +26,9 @@ from incbayes.posterior.file import read_posterior
 from incbayes.results.evidence import (
     COLUMNS,
     ENTROPY,
+    KEY,
     LOG_PROBABILITY,
+    WITHOUT_BRIER,
     Evidence,
     EvidenceError,
     Rounding,
@@ -97,12 +99,15 @@ def rows_of(chain):
 
 
 def test_metrics_of_classes_are_computed_again_from_the_evidence(digits):
-    accuracy, nll, ece = (by_replicate(digits, name) for name in ("accuracy", "nll", "ece"))
+    names = ("accuracy", "nll", "ece", "brier")
+    accuracy, nll, ece, brier = (by_replicate(digits, name) for name in names)
     for replicate, rows in rows_of(digits):
         right = rows["predicted"] == rows["label"]
         assert right.mean() == pytest.approx(accuracy[replicate], abs=1e-12)
         found = -rows["log_probability"].astype(float).mean()
         assert found == pytest.approx(nll[replicate], rel=2e-5, abs=1e-6)
+        found = rows["brier"].astype(float).mean()
+        assert found == pytest.approx(brier[replicate], rel=2e-4, abs=1e-6)
         confidence = np.exp(rows["log_confidence"].astype(float))
         edges = np.linspace(0, 1, 16).round(DECIMALS)
         bins = np.digitize(confidence, edges[1:-1])
@@ -191,6 +196,7 @@ def made(replicates=(0, 1), images=50, seed=0):
             "log_confidence": confidence,
             "entropy": rng.uniform(0, 2, count),
             "mutual_information": rng.uniform(0, 1, count),
+            "brier": rng.uniform(0, 2, count),
         }
     )
     stage = {"study": "s", "experiment": "e", "method": "m", "family": "ffg", "T": 2, "t": 2}
@@ -211,6 +217,23 @@ def test_what_is_written_is_read_and_equal_evidence_gives_equal_bytes(tmp_path):
         values = meant.frame[name].to_numpy()
         bound = rounding.bound(values) + 1e-7 if rounding else 0
         assert (np.abs(found.frame[name].to_numpy() - values) <= bound).all(), name
+
+
+def test_a_file_from_before_the_brier_score_was_kept_is_read_without_it(tmp_path):
+    path = tmp_path / "evidence.parquet"
+    write_evidence(path, made())
+    table = pq.read_table(path)
+    described = {**json.loads(table.schema.metadata[KEY]), "format": WITHOUT_BRIER}
+    before = table.drop(["brier"]).replace_schema_metadata({KEY: json.dumps(described).encode()})
+    pq.write_table(before, path)
+    found = read_evidence(path).frame
+    assert found["brier"].isna().all() and list(found) == list(COLUMNS["classes"])
+    pq.write_table(before.drop(["entropy"]), path)
+    with pytest.raises(EvidenceError, match="columns are"):
+        read_evidence(path)
+    pq.write_table(before.replace_schema_metadata(table.schema.metadata), path)
+    with pytest.raises(EvidenceError, match="columns are"):
+        read_evidence(path)
 
 
 def rewritten(path, change):

@@ -81,6 +81,18 @@ def test_a_chain_that_is_run_again_takes_the_place_of_the_published_one(tmp_path
     assert [chain_name(c) for c in chosen_chains(found.study)] == [f"e0.m1.T{T}" for T in (1, 2, 3)]
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "auroc_entropy"])
+def test_chains_that_were_scored_before_a_metric_was_there_stand_beside_those_after(
+    metric, tmp_path
+):
+    """The first run lacks the metric in all chains, the second adds replicates to one of them."""
+    before = measured(["e0.m0", "e0.m1"], "before", numbers=range(3), lacking=[metric], claims={})
+    after = measured(["e0.m1"], "after", numbers=range(3, 4), claims={})
+    publish_in_turn(tmp_path, before, after)
+    found = read_published(tmp_path).records.query("metric == @metric")
+    assert set(found["replicate"]) == {3} and set(found["method"]) == {"m1"}
+
+
 @pytest.mark.parametrize(
     "parts",
     [
@@ -144,7 +156,7 @@ def made_evidence(record, seed):
             "label": 1,
             "predicted": right.astype(int),
             **{name: np.where(right, -0.1, -2.0) for name in ("log_probability", "log_confidence")},
-            **dict.fromkeys(("entropy", "mutual_information"), 0.1),
+            **dict.fromkeys(("entropy", "mutual_information", "brier"), 0.1),
         }
     )
     identity = {**record, "family": "ffg"}

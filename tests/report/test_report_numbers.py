@@ -25,6 +25,7 @@ from scipy import stats
 from sealing import seal_scores, seal_training
 
 from incbayes.core.seal import SealError, write_seal
+from incbayes.metrics.named import metric_of
 from incbayes.report import claims_table as ledger
 from incbayes.report import methods, provenance, tables
 from incbayes.report.findings import against_paper
@@ -137,6 +138,20 @@ def test_a_replicate_without_a_value_counts_in_no_mean_and_no_n():
     rest = np.delete(whole, 2)
     text = f"{rest.mean():.4f} ± {half_width(rest):.4f} (n = 3)"
     assert [shown[number]["NLL (nats)"] for number in without] == [text, "–"]
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "nll", "ece"])
+def test_a_chain_that_was_scored_before_a_metric_was_there_has_a_dash_for_it(metric):
+    records, context = made_frames(FULL).records, made_context(FULL)
+    before = records[(records["method"] != "m1") | (records["metric"] != metric)]
+    for table in (
+        tables.summary_table(tables.summarise(before, context), "e0", "predictive", context),
+        tables.comparison_table(tables.compare_methods(before, context), "e0", context),
+        tables.parts_table(tables.compare_parts(before, context), "e0", context),
+    ):
+        place = table.headings.index(metric_of(metric).heading)
+        dashes = {row[0] for row in table.rows if row[place] == tables.NONE}
+        assert dashes == {context.methods["m1"]}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from incbayes.metrics.brier import squared_distances
 from incbayes.metrics.mixture import below, log_density
 
 
@@ -80,6 +81,7 @@ def class_columns(
             "log_confidence": confidence.numpy(),
             "entropy": whole.numpy(),
             "mutual_information": spread.numpy(),
+            "brier": squared_distances(predicted, labels).numpy(),
         }
     )
 

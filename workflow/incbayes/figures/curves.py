@@ -41,6 +41,9 @@ SPREAD = 0.7
 PLACE = ("method", "at")
 """What a mean is the mean at."""
 
+EMPTY_WIDTH = 1.8
+"""Inches of the words in a panel without values."""
+
 TICK = 0.55
 """Inches of a label of a place that is a name."""
 
@@ -159,6 +162,12 @@ def _draw_band(place: SubFigure, band: Band, context: FigureContext) -> None:
 def _draw_values(ax: Axes, band: Band, name: str, context: FigureContext) -> None:
     """Draw the mean of each method, with its interval where there are no differences."""
     rows, quantity = band.of(name), band.shown[name]
+    if rows.empty:  # as it was scored before the metric was there, and the other rows were too
+        said = texts.wrap(f"{quantity.words}: not scored", EMPTY_WIDTH, style.LEGEND_SIZE)
+        words = {"ha": "center", "va": "center", "fontsize": style.LEGEND_SIZE}
+        ax.text(0.5, 0.5, said, transform=ax.transAxes, **words)
+        ax.set_axis_off()
+        return
     alone = not band.is_paired
     means = _placed(rows, context, SPREAD if alone or not band.across.joined else 0.0)
     means["low"], means["high"] = drawn_interval(means, quantity.bounds)

@@ -134,6 +134,9 @@ def _draw_values(
 def _draw_differences(ax: Axes, rows: pd.DataFrame, context: FigureContext, metric: Metric) -> None:
     """Draw each method minus the first, with its interval; of few replicates, each of them."""
     differences = differences_of(rows)
+    if differences.empty:  # of this metric: those of the other may have pairs
+        ax.set_axis_off()
+        return
     means = _placed(differences, context, SPREAD)
     means["low"], means["high"] = drawn_interval(means)
     ax.set_ylim(view_limits([*means["mean"], 0.0], means["low"], means["high"]))

@@ -16,10 +16,27 @@ def brier(log_probabilities: "Tensor", labels: "Tensor", bins: int) -> float:
         labels: int64 [N].
         bins: not used.
     """
+    return squared_distances(log_probabilities, labels).mean().item()
+
+
+def squared_distances(log_probabilities: "Tensor", labels: "Tensor") -> "Tensor":
+    """Return the squared distance of every prediction to the one-hot label, [N].
+
+    Args:
+        log_probabilities: float64 [N, K], ln p(y | x) in nats.
+        labels: int64 [N].
+    """
     from torch.nn.functional import one_hot
 
     target = one_hot(labels, log_probabilities.shape[1])
-    return (log_probabilities.exp() - target).square().sum(-1).mean().item()
+    return (log_probabilities.exp() - target).square().sum(-1)
 
 
-METRIC = Metric(brier, title="Brier score", heading="Brier score", better="less", bounds=(0.0, 2.0))
+METRIC = Metric(
+    brier,
+    title="Brier score",
+    heading="Brier score",
+    better="less",
+    bounds=(0.0, 2.0),
+    of_image=lambda rows: rows["brier"].to_numpy(dtype=float),
+)

@@ -21,6 +21,9 @@ from incbayes.results.paired import paired_differences
 
 MINUS = "\u2212"
 
+NONE = "–"
+"""In a cell of which there is no number."""
+
 CELLS = "; where that leaves the metric’s range [low, high] within it; of two replicates both."
 """How a caption of intervals goes on."""
 
@@ -187,11 +190,13 @@ def _table(
             [
                 context.methods[method],
                 str(parts),
-                "–" if scale is None else f"{scale:g}" + (" (tempered)" if scale != 1 else ""),
+                NONE if scale is None else f"{scale:g}" + (" (tempered)" if scale != 1 else ""),
                 *([share(context.scored_shares[experiment, method])] if partly else []),
                 str(int(cells["n"].max())),
                 *(
                     _cell(cells.loc[name], metric, signed, int(cells["n"].max()))
+                    if name in cells.index
+                    else NONE  # as it was scored before the metric was there
                     for name, metric in metrics.items()
                 ),
             ]
@@ -212,7 +217,7 @@ def _cell(summary: pd.Series, metric: Metric, signed: bool, n: int) -> str:
     what the metric, or a difference of two, can be is cut there.
     """
     if summary["n"] == 0:
-        return "–"
+        return NONE
 
     def written(value: float, with_sign: bool = signed) -> str:
         return number(metric.factor * value, metric.decimals, with_sign)

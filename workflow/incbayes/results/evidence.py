@@ -25,7 +25,10 @@ from incbayes.results.verification import check_place
 
 SCORES = "scores"
 KEY = b"incbayes"
-FORMAT = "incbayes evidence 1"
+FORMAT = "incbayes evidence 2"
+WITHOUT_BRIER = "incbayes evidence 1"
+"""The format of files that were published before the Brier score of every image was kept."""
+
 IDENTITY = ("study", "experiment", "method", "family", "T", "t", "replicates")
 """Of what a seal says of its stage, what the file repeats."""
 
@@ -71,6 +74,7 @@ class Rounding:
 
 LOG_PROBABILITY = Rounding(2.0**-21, 12)
 ENTROPY = Rounding(2.0**-16, 8)
+BRIER = Rounding(2.0**-21, 12)
 EXACT = Rounding()
 
 WHOLE = {"replicate": pa.int16(), "image": pa.int32(), "label": pa.int32(), "predicted": pa.int32()}
@@ -86,6 +90,7 @@ COLUMNS: Mapping[Of, Mapping[str, Rounding | None]] = {
         "log_confidence": LOG_PROBABILITY,
         "entropy": ENTROPY,
         "mutual_information": ENTROPY,
+        "brier": BRIER,
     },
     "number": {
         "replicate": None,
@@ -102,7 +107,8 @@ COLUMNS: Mapping[Of, Mapping[str, Rounding | None]] = {
 Of classes: number of the replicate; position of the image in its file; numbers of the true and of
 the predicted class in the data set; ln p(label | x) and ln p(predicted | x) of the predictive;
 its entropy; and the mutual information of label and weights, the entropy minus the mean entropy
-of the draws (BALD, Houlsby et al. 2011, eq. 2). All in nats.
+of the draws (BALD, Houlsby et al. 2011, eq. 2), all in nats; and the Brier score of the image,
+from 0 to 2, NaN where it was not kept.
 
 Of a number, in the unit of the target: what is true; the predictive mean minus that; the standard
 deviation of the predictive; its log-density at the truth, in nats; and F(truth), its distribution
@@ -188,10 +194,13 @@ def read_evidence(path: Path, stage: str | None = None) -> Evidence:
 def _parsed(path: Path) -> Evidence:
     table = pq.ParquetFile(path).read()
     described = json.loads((table.schema.metadata or {}).get(KEY, b"{}"))
-    if described.pop("format", None) != FORMAT or described.get("of") not in COLUMNS:
+    format_ = described.pop("format", None)
+    if format_ not in (FORMAT, WITHOUT_BRIER) or described.get("of") not in COLUMNS:
         raise EvidenceError(f"{path}: is not of the format {FORMAT!r}")
     evidence = Evidence(described, table.to_pandas())
-    columns, frame = COLUMNS[evidence.of], evidence.frame
+    columns, frame = dict(COLUMNS[evidence.of]), evidence.frame
+    if format_ == WITHOUT_BRIER:
+        columns.pop("brier", None)
     if list(frame) != list(columns):
         raise EvidenceError(f"{path}: columns are {list(frame)}, expected {list(columns)}")
     held = sorted(frame["replicate"].unique().tolist())
@@ -206,7 +215,8 @@ def _parsed(path: Path) -> Evidence:
     numbers = [name for name, rounding in columns.items() if rounding]
     if not np.isfinite(evidence.frame[numbers].to_numpy()).all():
         raise EvidenceError(f"{path}: a number is not finite")
-    return evidence
+    missing = dict.fromkeys(COLUMNS[evidence.of].keys() - columns.keys(), np.nan)
+    return Evidence(described, evidence.frame.assign(**missing))
 
 
 def sealed_evidence(path: Path, records: Seal) -> Evidence:
