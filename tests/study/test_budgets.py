@@ -1,11 +1,13 @@
 """Budgets, and the choice of what is run: what each changes."""
 
+import pytest
 from msgspec.structs import replace
 from normal_forms import family_with_defaults, normal_form
 from small_study import SMALL, changed
 
 from incbayes.study.chains import chains_left_out, chosen_chains, chosen_experiments
 from incbayes.study.resolve import resolve_study
+from incbayes.study.yaml import StudyError
 
 
 def test_budget_is_merged_when_chosen():
@@ -71,6 +73,24 @@ def test_only_the_chosen_experiments_are_run_and_a_budget_may_choose():
     assert list(chosen_experiments(resolve_study(written))) == ["plain", "halves"]
     assert list(chosen_experiments(resolve_study(written | {"budget": "half"}))) == ["halves"]
     assert list(chosen_experiments(resolve_study(written | {"only": ["plain"]}))) == ["plain"]
+
+
+def test_of_what_a_study_and_its_budget_choose_both_name_what_is_run():
+    half = {"budgets": {"half": {"only": ["plain.ffg", "halves"]}}, "budget": "half"}
+
+    def chosen(*only):
+        return chosen_chains(resolve_study(changed() | half | {"only": list(only)}))
+
+    assert chosen("plain") == [("plain", "ffg", 1), ("plain", "ffg", 5)]
+    assert chosen("plain.ffg.T5", "plain.ft") == [("plain", "ffg", 5)]
+    assert resolve_study(changed() | half | {"only": ["plain.ffg.T5"]}).only == ("plain.ffg.T5",)
+    with pytest.raises(StudyError) as raised:
+        chosen("plain.ft")
+    assert str(raised.value) == (
+        "only: found ['plain.ft']; the budget half runs plain.ffg and halves alone"
+    )
+    half["budget"] = "full"
+    assert chosen("plain.ft.T1") == [("plain", "ft", 1)], "of the budget that is chosen alone"
 
 
 def test_a_method_or_one_of_its_numbers_of_parts_may_be_chosen_alone():

@@ -5,13 +5,14 @@ a mistake is found while a workflow is planned.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from incbayes.core.registry import nearest
 from incbayes.kinds import METRICS
+from incbayes.study.chains import chosen_chains, fewest_names
 from incbayes.study.checks.experiments import check_meaning
 from incbayes.study.checks.tuning import complete_search
 from incbayes.study.merging import Plain, merged
@@ -59,8 +60,25 @@ def resolve_study(raw: Mapping[str, Any]) -> Study:
         raise StudyError(("budget",), detail)
     reduced, name = bool(full.budgets.get(budget)), full.study
     return replace(
-        studies[budget], study_id=f"{name}-{budget}" if reduced else name, reduced=reduced
+        studies[budget],
+        study_id=f"{name}-{budget}" if reduced else name,
+        reduced=reduced,
+        only=_chosen_by_both(full, studies[budget]),
     )
+
+
+def _chosen_by_both(full: Study, reduced: Study) -> Sequence[str] | None:
+    """Return the `only` of a study under a budget: what that chooses of what the study does."""
+    if full.only is None or reduced.only in (None, full.only):
+        return reduced.only
+    of_study = set(chosen_chains(replace(reduced, only=full.only)))
+    both = [chain for chain in chosen_chains(reduced) if chain in of_study]
+    if not both:
+        names = " and ".join(reduced.only)
+        detail = f"found {shown(list(full.only))}; the budget {full.budget} runs {names} alone"
+        raise StudyError(("only",), detail)
+    names = fewest_names(reduced, both)
+    return None if names is None else tuple(names)
 
 
 def claims_of(study: Study) -> dict[str, Claim]:

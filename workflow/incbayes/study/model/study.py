@@ -77,8 +77,9 @@ class Study(Section, frozen=True, kw_only=True):
         methods: The methods by name.
         budgets: Overrides by the name of the budget. They are merged into the study when the budget
             is chosen: mappings key by key, everything else replaced. A budget's value also wins
-            over one given by `--config`. Results of a budget with overrides lie under
-            `results/{study}-{budget}` and are marked as reduced wherever they are shown.
+            over one given by `--config`, but for `only`, where what both name is run. Results of a
+            budget with overrides lie under `results/{study}-{budget}` and are marked as reduced
+            wherever they are shown.
         tune: A search for settings on validation data, which `snakemake tune` runs: every
             candidate's chains are fitted to the training images less a validation cut and scored on
             that cut; test images are no input of any of its jobs. It writes
