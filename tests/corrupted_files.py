@@ -11,18 +11,15 @@ STRENGTHS = {"cifar_c": 5, "mnist_c": 1}
 
 
 @cache
-def test_digits() -> tuple[np.ndarray, np.ndarray]:
+def digits_of_the_test_set() -> tuple[np.ndarray, np.ndarray]:
     """Return the test images of the digits as such files have them, [N, H, W, C], and labels."""
     raw = DATASETS.build({"kind": "digits"}).load(Path())
     return raw.test_images.transpose(0, 2, 3, 1), raw.test_labels
 
 
-test_digits.__test__ = False  # type: ignore[attr-defined]
-
-
 def darker(place: int, strength: int) -> np.ndarray:
     """Return the copies of the corruption at a place: each darker by it and by the strength."""
-    images, _ = test_digits()
+    images, _ = digits_of_the_test_set()
     return (images // (1 + place + strength)).astype(np.uint8)
 
 
@@ -35,7 +32,7 @@ def paths_of(kind: str, folder: Path, name: str) -> tuple[Path, Path]:
 
 def write_copies(kind: str, folder: Path, names: list[str]) -> Path:
     """Write copies of the digits of every corruption, and return the folder."""
-    _, labels = test_digits()
+    _, labels = digits_of_the_test_set()
     strengths = range(1, STRENGTHS[kind] + 1)
     for place, name in enumerate(names):
         images, theirs = paths_of(kind, folder, name)

@@ -70,15 +70,15 @@ def prepare_corrupted(
                 f"{error}: {raw.strengths} of each of the {len(labels)} test images of {test.name}"
             ) from None
     remove_stale_partials(folder)
-    with atomic_write(folder / COPIES) as partial:
-        copies = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(arrays), *form))
-        for place, (name, array) in enumerate(arrays.items()):
+    head = {"descr": "|u1", "fortran_order": False, "shape": (len(arrays), *form)}
+    # Not through a map, in which a full disk ends the process without a word.
+    with atomic_write(folder / COPIES) as partial, partial.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, head)
+        for name, array in arrays.items():
             for start in range(0, len(array), PIECE):
-                piece = slice(start, start + PIECE)
-                copies[place, piece] = array[piece]
-            log(f"{name}: {len(array)} images with the labels of the test images in their order")
-        copies.flush()
-        del copies
+                file.write(np.ascontiguousarray(array[start : start + PIECE]).data)
+            log(f"{name}: {len(array)} images, whose labels are those of the test images")
+        file.flush()
     said = {
         "corruptions": list(arrays),
         "strengths": raw.strengths,
