@@ -48,7 +48,7 @@ rule prepare_corrupted:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        shift=plainly(lambda wildcards: PLAN.corrupted[wildcards.corrupted].shift),
+        shift=plainly(lambda wildcards: PLAN.corrupted[wildcards.corrupted].prepared),
         code=lambda wildcards: code_digest(
             "scripts.prepare_corrupted",
             SHIFTS.module(PLAN.corrupted[wildcards.corrupted].shift.kind),

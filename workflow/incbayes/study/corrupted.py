@@ -36,16 +36,22 @@ class CorruptedSet:
     shift: KindSpec
 
     @property
+    def prepared(self) -> KindSpec:
+        """The shift without its levels, as all of them are prepared."""
+        options = {key: self.shift.options[key] for key in ("source", "names")}
+        return KindSpec(self.shift.kind, options)
+
+    @property
     def name(self) -> str:
         """The name of the folder that holds what is prepared, under `results/data`.
 
-        That of the source and a digest of what is stated but the levels, as all are prepared.
+        That of the source and a digest of what is stated but the levels.
         """
-        source = str(self.shift.options["source"])
-        stem = re.sub(r"[^a-z0-9]+", "_", Path(source).name.lower()).strip("_")[:LONGEST_STEM]
-        stated = [data_name(self.dataset), self.shift.kind, source, self.shift.options["names"]]
-        digest = hashlib.sha256(json.dumps(stated).encode()).hexdigest()
-        return f"{stem or 'corrupted'}_{digest[:8]}"
+        stem = re.sub(r"[^a-z0-9]+", "_", Path(self.prepared.options["source"]).name.lower())
+        stem = stem.strip("_")[:LONGEST_STEM] or "corrupted"
+        stated = [data_name(self.dataset), dict(self.prepared)]
+        digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+        return f"{stem}_{digest[:8]}"
 
 
 def strengths_of(shift: KindSpec) -> int:
