@@ -1,4 +1,7 @@
-"""Shifts of test images: every kind of the registry, and each against what it says it does."""
+"""Shifts of test images: every kind of the registry, and each against what it says it does.
+
+Of kinds whose images lie in files the options alone; see tests/data/test_corrupted_copies.py.
+"""
 
 import numpy as np
 import pytest
@@ -20,6 +23,15 @@ def images(number=6, channels=1, side=8):
 
 def changed(kind, level, of, seed=0):
     return SHIFTS.build({"kind": kind}).changed(of, level, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SHIFTS if kind not in MADE])
+def test_a_shift_in_files_says_where_they_lie_and_how_often_an_image_is_there(kind):
+    built = SHIFTS.build({"kind": kind})
+    facts = built.constraints
+    assert set(facts) == {"by_value", "strengths", "images", "labels"} and facts["by_value"]
+    assert "{name}" in facts["images"] and facts["images"] != facts["labels"]
+    assert built.levels == list(range(1, facts["strengths"] + 1))
 
 
 @pytest.mark.parametrize(("kind", "level"), LEVELS)
