@@ -26,6 +26,8 @@ MODULES = (
     "test_not_finite.py",
     "test_network_check.py",
     "test_data_faults.py",
+    "test_corrupted_copies.py",
+    "test_corrupted_copies_workflow.py",
     "test_image_folder.py",
     "test_image_file.py",
     "test_table.py",

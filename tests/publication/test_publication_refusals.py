@@ -84,6 +84,7 @@ def test_chains_of_other_images_do_not_stand_beside_each_other(one_method):
 
 def test_nor_do_chains_with_other_outliers_or_other_data_of_given_weights():
     images = {"e": {"train": "a"}, "e, outliers x": {"test": "b"}, "other": {"train": "c"}}
+    images |= {"e, shifts c": {"test": "e"}}
     sources = [{"chains": [f"e.m{place}.T1"], "images": dict(images)} for place in (0, 1)]
     check_images(sources)
     del sources[0]["images"]["e, outliers x"]  # published before outliers were scored

@@ -1,12 +1,18 @@
-"""Shifts of test images: every kind of the registry, and each against what it says it does."""
+"""Shifts of test images: every kind of the registry, and each against what it says it does.
+
+Of kinds whose images lie in files the options alone; see tests/data/test_corrupted_copies.py.
+"""
 
 import numpy as np
 import pytest
 import torch
 
 from incbayes.kinds import SHIFTS
+from incbayes.study.model import KindSpec
+from incbayes.study.shifts import is_stored
 
-LEVELS = [(kind, level) for kind in SHIFTS for level in SHIFTS.build({"kind": kind}).levels]
+MADE = [kind for kind in SHIFTS if not is_stored(KindSpec(kind))]
+LEVELS = [(kind, level) for kind in MADE for level in SHIFTS.build({"kind": kind}).levels]
 
 
 def images(number=6, channels=1, side=8):
@@ -19,6 +25,15 @@ def changed(kind, level, of, seed=0):
     return SHIFTS.build({"kind": kind}).changed(of, level, np.random.default_rng(seed))
 
 
+@pytest.mark.parametrize("kind", [kind for kind in SHIFTS if kind not in MADE])
+def test_a_shift_in_files_says_where_they_lie_and_how_often_an_image_is_there(kind):
+    built = SHIFTS.build({"kind": kind})
+    facts = built.constraints
+    assert set(facts) == {"by_value", "strengths", "images", "labels"} and facts["by_value"]
+    assert "{name}" in facts["images"] and facts["images"] != facts["labels"]
+    assert built.levels == list(range(1, facts["strengths"] + 1))
+
+
 @pytest.mark.parametrize(("kind", "level"), LEVELS)
 @pytest.mark.parametrize(("channels", "side"), [(1, 8), (1, 28), (3, 32)])
 def test_a_shift_keeps_shape_and_bytes_and_changes_images(kind, level, channels, side):
@@ -29,7 +44,7 @@ def test_a_shift_keeps_shape_and_bytes_and_changes_images(kind, level, channels,
     assert torch.equal(after, changed(kind, level, before)), "the same twice"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in SHIFTS if kind not in ("rotation", "contrast")])
+@pytest.mark.parametrize("kind", [kind for kind in MADE if kind not in ("rotation", "contrast")])
 def test_a_higher_level_is_further_from_the_image(kind):
     before = images(side=32, channels=3)
     far = [

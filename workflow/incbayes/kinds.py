@@ -51,6 +51,8 @@ SHIFTS = Registry(
         "brightness": "incbayes.shifts.brightness:Brightness",
         "contrast": "incbayes.shifts.contrast:Contrast",
         "pixelate": "incbayes.shifts.pixelate:Pixelate",
+        "cifar_c": "incbayes.shifts.cifar_c:CifarC",
+        "mnist_c": "incbayes.shifts.mnist_c:MnistC",
     },
 )
 """How test images are changed step by step, while their class stays what it is."""

@@ -159,6 +159,7 @@ wildcard_constraints:
     t=r"\d\d+",
     block="|".join(PLAN.all_blocks),
     dataset="|".join(PLAN.data_sets) or "-",
+    corrupted="|".join(PLAN.corrupted) or "-",
     fisher="empirical|mc|ggn",
 
 

@@ -27,6 +27,36 @@ rule prepare_data:
         "../scripts/prepare_data.py"
 
 
+# Soon, so that files of other images are refused before hours of fitting and not after them.
+rule prepare_corrupted:
+    input:
+        checksums=of_corrupted("checksums.json"),
+        test=untimed(of_corrupted("test.safetensors")),
+        files=corrupted_sources,
+    output:
+        copies=f"{CORRUPTED}/test.npy",
+        checksums=f"{CORRUPTED}/checksums.json",
+    log:
+        "results/data/logs/{corrupted}.log",
+    benchmark:
+        "results/data/benchmarks/{corrupted}.tsv"
+    priority: 2
+    conda:
+        "../../envs/incbayes.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(60),
+    params:
+        shift=plainly(lambda wildcards: PLAN.corrupted[wildcards.corrupted].prepared),
+        code=lambda wildcards: code_digest(
+            "scripts.prepare_corrupted",
+            SHIFTS.module(PLAN.corrupted[wildcards.corrupted].shift.kind),
+        ),
+    script:
+        "../scripts/prepare_corrupted.py"
+
+
 rule partition:
     input:
         checksums=data_file("checksums.json"),

@@ -15,6 +15,8 @@ for T in PLAN.part_counts:
             test=untimed(test_images),
             outliers=untimed(outlier_images("test.safetensors")),
             outlier_seals=outlier_images("checksums.json"),
+            corrupted=untimed(corrupted_images("test.npy")),
+            corrupted_seals=corrupted_images("checksums.json"),
             parts=untimed(PARTS.replace("{T}", str(T))),
             parts_seal=seals_of(PARTS.replace("{T}", str(T))),
             posteriors=untimed(PLAN.stage_files("posterior.safetensors", T)),

@@ -11,7 +11,7 @@ from incbayes.figures.rows import experiments_in, final_stage, in_order, most_pa
 from incbayes.kinds import METRICS
 from incbayes.results.frames import Frames
 from incbayes.results.intervals import mean_interval
-from incbayes.study.shifts import SHIFTED
+from incbayes.study.shifts import CORRUPTED, SHIFTED
 
 TITLE = "Test images that are changed step by step"
 DRAWN = {name: Quantity.of(METRICS[name], METRICS[name].title) for name in ("accuracy", "nll")}
@@ -28,6 +28,7 @@ def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
         parsed = of_metric["split"].str.extract(f"^{SHIFTED.pattern}$")
         shifted = of_metric.assign(shift=parsed[0], level=pd.to_numeric(parsed[1]))
         shifted = shifted.dropna(subset="shift")
+        shifted = pd.concat([shifted, _means_over_corruptions(shifted)], ignore_index=True)
         plain = select_metric(of_metric, name).drop(columns="split")
         sets = shifted[[*CHAIN, "shift"]].drop_duplicates()
         plain = plain.merge(sets, on=CHAIN).assign(level=0)
@@ -38,6 +39,14 @@ def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
         found.append(kept.assign(metric=name, unit=METRICS[name].unit, value=value))
     data = pd.concat(found, ignore_index=True).astype({"level": "int64"})
     return data.merge(mean_interval(data, BY), on=BY, how="left")
+
+
+def _means_over_corruptions(shifted: pd.DataFrame) -> pd.DataFrame:
+    """Return what is the mean over the corruptions of a shift, at each level of each replicate."""
+    set_of = shifted["shift"].str.extract(f"^{CORRUPTED.pattern}$")[0]
+    found = shifted.assign(shift=set_of).dropna(subset="shift")
+    alike = [column for column in found.columns if column not in ("split", "value")]
+    return found.groupby(alike, sort=False, dropna=False, as_index=False)["value"].mean()
 
 
 def arrange(data: pd.DataFrame) -> pd.DataFrame:
@@ -58,9 +67,14 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
     bands = []
     for experiment in experiments_in(data, context):
         of_one = data[data["experiment"] == experiment]
-        for shift in dict.fromkeys(of_one["shift"]):
+        shifts = list(dict.fromkeys(of_one["shift"]))
+        for shift in shifts:
+            if CORRUPTED.fullmatch(shift):
+                continue  # of which the mean is drawn
             rows = of_one[of_one["shift"] == shift]
             words = shift.replace("_", " ")
+            if several := sum(other.startswith(f"{shift}.") for other in shifts):
+                words += f", mean over {several} corruption{'s' * (several > 1)}"
             title = f"{context.titles[experiment]}, T = {int(rows['T'].max())}: {words}"
             bands.append(Band(title, rows, DRAWN, Across("level; 0 is the test images")))
     return curves_page(context, TITLE, bands)
@@ -72,12 +86,14 @@ FIGURE = StudyFigure(
         "What is left when test images are changed step by step while their class stays what it "
         "is: accuracy and negative log-likelihood of the predictive mean after the last stage of "
         "the largest T. A level is the degrees of a rotation, of the other shifts the place of the "
-        "strength, from 1; docs/config.md has the strengths. At 0 stand the test images as they "
-        "are. Left: means over replicates. Right: the difference to the experiment's first method "
-        "at the same level, paired on replicates, with its 95 % t-interval, methods beside each "
-        "other. A method that knows what it cannot see loses accuracy without NLL that runs away. "
-        "Of fewer than three replicates each is drawn, hollow, without an interval; an interval "
-        "that goes on beyond its axis ends in an arrowhead."
+        "strength, from 1; docs/config.md has the strengths. Of corrupted copies in files the mean "
+        "over the corruptions is drawn; each of them is in the numbers of the figure. At 0 stand "
+        "the test images as they are. Left: means over replicates. Right: the difference to the "
+        "experiment's first method at the same level, paired on replicates, with its 95 % "
+        "t-interval, methods beside each other. A method that knows what it cannot see loses "
+        "accuracy without NLL that runs away. Of fewer than three replicates each is drawn, "
+        "hollow, without an interval; an interval that goes on beyond its axis ends in an "
+        "arrowhead."
     ),
     alt="Lines of test accuracy and of test NLL over the levels of each shift, one line a method, "
     "and of the paired differences to the first method with intervals. The records have all "

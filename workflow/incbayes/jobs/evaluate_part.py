@@ -13,18 +13,11 @@ from incbayes.core.streams import numpy_stream
 from incbayes.data.images import ImageSource
 from incbayes.evaluation.drift import Drift, drift
 from incbayes.evaluation.score import Evaluation, share_of
-from incbayes.jobs.evaluate import (
-    SCORES,
-    FoundEvidence,
-    Scoring,
-    StageScores,
-    scored_images,
-    scores_facts,
-    scores_summary,
-)
+from incbayes.jobs.evaluate import SCORES, StageScores, scored_images, scores_facts
 from incbayes.jobs.part import PartRequest
 from incbayes.jobs.request import POSTERIOR, Machine, read_sealed_posterior
 from incbayes.jobs.scaling import scaling_numbers
+from incbayes.jobs.scoring import FoundEvidence, Scoring, scores_summary
 from incbayes.posterior.file import Posterior
 from incbayes.posterior.predict import predictions_of
 

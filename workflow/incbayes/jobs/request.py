@@ -150,6 +150,7 @@ class BlockRequest(ChainRequest):
         partition: how the parts are cut, from the study.
         parts_file: file of the parts.
         outliers: folders of prepared data sets, by the name of the outlier set that each is.
+        corrupted: folders of prepared copies of the test images, by the name of the shift.
     """
 
     parts: int
@@ -157,6 +158,7 @@ class BlockRequest(ChainRequest):
     partition: PartitionSettings
     parts_file: Path
     outliers: Mapping[str, Path] = field(default_factory=dict)
+    corrupted: Mapping[str, Path] = field(default_factory=dict)
 
     def count(self, t: int) -> int:
         """Return T."""

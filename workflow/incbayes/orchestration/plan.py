@@ -24,6 +24,7 @@ from incbayes.orchestration.resources import Demand, Job, demand, needs_gpu
 from incbayes.orchestration.stream_plan import STREAM, StreamPlan
 from incbayes.study.chains import chosen_chains, chosen_experiments
 from incbayes.study.continuation import continued_files
+from incbayes.study.corrupted import CorruptedSet, corrupted_sets
 from incbayes.study.datasets import data_name, data_sets, source_data_sets
 from incbayes.study.merging import Plain
 from incbayes.study.model import (
@@ -46,7 +47,7 @@ from incbayes.study.settings import (
     prior_option,
     scored_share,
 )
-from incbayes.study.shifts import changed_images
+from incbayes.study.shifts import changed_images, stored_among
 from incbayes.study.tuning import candidates, with_candidates
 
 DATA = "results/data/{dataset}"
@@ -66,6 +67,7 @@ class Plan:
         blocks: the blocks of replicates of each of them.
         tuned_blocks: those of the search.
         data_sets: what is prepared, by name.
+        corrupted: likewise, corrupted copies of test images.
         results: folder of the study.
         given: weights of files that priors are made from.
     """
@@ -85,6 +87,7 @@ class Plan:
         self.data_sets = data_sets(
             {name: run for name, run in self.chosen.items() if name not in self.streams.streams}
         ) | source_data_sets(self.chosen)
+        self.corrupted = corrupted_sets(self.chosen)
         self.results = f"results/{study.study_id}"
         self._settings = cache(partial(method_settings, self.planned))
         self._demand = cache(partial(demand, self.planned))
@@ -247,8 +250,13 @@ class Plan:
             for of in cut
             for which, dataset in data_sets_among(self.chosen[of].outlier_sets).items()
         }
+        copies = {
+            f"{of}, shifts {which}": f"{DATA}/{name}".format(dataset=self._copies(of, shift).name)
+            for of in cut
+            for which, shift in stored_among(self.chosen[of].image_shifts).items()
+        }
         of_parts = {part: f"{folder}/{name}" for part, folder in parts.items()}
-        return whole | of_parts | given | outliers
+        return whole | of_parts | given | outliers | copies
 
     # ---- What a job needs ----
 
@@ -366,6 +374,15 @@ class Plan:
         """Return a file of each of an experiment's outlier sets that is a data set, in order."""
         found = data_sets_among(self._changed(experiment)["outliers"]).values()
         return [f"{DATA}/{name}".format(dataset=data_name(spec)) for spec in found]
+
+    def corrupted_files(self, experiment: str, name: str) -> list[str]:
+        """Return a file of each of an experiment's shifts whose images lie in files, in order."""
+        found = stored_among(self._changed(experiment)["shifts"]).values()
+        copies = [self._copies(experiment, shift) for shift in found]
+        return [f"{DATA}/{name}".format(dataset=each.name) for each in copies]
+
+    def _copies(self, experiment: str, shift: KindSpec) -> CorruptedSet:
+        return CorruptedSet(self.planned.experiments[experiment].dataset, shift)
 
     # ---- Code ----
 

@@ -13,7 +13,7 @@ from msgspec import UnsetType
 
 from incbayes.core.fractions import images_in
 from incbayes.study.datasets import data_constraints
-from incbayes.study.model import EvaluationSettings, KindSpec, MethodSettings, Study
+from incbayes.study.model import EvaluationSettings, Experiment, KindSpec, MethodSettings, Study
 from incbayes.study.schema import kind_constraints
 from incbayes.study.settings import (
     evaluation_settings,
@@ -21,7 +21,7 @@ from incbayes.study.settings import (
     pretrain_training,
     prior_option,
 )
-from incbayes.study.shifts import shift_splits
+from incbayes.study.shifts import level_splits, shift_splits, stored_among
 from incbayes.study.small_sets import count_weights
 from incbayes.study.yaml import KeyPath
 
@@ -140,7 +140,8 @@ def demand(study: Study, job: Job, attempt: int) -> Demand:
         settings = _scoring(study, method)
         earlier = settings.earlier_samples or settings.samples
         shifted = data["test"] * len(shift_splits(described))  # of the last stage alone
-        passes = FORWARD * ((parts - 1) * earlier * (held - shifted) + settings.samples * held)
+        every = held - data["test"] * _shifts_held(described)
+        passes = FORWARD * ((parts - 1) * earlier * every + settings.samples * (every + shifted))
     elif work == "fisher":
         passes = held * (job.outputs or len(data["classes"]))
     elif work == "source" and not described.trains_source:
@@ -281,8 +282,15 @@ def _held(study: Study, experiment: str, method: str | None, parts: int, work: W
     calibration = described.partition.calibration
     held_out = 0 if isinstance(calibration, UnsetType) else images_in(calibration, whole)
     # Each set of outliers is at most as large as the test set.
-    sets = 1 + len(described.outlier_sets) + len(shift_splits(described))
+    sets = 1 + len(described.outlier_sets) + _shifts_held(described)
     return sets * data["test"] + min(parts * shown, whole) + held_out
+
+
+def _shifts_held(described: Experiment) -> int:
+    """Return how many shifted test sets are held at once; those in files come one at a time."""
+    stored = stored_among(described.image_shifts)
+    in_files = sum(1 for name, of in stored.items() for _ in level_splits(name, of))
+    return len(shift_splits(described)) - in_files + bool(stored)
 
 
 def _kept(study: Study, experiment: str, method: str | None) -> int:

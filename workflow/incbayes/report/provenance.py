@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from incbayes.core.seal import Seal, SealError, read_seal, seal_path
-from incbayes.data.prepared import load_checksums
+from incbayes.data.prepared import read_images_seal
 from incbayes.results.collect import POSTERIOR, CollectError
 from incbayes.results.records import block_name, stage_name
 from incbayes.results.verification import check_place
@@ -111,13 +111,12 @@ def sources(provenance: Mapping[str, Any], study: Study) -> list[dict[str, Any]]
 
 
 def images_of(checksums: Path) -> dict[str, str]:
-    """Return the SHA-256 of the training and of the test images.
+    """Return the SHA-256 of the training and of the test images; of corrupted copies of the latter.
 
     Raises:
-        DataError: naming the file that is missing or malformed.
+        SealError: naming the file that is missing or malformed.
     """
-    found = load_checksums(checksums)
-    return {split: found[split]["sha256"] for split in ("train", "test")}
+    return {Path(file).stem: sha256 for file, sha256 in read_images_seal(checksums).files.items()}
 
 
 def chain_of(run: Mapping[str, Any]) -> Chain:

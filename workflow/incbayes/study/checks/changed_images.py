@@ -1,16 +1,20 @@
 """What a schema cannot say of outliers and shifts: checks between keys, before anything runs."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from incbayes.study.datasets import data_constraints, data_name
 from incbayes.study.model import Experiment
 from incbayes.study.outliers import data_sets_among
 from incbayes.study.schema import kind_constraints
-from incbayes.study.shifts import changed_images
+from incbayes.study.shifts import MEAN, changed_images, is_stored
 from incbayes.study.streams import arrives
 from incbayes.study.tables import is_table
-from incbayes.study.yaml import KeyPath, StudyError
+from incbayes.study.yaml import KeyPath, StudyError, shown
+
+CORRUPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+"""The name of a corruption."""
 
 
 def check_changed_images(path: KeyPath, experiment: Experiment, data: Mapping[str, Any]) -> None:
@@ -64,10 +68,27 @@ def _check_shifts(path: KeyPath, experiment: Experiment) -> None:
                 raise StudyError((*here, "levels", place), f"{level:g} is given twice")
         if not levels:
             raise StudyError((*here, "levels"), "found []; give one or more")
+        if is_stored(spec):
+            _check_corruptions((*here, "names"), spec.options["names"])
         others = [other for other in experiment.image_shifts if other.startswith(f"{name}_")]
         for other in others:
             if other.removeprefix(f"{name}_").isdecimal():
                 raise StudyError(here, f"{other} has the name of a level of {name}; rename one")
+
+
+def _check_corruptions(path: KeyPath, names: Sequence[str]) -> None:
+    """Check the names of corruptions, which are those of files and a part of a split's name."""
+    if not names:
+        raise StudyError(path, "found []; give one or more")
+    for place, name in enumerate(names):
+        if not CORRUPTION.fullmatch(name) or name == MEAN:
+            raise StudyError(
+                (*path, place),
+                f"found {shown(name)}; allowed: the name of a file or folder without its ending, "
+                f"of letters, digits, _ and -, and not {MEAN}, which names the mean over all",
+            )
+        if name in names[:place]:
+            raise StudyError((*path, place), f"{name} is given twice")
 
 
 def _check_images(path: KeyPath, experiment: Experiment, stated: bool) -> None:

@@ -27,7 +27,7 @@ from incbayes.study.outliers import PREFIX, outlier_splits
 from incbayes.study.relation import pairs_of, region_of
 from incbayes.study.schema import kind_constraints
 from incbayes.study.settings import evaluation_settings, method_settings
-from incbayes.study.shifts import shift_splits
+from incbayes.study.shifts import mean_splits, shift_splits
 from incbayes.study.streams import arrives
 from incbayes.study.tables import is_number
 from incbayes.study.yaml import KeyPath, StudyError, shown
@@ -152,7 +152,8 @@ def _check_split(path: KeyPath, group: Group, experiment: Experiment) -> None:
     number = int(match[1]) if match else 0
     written = f"part_{number:02d}"
     changed = outlier_splits(experiment)
-    changed += shift_splits(experiment) if stage == group.T else []
+    if stage == group.T:
+        changed += [*shift_splits(experiment), *mean_splits(experiment)]
     if group.split in ("test", *changed) or (1 <= number <= stage and group.split == written):
         return
     others = f", and {', '.join(changed)}" if changed else ""

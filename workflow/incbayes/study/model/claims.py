@@ -34,7 +34,8 @@ class Group(Section, frozen=True, kw_only=True):
         predictor: `predictive` averages over draws from the posterior; `mean` is the one network at
             its mean.
         split: Images that are scored: `test`, a part seen so far, `part_01` to `part_t`, outliers,
-            `outliers_NAME`, or, after the last stage, shifted ones, `shift_NAME_LEVEL`.
+            `outliers_NAME`, or, after the last stage, shifted ones,
+            `shift_NAME_LEVEL`, `shift_NAME.CORRUPTION_LEVEL` or `shift_NAME.mean`.
         reported: The paper's own value of the metric for this group; null where it gives none.
         kl_scale: How many times the bound's own KL the method minimises, once a claim is tested;
             null where it has none.

@@ -94,7 +94,9 @@ class Experiment(Section, frozen=True, kw_only=True):
         shifts: Changes of the test images, by a name of yours, at every level of which the last
             stage of a chain is scored (split `shift_NAME_LEVEL`): the level is a rotation's
             degrees, of the others the place of the strength, from 1. Each level costs as much as
-            the test set.
+            the test set. `cifar_c` and `mnist_c` are corrupted copies of the test images in files,
+            every corruption at every level (split `shift_NAME.CORRUPTION_LEVEL`), and the mean over
+            all of them (split `shift_NAME.mean`).
         replicates: How often this experiment is repeated; a budget's `replicates` is that of the
             study.
         training: Overrides of the study's `training`, for this experiment.
