@@ -55,11 +55,12 @@ class Contestant:
         model: str | Spec,
         training: Training,
         objective: Objective = ONE_DRAW,
-        inference: str = "vi",
+        inference: str | Spec = "vi",
     ):
         """Start the network as stage 1 of a study would, under the default prior."""
         family, self.spec, self.training = FAMILIES.build(spec), spec, training
-        self.algorithm: Algorithm = ALGORITHMS.build({"kind": inference})
+        chosen = {"kind": inference} if isinstance(inference, str) else inference
+        self.algorithm: Algorithm = ALGORITHMS.build(chosen)
         self.objective, options = objective, {"kind": model} if isinstance(model, str) else model
         architecture = Architecture(options, SHAPES[options["kind"]], CLASSES)
         network, self.architecture = fresh_network(architecture, 0), architecture
@@ -67,7 +68,7 @@ class Contestant:
         noise = GeneratorNoise(torch_stream(0, "start"))
         first = FirstStage(family, layers, fresh, Source(), noise, lambda *_: fresh)
         start = self.algorithm.first_start(PRIORS.build({"kind": "normal"}), first)
-        self.prior = start.prior
+        self.start, self.prior = start.state, start.prior
         self.network = variational(architecture, family, start.state, self.algorithm.trained)
         self.seconds: list[float] = []
 

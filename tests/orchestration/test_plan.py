@@ -6,7 +6,7 @@ import pytest
 from small_study import SMALL
 from stream_images import STATED, stream
 
-from incbayes.orchestration.kind_modules import FITTING_JOBS
+from incbayes.orchestration.kind_modules import FITTING_JOBS, code_of_claims
 from incbayes.orchestration.plan import Plan
 from incbayes.orchestration.stream_plan import plan_streams
 from incbayes.study.resolve import resolve_study
@@ -54,3 +54,17 @@ def test_every_script_that_fits_or_scores_counts_for_whether_runs_can_be_compare
     assert set(FITTING_JOBS) <= scripts
     ours = {name for name in scripts if name.startswith(("fit", "evaluate"))}
     assert ours <= set(FITTING_JOBS)
+
+
+def test_a_metric_that_no_job_scores_counts_for_the_claims_on_it_alone():
+    digits = {"digits": {"dataset": "digits", "model": "mlp", "methods": ["ffg"], "parts": [2]}}
+    group = {"experiment": "digits", "method": "ffg", "T": 2}
+    relation = {"kind": "less", "by": 0.0, "reason": "any difference"}
+
+    def code(metric):
+        claim = {"sentence": "A sentence.", "metric": metric, "relation": relation}
+        claims = {"one": claim | {"groups": [group, 0.5]}}
+        return code_of_claims(resolve_study(SMALL | {"experiments": digits, "claims": claims}))
+
+    assert set(code("accuracy")) == {"less"}
+    assert set(code("cumulative_error")) == {"less", "cumulative_error"}

@@ -46,6 +46,8 @@ def test_the_figure_follows_the_metric_and_the_scale_of_the_kl_the_method():
     assert claims["good"].figure == "stages"
     assert [group.kl_scale for group in claims["good"].groups] == [0.1, None]
     assert resolve_study(study(("claims.good.metric", "brier"))).claims["good"].figure is None
+    summed = resolve_study(study(("claims.good.metric", "cumulative_error")))
+    assert summed.claims["good"].figure == "stages"
 
 
 def test_a_study_without_claims_has_none():
@@ -335,6 +337,21 @@ def test_a_claim_may_be_on_shifted_images_of_the_last_stage():
         (
             [("claims.good.metric", "aurc"), ("claims.good.groups[0].split", "part_01")],
             "found 'part_01'; aurc is not computed of parts",
+        ),
+        (
+            [
+                ("claims.good.metric", "cumulative_error"),
+                ("claims.good.groups[0].split", "part_01"),
+            ],
+            "found 'part_01'; cumulative_error is not computed of parts",
+        ),
+        (
+            [("claims.good.metric", "cumulative_error"), OUTLIERS, *SPLITS],
+            "outliers have no true class, which cumulative_error needs",
+        ),
+        (
+            [("claims.good.metric", "cumulative_error"), ("claims.good.groups[1]", -0.5)],
+            "found -0.5; cumulative_error is a number of at least 0",
         ),
         (
             [("claims.good.metric", "entropy"), ("claims.good.groups[0].split", "part_01")],

@@ -9,6 +9,7 @@ from incbayes.study.statement import stated
 STUDIES = ROOT / "studies"
 BF16 = {"training": {"precision": "bf16"}, "evaluation": {"precision": "bf16"}}
 RUN_AS = {
+    "alma_mnist": (["alma_mnist"], {}),
     "kochurov2018": (["kochurov2018", "data/cifar10_jpeg", "chosen/kochurov2018"], BF16),
     "methods": (["methods"], BF16 | {"only": ["pilot"]}),
     "wohlert2017-short": (["wohlert2017"], {"budget": "short"}),

@@ -145,6 +145,7 @@ METRICS = Registry(
         "nll": "incbayes.metrics.nll:METRIC",
         "brier": "incbayes.metrics.brier:METRIC",
         "ece": "incbayes.metrics.ece:METRIC",
+        "cumulative_error": "incbayes.metrics.cumulative_error:METRIC",
         "aurc": "incbayes.metrics.aurc:METRIC",
         "accuracy_at_50": "incbayes.metrics.accuracy_at:AT_50",
         "accuracy_at_60": "incbayes.metrics.accuracy_at:AT_60",

@@ -16,6 +16,7 @@ from incbayes.claims.images import NO_EVIDENCE, ImageEvidence
 from incbayes.claims.looks import taken
 from incbayes.claims.paired import has_spread
 from incbayes.kinds import CLAIM_TESTS
+from incbayes.results.over_stages import records_of
 from incbayes.study.model.claims import Claim, Group
 
 LEAST = 2
@@ -156,9 +157,10 @@ def _records(group: Group | float, metric: str, records: pd.DataFrame) -> pd.Dat
     """Return the records of a group; none of a constant."""
     if not isinstance(group, Group):
         return records.iloc[:0]
-    wanted = {key: getattr(group, key) for key in GROUP_KEYS} | {"metric": metric}
-    wanted["t"] = group.stage
-    return records[np.logical_and.reduce([records[key] == wanted[key] for key in wanted])]
+    wanted = {key: getattr(group, key) for key in GROUP_KEYS if key != "t"}
+    chain = records[np.logical_and.reduce([records[key] == wanted[key] for key in wanted])]
+    of_metric = records_of(chain, metric)
+    return of_metric[of_metric["t"] == group.stage]
 
 
 def _evidence(test: ClaimTest, claim: Claim, choice: Choice, of_pair: pd.Series) -> Evidence:

@@ -8,12 +8,12 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 Predicted = Literal["classes", "number"]
 """What a likelihood predicts."""
 
-Of = Literal["classes", "number", "uncertainty", "outliers"]
+Of = Literal["classes", "number", "uncertainty", "outliers", "stages"]
 """What a metric is computed of."""
 
 DECIMALS = 12
@@ -35,7 +35,9 @@ class Metric:
             labels, int64 [N]. Of a number: a mixture of S Gaussians, mean and standard deviation,
             float64 [N, S, 2], and the numbers, float64 [N]. Of an uncertainty, in nats: the entropy
             of the predictive and the mutual information of label and weights, float64 [N, 2], and
-            whether an image is an outlier, int64 [N].
+            whether an image is an outlier, int64 [N]. Of stages: the values of `by_stage` after
+            stages 1 to t of one chain, float64 NumPy [t]; what is true is None, and there are no
+            bins.
         title: in running text, e.g. `accuracy`.
         heading: of a column of written values, e.g. `Accuracy (%)`.
         better: which value is the better one; `nominal`: the nearest to `nominal`.
@@ -46,7 +48,9 @@ class Metric:
         decimals: of a written value.
         figure: that shows it, and with it a claim on it; None where none does.
         of: what it is computed of; `uncertainty` and `outliers` are of classes too, the former of
-            the held-out images or of an outlier set, the latter of both together.
+            the held-out images or of an outlier set, the latter of both together. What is of
+            `stages` no job scores: `results.over_stages` makes it of records.
+        by_stage: name of the metric of one stage that it is made of, where it is of `stages`.
         tempered: whether it is of predictions at a fitted temperature, which only experiments with
             `partition.calibration` have.
         nominal: what it should be, where neither more nor less is better.
@@ -59,7 +63,7 @@ class Metric:
             held-out images as they are alone.
     """
 
-    value: "Callable[[Tensor, Tensor, int], float]"
+    value: "Callable[[Any, Any, int], float]"
     title: str
     heading: str
     better: Literal["greater", "less", "nominal"]
@@ -70,6 +74,7 @@ class Metric:
     decimals: int = 4
     figure: str | None = None
     of: Of = "classes"
+    by_stage: str = ""
     tempered: bool = False
     nominal: float = math.nan
     of_image: "Callable[[pd.DataFrame], np.ndarray] | None" = None

@@ -65,6 +65,14 @@ def digests_of(registry: Registry, kinds: Iterable[str]) -> dict[str, str]:
     return {name: code_digest(registry.module(name)) for name in kinds}
 
 
+def code_of_claims(study: Study) -> dict[str, str]:
+    """Return the digests of the relations in use, and of metrics that no job scores, by name."""
+    claims = study.claims.values()
+    over_stages = {c.metric for c in claims if METRICS[c.metric].of == "stages"}
+    relations = digests_of(CLAIM_TESTS, [claim.relation.kind for claim in claims])
+    return relations | digests_of(METRICS, sorted(over_stages))
+
+
 def metric_modules(study: Study) -> list[str]:
     """Return the modules of all metrics that a study's posteriors are scored by."""
     return [METRICS.module(name) for name in (*METRICS, *study.evaluation.metrics)]

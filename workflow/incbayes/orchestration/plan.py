@@ -11,12 +11,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from incbayes.kinds import CLAIM_TESTS, OF_A_METHOD, OF_SCORES
+from incbayes.kinds import OF_A_METHOD, OF_SCORES
 from incbayes.orchestration.code_digest import code_digest
 from incbayes.orchestration.given import GivenWeights
 from incbayes.orchestration.kind_modules import (
     OF_A_FIT,
-    digests_of,
+    code_of_claims,
     metric_modules,
     modules_of_scores,
 )
@@ -397,9 +397,8 @@ class Plan:
         return code_digest(f"scripts.{script}", *modules)
 
     def code_of_claims(self) -> dict[str, str]:
-        """Return the digests of the code of the relations in use, by name."""
-        kinds = [claim.relation.kind for claim in self.study.claims.values()]
-        return digests_of(CLAIM_TESTS, kinds)
+        """Return the digests of the code that claims run, by relation and by metric."""
+        return code_of_claims(self.study)
 
     @property
     def metric_modules(self) -> list[str]:
