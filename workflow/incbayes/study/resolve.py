@@ -77,8 +77,8 @@ def _chosen_by_both(full: Study, reduced: Study) -> Sequence[str] | None:
         names = " and ".join(reduced.only)
         detail = f"found {shown(list(full.only))}; the budget {full.budget} runs {names} alone"
         raise StudyError(("only",), detail)
-    names = fewest_names(reduced, both)
-    return None if names is None else tuple(names)
+    fewest = fewest_names(reduced, both)
+    return None if fewest is None else tuple(fewest)
 
 
 def claims_of(study: Study) -> dict[str, Claim]:
