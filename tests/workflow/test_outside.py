@@ -8,14 +8,16 @@ import shutil
 
 import pandas as pd
 import pytest
+import torch
 from documented import commands
 from running import ROOT, TINY, planned, run, typed
 
-from incbayes.posterior.file import read_metadata
+from incbayes.posterior.file import read_metadata, read_posterior
 
 pytestmark = pytest.mark.slow
 
 PAGE = ROOT / "docs" / "your-network.md"
+METHOD_PAGE = ROOT / "docs" / "your-method.md"
 
 NETS = """
 from torch import nn
@@ -80,17 +82,50 @@ STUDY["experiments"] |= {
 }
 
 
-def test_the_example_of_the_page_runs_as_it_stands_to_its_report(tmp_path):
-    text = PAGE.read_text(encoding="utf-8")
-    for name, language in (("nets.py", "python"), ("study.yaml", "yaml")):
+def example(page, file, folder):
+    """Write the Python and the study of a page to a folder; return the command that runs them."""
+    text = page.read_text(encoding="utf-8")
+    for name, language in ((file, "python"), ("study.yaml", "yaml")):
         (code,) = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-        (tmp_path / name).write_text(code)
-    (command,) = [found for found in commands(PAGE) if found.words[0] == "snakemake"]
+        (folder / name).write_text(code)
+    (command,) = [found for found in commands(page) if found.words[0] == "snakemake"]
     words = shlex.join(command.words[1:]).replace("CHECKOUT", str(ROOT)).replace("all", "2")
-    done = typed(tmp_path, *shlex.split(words))
+    return shlex.split(words)
+
+
+def test_the_network_of_the_page_runs_as_it_stands_to_its_report(tmp_path):
+    done = typed(tmp_path, *example(PAGE, "nets.py", tmp_path))
     assert done.returncode == 0, done.stdout
     page = (tmp_path / "results/own_network/report.html").read_text("utf-8")
     assert "file:nets.py:Net (width 16)" in page
+    records = pd.read_parquet(tmp_path / "results/own_network/metrics.parquet")
+    of_test = records.query(
+        "split == 'test' and metric == 'accuracy' and predictor == 'predictive'"
+    )
+    assert (of_test["value"] > 0.8).all(), "an example is to be a model that works"
+
+
+def test_the_method_of_the_page_runs_as_it_stands_to_its_report(tmp_path):
+    """And goes the share of the way that it says, from where its stage began."""
+    command = example(METHOD_PAGE, "methods.py", tmp_path)
+    study = tmp_path / "study.yaml"
+    whole = study.read_text()
+    done = typed(tmp_path, *command)
+    assert done.returncode == 0, done.stdout
+    page = (tmp_path / "results/own_method/report.html").read_text("utf-8")
+    assert "Halfway back" in page and "file:methods.py:Halfway" in page
+    claims = json.loads((tmp_path / "results/own_method/claims.json").read_text())
+    assert [entry["claim"] for entry in claims] == ["helps"]
+    study.write_text(whole.replace("share: 0.5", "share: 1.0"))
+    done = typed(tmp_path, *command, "--config", 'only=["digits.halfway"]', "replicates=1")
+    assert done.returncode == 0, done.stdout
+    chain = tmp_path / "results/own_method/digits/halfway/T3/r0-0"
+    first, second = (
+        read_posterior(chain / f"t{t:02}/posterior.safetensors").states[0] for t in (1, 2)
+    )
+    for layer, state in first.items():
+        for name, weight in state.items():
+            assert torch.equal(weight, second[layer][name]), (layer, name)
 
 
 @pytest.fixture(scope="module")

@@ -244,12 +244,16 @@ def settled_stages(study: Study, streams: Mapping[str, Stream], results: Path) -
 
 def _check_test(stream: Stream) -> None:
     prepared = all((stream.prepared / TEST / name).is_file() for name in PREPARED)
-    if not prepared and not (stream.source / TEST).is_dir():
-        raise StudyError(
-            ("experiments", stream.name, "dataset", "held_out"),
-            f"found 0, but there is no folder {stream.source / TEST} to score on; add it, or state "
-            "a share of every part, such as 0.1",
-        )
+    if prepared or (stream.source / TEST).is_dir():
+        return
+    dataset = ("experiments", stream.name, "dataset")
+    if not stream.source.exists():
+        raise StudyError((*dataset, "source"), f"there is no folder {stream.source}")
+    raise StudyError(
+        (*dataset, "held_out"),
+        f"found 0, but there is no folder {stream.source / TEST} to score on; add it, or state "
+        "a share of every part, such as 0.1",
+    )
 
 
 def _expected(

@@ -152,7 +152,8 @@ def _check_settings(kept: Study, stated: Study, chain: Chain) -> None:
         if old != new:
             raise PublicationError(
                 f"{chain_name(chain)} was published with {key} {value(old)}, and the study "
-                f"has {value(new)}: state it as it was, or run the chain again with the rest"
+                f"has {value(new)}: state it as it was, in the study or with --config, or run the "
+                "chain again with the rest"
             )
     tried, shown = (_tried(study, chain) for study in (kept, stated))
     if any(candidate not in shown for candidate in tried):

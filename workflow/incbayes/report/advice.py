@@ -202,7 +202,7 @@ def _poor(chains: _Chains, records: pd.DataFrame, guess: float) -> tuple[list[Tr
     lines = []
     if chance:
         rival = "always saying the mean" if chains.of_number else "a guess"
-        lines.append(line(CHANCE, chance, f"no better than {rival} ({written(guess)})"))
+        lines.append(line(CHANCE, chance, f"hardly better than {rival} ({written(guess)})"))
     if behind:
         tops = {T: next(c for c in skill if c[1] == T and skill[c] == best[T]) for _, T in behind}
         named = "; ".join(f"{chains.words(*c)} {written(means[c])}" for c in tops.values())

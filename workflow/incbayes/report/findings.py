@@ -32,7 +32,7 @@ def found(ledger: Ledger) -> str:
     open_ = len(by["inconclusive"])
     rest = "They leave none open"
     if open_:
-        rest = f"They leave {open_} open, as there are too few of them"
+        rest = f"{open_} {'stays' if open_ == 1 else 'stay'} open"
     if by["not run"]:
         rest += f"; {len(by['not run'])} {'was' if len(by['not run']) == 1 else 'were'} not run"
     return " ".join([*sentences, f"{rest}."])
