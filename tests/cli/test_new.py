@@ -114,6 +114,56 @@ def test_any_name_of_a_folder_gives_a_study(name, tmp_path, monkeypatch):
     assert study.study not in ("data", "published")
 
 
+def stream(test=True):
+    """Return the files of a stream of two parts, the second of one class."""
+    files = {}
+    for name, content in photos((28, 28), "L", train=6, test=2).items():
+        split, rest = name.split("/", 1)
+        if split == "train":
+            files[f"parts/2026-01/{rest}"] = content
+        elif test:
+            files[f"test/{rest}"] = content
+    files["parts/2026-02/later/0.png"] = image(900, mode="L", size=(28, 28))
+    return files
+
+
+@pytest.mark.parametrize("test", [True, False], ids=["test images", "none"])
+def test_parts_that_arrive_are_a_stream(test, tmp_path, monkeypatch, capsys):
+    study, experiment = written(tmp_path, stream(test), monkeypatch)
+    scored = {} if test else {"held_out": 0.1}
+    assert experiment["dataset"] == {
+        "kind": "image_stream",
+        "source": str(tmp_path / "my photos"),
+        "shape": [1, 28, 28],
+        "classes": sorted([*CLASSES, "later"]),
+        **scored,
+    }
+    assert "parts" not in experiment and "2 parts" in capsys.readouterr().out
+    (claim,) = study.claims.values()
+    assert claim.sentence.startswith("After the last part")
+
+
+def test_the_written_study_of_a_stream_runs_and_goes_on(tmp_path):
+    folder = tmp_path / "camera"
+    as_folder(folder, stream())
+    as_zip(
+        folder / "parts/2026-03.zip", {"2026-03/later/0.png": image(901, mode="L", size=(28, 28))}
+    )
+    program = Path(sys.executable).with_name("incbayes")
+    done = subprocess.run(
+        [program, "new", "camera"], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "in 3 parts" in done.stdout, done.stderr
+    study = ("--configfile", "camera.yaml", "--config", "budget=quick")
+    command = ("--snakefile", str(ROOT / "Snakefile"), "--cores", "2", *study)
+    done = typed(tmp_path, *command)
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "results/camera-quick/report.html").is_file()
+    as_folder(folder / "parts/2026-04", {"later/0.png": image(902, mode="L", size=(28, 28))})
+    done = typed(tmp_path, *command, "--dry-run")
+    assert done.stdout.count("rule fit_part:") == 2, done.stdout
+
+
 def test_an_archive_is_looked_at_too(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     as_zip(tmp_path / "photos.zip", {f"outer/{k}": v for k, v in photos().items()})
@@ -143,6 +193,22 @@ REFUSED = {
     "a class that Snakemake would change": (
         photos(classes=["a", "{b}"]),
         "holds {b}, which Snakemake replaces; rename the class",
+    ),
+    "no part yet": (
+        {k: v for k, v in stream().items() if k.startswith("test")} | {"parts/.x": b""},
+        "no part in parts yet; add a folder or an archive of CLASS/IMAGE",
+    ),
+    "a part of another form": (
+        stream() | {"parts/2026-01/0.png": b""},
+        "parts/2026-01: '0.png': no place for an image; expected CLASS/IMAGE",
+    ),
+    "text in a part": (
+        stream() | {"parts/2026-02/later/1.png": b"text"},
+        "parts/2026-02: 'later/1.png' is no image",
+    ),
+    "a stream of one class": (
+        {"parts/a/cat/0.png": image(1), "parts/b/cat/0.png": image(2)},
+        "holds the classes 'cat'; allowed: two or more",
     ),
     "no images at all": ({"notes.txt": b""}, "'notes.txt' has no place"),
 }

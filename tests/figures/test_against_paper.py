@@ -75,9 +75,9 @@ def test_the_picture_has_every_number(reported, tmp_path):
     drawn = write_against_paper(with_values(*reported), CONTEXT, tmp_path, ["svg"])
     shown = words(drawn.svg)
     numbers = paper_numbers(with_values(*reported), CONTEXT)
-    papers = [text for text in shown if text.startswith("paper: ")]
+    papers = [text for text in shown if text.startswith(("paper: ", "claimed: "))]
     if reported[0] is None:
-        assert papers == ["paper: below 0"] * 2
+        assert papers == ["claimed: below 0"] * 2
     else:
         assert papers == [f"paper: {value:+.2f}".replace("-", "−") for value in numbers["paper"]]
     for effect in numbers["effect"]:

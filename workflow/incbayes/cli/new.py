@@ -11,17 +11,20 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from incbayes.core.errors import UserError
-from incbayes.data.image_survey import Survey, survey_source
+from incbayes.data.arriving import part_of
+from incbayes.data.image_survey import Survey, survey_source, survey_stream
 from incbayes.orchestration.size import check_size
 from incbayes.study.checks.experiments import TAKEN
 from incbayes.study.datasets import check_sources
 from incbayes.study.resolve import resolve_study
 from incbayes.study.schema import kind_constraints
+from incbayes.study.streams import PARTS, present_parts
 
 HELP = "write a study of your own images"
 DESCRIPTION = """Look at a folder or an archive (.zip, .tar, .tar.gz, .tgz) of your own images,
-train/CLASS/IMAGE and test/CLASS/IMAGE, and write a study of them that runs as it is: fine-tuning
-beside a Bayesian method, on all images at once and in parts. Every choice has a comment."""
+train/CLASS/IMAGE and test/CLASS/IMAGE, or a folder of parts/NAME/CLASS/IMAGE, to which parts are
+added as they arrive. Write a study of them that runs as it is: fine-tuning beside a Bayesian
+method. Every choice has a comment."""
 
 TEMPLATE = "own_images.yaml.j2"
 
@@ -38,6 +41,9 @@ MOST_PARTS = 3
 LEAST_IMAGES_OF_A_PART = 10
 
 NAME_LENGTH = 40
+
+WORDS = {"L": "grey", "16-bit I;16": "16-bit grey"}
+"""For Pillow's names of modes."""
 
 
 class NewStudyError(UserError):
@@ -65,7 +71,7 @@ def run(asked: argparse.Namespace) -> int:
         raise NewStudyError(f"{out}: is there already; give another file by --out")
     if not out.parent.is_dir():
         raise NewStudyError(f"{out}: there is no folder {out.parent}")
-    found = survey_source(source)
+    found = _survey(source)
     text = study_text(source, name, found)
     study = resolve_study(yaml.safe_load(text))
     check_size(study)
@@ -76,6 +82,18 @@ def run(asked: argparse.Namespace) -> int:
     print(f"{out}: written; every choice in it has a comment. It runs by")
     print(f"  snakemake --cores all --configfile {out}")
     return 0
+
+
+def _survey(source: Path) -> Survey:
+    """Return what lies there: of a stream where there is a folder `parts`, and none `train`."""
+    if not (source / PARTS).is_dir() or (source / "train").exists():
+        return survey_source(source)
+    arrived = sorted(present_parts(source, ("source",)))
+    if not arrived:
+        raise NewStudyError(
+            f"{source}: no part in {PARTS} yet; add a folder or an archive of CLASS/IMAGE"
+        )
+    return survey_stream(source, [part_of(source, name) for name in arrived])
 
 
 def study_text(source: Path, name: str, found: Survey) -> str:
@@ -100,6 +118,7 @@ def study_text(source: Path, name: str, found: Survey) -> str:
     side = (SMALL_SIDE, SMALL_SIDE) if is_large else (height, width)
     shape = [1 if found.is_grey else 3, *side]
     most_parts = min(MOST_PARTS, max(1, found.counts["train"] // LEAST_IMAGES_OF_A_PART))
+    parts = [1, most_parts] if most_parts > 1 else [1]
     return environment.get_template(TEMPLATE).render(
         name=name,
         source=str(source).replace("$", "$$"),
@@ -110,7 +129,8 @@ def study_text(source: Path, name: str, found: Survey) -> str:
         is_large=is_large,
         resize=is_large or len(found.sizes) > 1,
         model=_model(shape),
-        parts=[1, most_parts] if most_parts > 1 else [1],
+        parts=parts,
+        at="" if found.parts else f", T: {parts[-1]}",
     )
 
 
@@ -136,9 +156,11 @@ def _summary(found: Survey) -> str:
     total = found.counts["train"] + found.counts["test"]
     (width, height), modes = found.size, found.modes.most_common()
     share = f"{found.sizes[found.size]} of {total}" if len(found.sizes) > 1 else "all"
-    kinds = ", ".join(mode if len(modes) == 1 else f"{mode} ({n})" for mode, n in modes)
+    words = [(WORDS.get(mode, mode), n) for mode, n in modes]
+    kinds = ", ".join(word if len(words) == 1 else f"{word} ({n})" for word, n in words)
+    in_parts = f" in {found.parts} part{'s' * (found.parts > 1)}" if found.parts else ""
     return (
-        f"{len(found.classes)} classes, {found.counts['train']} images for training and "
+        f"{len(found.classes)} classes, {found.counts['train']} images for training{in_parts} and "
         f"{found.counts['test']} for testing, {width}x{height} pixels ({share}), {kinds}"
     )
 

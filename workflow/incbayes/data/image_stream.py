@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from incbayes.core.options import option
-from incbayes.data.archives import Limits, entries
+from incbayes.data.archives import Limits
 from incbayes.data.arriving import (
     held_out,
     held_out_option,
@@ -33,7 +33,7 @@ from incbayes.data.image_reading import (
     shape_option,
     source_option,
 )
-from incbayes.data.image_tree import Parts, some
+from incbayes.data.image_tree import Parts, files_of_part, some
 from incbayes.data.raw import DataError, RawSplits
 from incbayes.study.streams import TEST
 
@@ -112,21 +112,8 @@ class ImageStream:
         return images, labels, done
 
     def _places(self, source: Path) -> list[Parts]:
-        """Return the paths of a part's images, checked to be `CLASS/IMAGE` of the stated classes.
-
-        One enclosing folder is allowed where it has not the name of a class.
-        """
-        listing = [
-            (entry.parts, entry.is_folder) for entry in entries(source, self._limits(source))
-        ]
-        files = [parts for parts, is_folder in listing if not is_folder]
-        heads = {parts[:1] for parts, _ in listing}
-        enclosed = len(heads) == 1 and not heads & {(name,) for name in self.classes}
-        depth = 3 if enclosed and all(len(parts) == 3 for parts in files) else 2
-        wrong = [parts for parts in files if len(parts) != depth]
-        if wrong:
-            names = some("/".join(parts) for parts in wrong)
-            raise DataError(f"{source}: {names}: no place for an image; expected CLASS/IMAGE")
+        """Return the paths of a part's images, `CLASS/IMAGE` of the stated classes."""
+        files = files_of_part(source, self._limits(source), self.classes)
         unknown = {parts[-2] for parts in files} - set(self.classes)
         if unknown:
             raise DataError(

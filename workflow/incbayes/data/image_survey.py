@@ -2,16 +2,17 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from incbayes.data.archives import Limits, entries, most_bytes
 from incbayes.data.image_file import Faults, ImageFault, Seen, survey
 from incbayes.data.image_reading import LARGEST_FILE
-from incbayes.data.image_tree import Tree, read_tree, some
+from incbayes.data.image_tree import Parts, Tree, files_of_part, read_tree, some
 from incbayes.data.raw import DataError
 from incbayes.study.counting import SPLITS
+from incbayes.study.streams import TEST
 
 LEAST_CLASSES = 2
 
@@ -29,6 +30,7 @@ class Survey:
         is_plain: whether all are grey, or all RGB, of 8 bits and opaque.
         twice: files that are, byte by byte, in `train` and `test` or in two classes: the first of
             each, and the other one.
+        parts: that have arrived, of a stream; else 0.
     """
 
     classes: list[str]
@@ -38,6 +40,7 @@ class Survey:
     is_grey: bool
     is_plain: bool
     twice: list[tuple[str, str]]
+    parts: int = 0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -58,29 +61,73 @@ def survey_source(source: Path) -> Survey:
     tree = read_tree(source, limits)
     classes = _classes(source, tree)
     waiting = {parts for split in SPLITS for parts in tree.paths(split, classes)}
-    faults, seen = Faults(source), list[Seen]()
-    first: dict[bytes, tuple[str, ...]] = {}
+    first: dict[bytes, Parts] = {}
     twice: list[tuple[str, str]] = []
+    seen = []
+    for parts, head, digest in _heads(source, limits, waiting):
+        seen.append(head)
+        other = first.setdefault(digest, parts)
+        if other[:-1] != parts[:-1]:
+            twice.append(("/".join(other), "/".join(parts)))
+    return _found(classes, {split: tree.count(split) for split in SPLITS}, seen, twice)
+
+
+def survey_stream(source: Path, arrived: Sequence[Path]) -> Survey:
+    """Return what a stream holds; the pixels are not decoded.
+
+    Args:
+        source: a folder; the images of `test/CLASS/IMAGE` in it, if there are any, are scored.
+        arrived: its parts, each a folder or an archive of `CLASS/IMAGE`.
+
+    Raises:
+        DataError: naming the part and what in it cannot be taken; there is but one class.
+    """
+    counts, classes, seen = dict.fromkeys(SPLITS, 0), set[str](), list[Seen]()
+    test = [source / TEST] if (source / TEST).is_dir() else []
+    for split, folders in zip(SPLITS, (arrived, test), strict=True):
+        for folder in folders:
+            limits = Limits(LARGEST_FILE, most_bytes(folder))
+            files = files_of_part(folder, limits)
+            counts[split] += len(files)
+            classes |= {parts[-2] for parts in files}
+            seen += [head for _, head, _ in _heads(folder, limits, set(files))]
+    if len(classes) < LEAST_CLASSES:
+        raise DataError(
+            f"{source}: holds the classes {some(classes) or 'none'}; allowed: two or more"
+        )
+    return replace(_found(sorted(classes), counts, seen, []), parts=len(arrived))
+
+
+def _heads(
+    source: Path, limits: Limits, waiting: set[Parts]
+) -> Iterator[tuple[Parts, Seen, bytes]]:
+    """Yield of each image its path, what its head says, and a digest of its bytes.
+
+    Raises:
+        DataError: naming those that cannot be taken, once all were looked at.
+    """
+    faults = Faults(source)
     for entry in entries(source, limits):
         if entry.parts not in waiting:
             continue
-        name = "/".join(entry.parts)
         try:
             content = entry.read()
-            seen.append(survey(content))
+            head = survey(content)
         except (ImageFault, DataError) as fault:
-            faults.add(name, fault)
+            faults.add("/".join(entry.parts), fault)
             continue
-        digest = hashlib.blake2b(content, digest_size=16).digest()
-        other = first.setdefault(digest, entry.parts)
-        if other[:-1] != entry.parts[:-1]:
-            twice.append(("/".join(other), name))
+        yield entry.parts, head, hashlib.blake2b(content, digest_size=16).digest()
     if faults.count:
         raise faults.error()
+
+
+def _found(
+    classes: list[str], counts: dict[str, int], seen: list[Seen], twice: list[tuple[str, str]]
+) -> Survey:
     is_grey = all(head.is_grey for head in seen)
     return Survey(
         classes,
-        {split: tree.count(split) for split in SPLITS},
+        counts,
         Counter((head.width, head.height) for head in seen),
         Counter(("16-bit " if head.deep else "") + head.mode for head in seen),
         is_grey,

@@ -3,7 +3,7 @@
 Knows paths alone; what the files hold, and which classes a study states, others say.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,6 +76,31 @@ def read_tree(source: Path, limits: Limits, splits: Sequence[str] = SPLITS) -> T
     for images in (images for split in found.values() for images in split.values()):
         images.sort(key=lambda parts: parts[-1])
     return Tree(found)
+
+
+def files_of_part(source: Path, limits: Limits, classes: Collection[str] = ()) -> list[Parts]:
+    """Return the paths of a part's files, checked to be `CLASS/IMAGE`; the files are not read.
+
+    One enclosing folder is allowed where it has not the name of a class.
+
+    Args:
+        source: a folder or an archive.
+        limits: of the sizes.
+        classes: names that are known to be classes.
+
+    Raises:
+        DataError: naming the source; it cannot be read, or holds what has no place.
+    """
+    listing = [(entry.parts, entry.is_folder) for entry in entries(source, limits)]
+    files = [parts for parts, is_folder in listing if not is_folder]
+    heads = {parts[0] for parts, _ in listing if parts}
+    enclosed = len(heads) == 1 and heads.isdisjoint(classes)
+    depth = 3 if enclosed and all(len(parts) == 3 for parts in files) else 2
+    wrong = [parts for parts in files if len(parts) != depth]
+    if wrong:
+        names = some("/".join(parts) for parts in wrong)
+        raise DataError(f"{source}: {names}: no place for an image; expected CLASS/IMAGE")
+    return files
 
 
 def some(names: Iterable[str]) -> str:

@@ -46,6 +46,7 @@ LINE, GAP, FOOT, HEAD = 0.17, 0.1, 0.42, 0.3
 
 OURS = {"color": "#0173B2", "marker": "o", "markerfacecolor": "#0173B2"}
 PAPER = {"color": "#B35900", "marker": "D", "markerfacecolor": "white"}
+CLAIMED = "#3F658A"
 TEXT_COLUMNS = ("claim", "experiment", "difference", "metric", "unit")
 COLUMNS = [
     *TEXT_COLUMNS,
@@ -207,7 +208,7 @@ def _draw_row(ax: Axes, top: float, row: pd.Series) -> None:
     view = ax.get_xlim()
     above, below = top + LINE / 2, top + 1.5 * LINE
     paper, ours = _beside(row)
-    write_beside(ax, above, paper, color=PAPER["color"])
+    write_beside(ax, above, paper, color=CLAIMED if np.isnan(row["paper"]) else PAPER["color"])
     write_beside(ax, below, ours, color=OURS["color"])
     ax.plot([0, 0], [top, top + 2 * LINE], color="#888888", linewidth=0.8, zorder=1.5)
     if np.isnan(row["paper"]):
@@ -227,8 +228,11 @@ def _draw_row(ax: Axes, top: float, row: pd.Series) -> None:
 
 def _beside(row: pd.Series) -> tuple[str, str]:
     """Return what is written at the right of the paper's line, and of ours."""
-    paper = _region(row) if np.isnan(row["paper"]) else effect_words(_of_paper(row))
-    return f"paper: {paper}", f"here: {effect_words(row)}"
+    if np.isnan(row["paper"]):
+        above = f"claimed: {_region(row)}"
+    else:
+        above = f"paper: {effect_words(_of_paper(row))}"
+    return above, f"here: {effect_words(row)}"
 
 
 def _of_paper(row: pd.Series) -> pd.Series:
@@ -255,7 +259,7 @@ def _legend(data: pd.DataFrame) -> list[Any]:
     if data["paper"].notna().any():
         handles.append(Line2D([], [], linewidth=0, markersize=6, label="paper", **PAPER))
     if data["paper"].isna().any():
-        label = "what its sentence claims, where it prints no numbers"
+        label = "claimed region, where the paper prints no numbers"
         handles.append(Patch(facecolor=REGION, edgecolor=EDGE, label=label))
     return [*handles, Line2D([], [], markersize=6, label="here, with 95 % interval", **OURS)]
 
@@ -264,8 +268,8 @@ SAID = Said(
     title=TITLE,
     module=__name__,
     caption="One line a comparison of the claims: above, the difference of the two values that the "
-    "paper prints, a hollow diamond; or, where it prints none, the region in which its sentence "
-    "says that the difference lies, shaded. Below, ours: the mean difference, paired on "
+    "paper prints, a hollow diamond; or, where it prints none, the region that the study states "
+    "for its sentence, shaded. Below, ours: the mean difference, paired on "
     "replicates, with its 95 % Student-t interval (of three replicates or more). Claims about a "
     "single value are left out. Verdicts are in the picture of the claims.",
     alt="One line a comparison: the paper’s difference, or the region that its sentence claims, "
