@@ -23,6 +23,7 @@ from scipy import stats
 
 from incbayes.results.collect import read_records
 from incbayes.results.over_stages import records_of
+from incbayes.study.model import KindSpec
 
 METRIC = "cumulative_error"
 SHOWN = {METRIC: (100.0, 2), "accuracy": (100.0, 2), "nll": (1.0, 4)}
@@ -62,7 +63,7 @@ def images_kept(folder: Path) -> pd.Series:
 def numbers_kept(study: Mapping[str, Any], method: str, model: Mapping[str, Any]) -> int:
     """Return of how many numbers the posterior of a stage consists."""
     chosen = study["methods"][method]
-    family, inference = _spec(chosen["family"]), _spec(chosen.get("inference", "vi"))
+    family, inference = KindSpec.of(chosen["family"]), KindSpec.of(chosen["inference"])
     start = Contestant(family, model, training_of(128), inference=inference).start
     return sum(tensor.numel() for layer in start.values() for tensor in layer.values())
 
@@ -72,7 +73,7 @@ def kept(folder: Path) -> dict[tuple[str, str], float]:
     study = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
     found = {}
     for (experiment, method), images in images_kept(folder).items():
-        model = _spec(study["experiments"][experiment]["model"])
+        model = KindSpec.of(study["experiments"][experiment]["model"])
         numbers = numbers_kept(study, str(method), model)
         stored = BYTES * numbers + images * math.prod(SHAPES[model["kind"]])
         found[str(experiment), str(method)] = stored / 1e6
@@ -146,10 +147,6 @@ def draw(found: pd.DataFrame, labels: Mapping[str, str], path: Path) -> None:
     figure.legend(handles, names, loc="lower center", ncols=3, frameon=False)
     figure.tight_layout(rect=(0, 0.17 / len(experiments), 1, 1))
     figure.savefig(path, dpi=110)
-
-
-def _spec(value: str | Mapping[str, Any]) -> dict[str, Any]:
-    return {"kind": value} if isinstance(value, str) else dict(value)
 
 
 def picture(figure: Path, page: Path) -> str:

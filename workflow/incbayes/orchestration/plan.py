@@ -24,7 +24,7 @@ from incbayes.orchestration.resources import Demand, Job, demand, needs_gpu
 from incbayes.orchestration.stream_plan import STREAM, StreamPlan
 from incbayes.study.chains import chosen_chains, chosen_experiments
 from incbayes.study.continuation import continued_files
-from incbayes.study.corrupted import CorruptedSet, corrupted_sets
+from incbayes.study.corrupted import copies_of, corrupted_sets
 from incbayes.study.datasets import data_name, data_sets, source_data_sets
 from incbayes.study.merging import Plain
 from incbayes.study.model import (
@@ -47,7 +47,7 @@ from incbayes.study.settings import (
     prior_option,
     scored_share,
 )
-from incbayes.study.shifts import changed_images, stored_among
+from incbayes.study.shifts import changed_images
 from incbayes.study.tuning import candidates, with_candidates
 
 DATA = "results/data/{dataset}"
@@ -237,23 +237,23 @@ class Plan:
     def image_files(self, name: str) -> dict[str, str]:
         """Return a file of the data set of every experiment that is run; of a stream, of parts."""
         cut = [of for of in self.chosen if of not in self.streams.streams]
-        whole = {of: f"{DATA}/{name}".format(dataset=self.data_of(of)) for of in cut}
+        whole = {of: _data_file(self.data_of(of), name) for of in cut}
         parts = self.streams.part_folders(self.chosen)
         given = {
-            f"{experiment}, data of given weights": f"{DATA}/{name}".format(dataset=dataset)
+            f"{experiment}, data of given weights": _data_file(dataset, name)
             for experiment, method, _ in chosen_chains(self.study)
             if self.streams.begins(experiment, method)
             and (dataset := self.given.data_of(experiment, method))
         }
         outliers = {
-            f"{of}, outliers {which}": f"{DATA}/{name}".format(dataset=data_name(dataset))
+            f"{of}, outliers {which}": _data_file(data_name(dataset), name)
             for of in cut
             for which, dataset in data_sets_among(self.chosen[of].outlier_sets).items()
         }
         copies = {
-            f"{of}, shifts {which}": f"{DATA}/{name}".format(dataset=self._copies(of, shift).name)
+            f"{of}, shifts {which}": _data_file(found.name, name)
             for of in cut
-            for which, shift in stored_among(self.chosen[of].image_shifts).items()
+            for which, found in copies_of(self.chosen[of]).items()
         }
         of_parts = {part: f"{folder}/{name}" for part, folder in parts.items()}
         return whole | of_parts | given | outliers | copies
@@ -373,16 +373,14 @@ class Plan:
     def outlier_files(self, experiment: str, name: str) -> list[str]:
         """Return a file of each of an experiment's outlier sets that is a data set, in order."""
         found = data_sets_among(self._changed(experiment)["outliers"]).values()
-        return [f"{DATA}/{name}".format(dataset=data_name(spec)) for spec in found]
+        return [_data_file(data_name(spec), name) for spec in found]
 
     def corrupted_files(self, experiment: str, name: str) -> list[str]:
         """Return a file of each of an experiment's shifts whose images lie in files, in order."""
-        found = stored_among(self._changed(experiment)["shifts"]).values()
-        copies = [self._copies(experiment, shift) for shift in found]
-        return [f"{DATA}/{name}".format(dataset=each.name) for each in copies]
-
-    def _copies(self, experiment: str, shift: KindSpec) -> CorruptedSet:
-        return CorruptedSet(self.planned.experiments[experiment].dataset, shift)
+        if self.is_search(experiment):
+            return []
+        found = copies_of(self.planned.experiments[experiment]).values()
+        return [_data_file(each.name, name) for each in found]
 
     # ---- Code ----
 
@@ -412,3 +410,7 @@ class Plan:
         if job.work == "fisher" and self.given.data(job.experiment):
             job = dataclasses.replace(job, outputs=self.given.outputs(job.experiment))
         return self._demand(job, attempt)
+
+
+def _data_file(dataset: str, name: str) -> str:
+    return f"{DATA}/{name}".format(dataset=dataset)

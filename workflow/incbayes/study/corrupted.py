@@ -87,12 +87,14 @@ def corruption_files(shift: KindSpec, folder: Path) -> dict[str, tuple[Path, Pat
 
 def corrupted_sets(experiments: Mapping[str, Experiment]) -> dict[str, CorruptedSet]:
     """Return the corrupted copies that experiments are scored on, by the name of their folder."""
-    found = [
-        CorruptedSet(experiment.dataset, shift)
-        for experiment in experiments.values()
-        for shift in stored_among(experiment.image_shifts).values()
-    ]
+    found = [each for experiment in experiments.values() for each in copies_of(experiment).values()]
     return {each.name: each for each in found}
+
+
+def copies_of(experiment: Experiment) -> dict[str, CorruptedSet]:
+    """Return the corrupted copies that an experiment is scored on, by the name of the shift."""
+    stored = stored_among(experiment.image_shifts)
+    return {which: CorruptedSet(experiment.dataset, shift) for which, shift in stored.items()}
 
 
 def check_corrupted(
@@ -110,8 +112,7 @@ def check_corrupted(
         StudyError: naming the first experiment with such copies, and what is wrong.
     """
     for name, experiment in experiments.items():
-        for which, shift in stored_among(experiment.image_shifts).items():
-            found = CorruptedSet(experiment.dataset, shift)
+        for which, found in copies_of(experiment).items():
             if found.name == wanted:
                 key = ("experiments", name, "shifts", which, "source")
                 _check_files(key, found, data_root, prepared)
