@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from running import TINY, environment, run
@@ -191,6 +192,19 @@ def test_what_snakemake_says_of_a_job_is_not_taken_for_another(said):
     assert lines[1:] == [f"fit: RuleException: {words}", f"fit: {UNSAID}"]
 
 
+@pytest.mark.parametrize("quiet", [{"RULES", "HOST"}, {"HOST"}, set(), None])
+def test_a_failure_is_said_at_once_where_snakemake_does_not_say_it(quiet, log, caplog):
+    """A run that goes on with other jobs may end hours later."""
+    names = None if quiet is None else [SimpleNamespace(name=name) for name in quiet]
+    workflow = SimpleNamespace(output_settings=SimpleNamespace(quiet=names))
+    logger = logging.getLogger("test_failures")
+    path = log(STARTED)
+    with caplog.at_level(logging.INFO, logger=logger.name):
+        FailureHandler(logger, workflow).emit(logging.makeLogRecord(failed(path) | {"thread": 1}))
+    said = [record.message for record in caplog.records]
+    assert said == [f"failed: {TITLE}\n    log: {path}"] * ("RULES" in (quiet or ()))
+
+
 def test_a_fault_of_ours_ends_the_causes_and_not_the_run(said):
     (message,) = said({"event": "job_error"})
     assert message.startswith("Causes of failures are not shown: AttributeError")
@@ -214,7 +228,7 @@ def test_a_real_failure_ends_with_its_cause_and_a_log_with_the_command_to_repeat
 
     alone = again()
     assert alone.returncode == 0, alone.stderr
-    assert "1 of 1 steps (100%) done" in alone.stderr and "rule partition" in alone.stderr
+    assert "1 of 1 steps (100%) done" in alone.stderr and "Rule: partition" in alone.stderr
 
     checksums = folder / "results/data/digits/checksums.json"
     checksums.write_text(checksums.read_text().replace('"digest": "', '"digest": "0'))

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from incbayes.orchestration.progress import Forecast, ProgressHandler, Step
+from incbayes.orchestration.progress import Forecast, ProgressHandler, Step, _listed
 
 LIBRARY = Path(__file__).parents[2] / "workflow"
-LINE = re.compile(r"^(\d+) of (\d+) steps done(?:, .+ elapsed, (.+)| in .+)$", re.MULTILINE)
+LINE = re.compile(
+    r"^(?:[^:\n]+: )?(\d+) of (\d+) steps done(?:, .+ elapsed, (.+)| in .+)$", re.MULTILINE
+)
 
 SNAKEFILE = """
 from incbayes.orchestration import progress
@@ -181,6 +183,16 @@ def test_every_step_gets_a_line_on_the_terminal_and_in_the_log(tmp_path: Path, c
     assert first[3] == "time left not known yet"
     assert all(line[3].startswith("about ") for line in between)
     assert " in " in last[0]
+    assert first[0].startswith("source: 1 of 6 ")
+    named = {name for line in (first, *between, last) for name in re.split(": |, ", line[0])}
+    assert {"first a", "first b", "second a", "second b"} <= named
+
+
+def test_a_line_names_the_steps_that_ended_since_the_last():
+    names = [Step("fit", names=("mnist", "ffg", f"T{T}")) for T in range(5)]
+    assert str(names[3]) == "fit mnist ffg T3"
+    assert _listed([str(step) for step in names[:2]]) == "fit mnist ffg T0, fit mnist ffg T1"
+    assert _listed([str(step) for step in names]).endswith(", fit mnist ffg T2 and 2 more")
 
 
 def test_a_long_step_is_not_silent_and_a_second_run_counts_only_what_it_does(tmp_path: Path):

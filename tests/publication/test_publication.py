@@ -81,6 +81,28 @@ def test_a_chain_that_is_run_again_takes_the_place_of_the_published_one(tmp_path
     assert [chain_name(c) for c in chosen_chains(found.study)] == [f"e0.m1.T{T}" for T in (1, 2, 3)]
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("data_root=/home/someone/data", "data_root=DIR"),
+        ("'data_root=/home/some one/data'", "data_root=DIR"),
+        ("data_root=~someone/data", "data_root=DIR"),
+        ("data_root=data", "data_root=data"),
+    ],
+)
+def test_what_is_published_names_no_folder_of_one_machine(given, shown, tmp_path):
+    """Where it leads nowhere for a reader; other settings stay as they were typed."""
+    command = 'snakemake --cores all --config {} \'training={{"precision": "bf16"}}\''
+    publish_in_turn(tmp_path, measured(["e0.m1"], command.format(given)))
+    (source,) = read_published(tmp_path).provenance["sources"]
+    assert source["command"] == command.format(shown)
+    for name in ("README.md", "report.html", "provenance.json", "ro-crate-metadata.json"):
+        assert "someone" not in (tmp_path / name).read_text(encoding="utf-8"), name
+    for name in ("README.md", "report.html"):
+        explained = "stands for a folder of data" in (tmp_path / name).read_text(encoding="utf-8")
+        assert explained == ("DIR" in shown)
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "auroc_entropy"])
 def test_chains_that_were_scored_before_a_metric_was_there_stand_beside_those_after(
     metric, tmp_path

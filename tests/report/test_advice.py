@@ -1,15 +1,10 @@
 """Advice: what is said of made records and histories, and what is left unsaid."""
 
-import logging
 import math
-from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from incbayes.orchestration.advice import say_advice
-from incbayes.orchestration.interruption import SNAKEMAKE_LOGGER
 from incbayes.report.advice import (
     BEHIND,
     CHANCE,
@@ -186,18 +181,3 @@ def test_a_width_that_ends_where_it_began_is_named(end, stuck):
 def test_points_have_no_width_to_move():
     points = history("ft").drop(columns="sigma_ratio")
     assert advise(study(), records("accuracy", FINE), points, {}) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "made", "said"), [("a\nb\n", True, 1), ("", True, 0), ("a\n", False, 0)]
-)
-def test_the_run_that_made_the_report_ends_with_its_advice(tmp_path, caplog, text, made, said):
-    path = tmp_path / "advice.txt"
-    path.write_text(text)
-    jobs = [SimpleNamespace(output=[str(path)] if made else ["another file"])]
-    dag = SimpleNamespace(needrun_jobs=lambda exclude_finished: jobs)
-    with caplog.at_level(logging.INFO, SNAKEMAKE_LOGGER):
-        say_advice(SimpleNamespace(dag=dag), Path(path))
-    assert len(caplog.records) == said
-    if said:
-        assert caplog.records[0].getMessage().splitlines()[1:] == ["a", "b"]

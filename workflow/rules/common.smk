@@ -33,7 +33,6 @@ from incbayes.core.files import check_writable
 from incbayes.core.seal import seal_path
 from incbayes.kinds import DATASETS, FIGURES, METRICS
 from incbayes.orchestration.captions import write_captions
-from incbayes.orchestration.advice import say_advice
 from incbayes.orchestration.code_digest import code_digest as digest_of_code
 from incbayes.orchestration.commands import reproducing, running_alone
 from incbayes.orchestration.failures import watch
@@ -44,6 +43,7 @@ from incbayes.orchestration.networks import check_networks
 from incbayes.orchestration.partial import OFFER, of_done_chains, unfinished_chains
 from incbayes.orchestration.plan import DATA, Plan
 from incbayes.orchestration.progress import follow
+from incbayes.orchestration.report_line import say_report
 from incbayes.orchestration.resources import Job, grown
 from incbayes.orchestration.size import check_size
 from incbayes.orchestration.stream_plan import STREAM, plan_streams
@@ -74,7 +74,8 @@ TOP = LIBRARY.parent if Path(workflow.basedir).resolve() == LIBRARY.resolve() el
 
 
 onsuccess:
-    say_advice(workflow, Path(placed(f"{RESULTS}/advice.txt")))
+    made = Path(placed(RESULTS))
+    say_report(workflow, made / "report.html", made / "advice.txt")
 
 
 onerror:

@@ -75,6 +75,11 @@ class Failure:
         return first.removesuffix(": started") if first.endswith(": started") else self.rule
 
     @property
+    def where(self) -> str:
+        """A line that says where its log is; nothing where it has none."""
+        return f"\n    log: {self.logs[0]}" if self.logs else ""
+
+    @property
     def was_told_to_stop(self) -> bool:
         """Whether it ended as jobs do that are told to stop or killed, and not by a fault."""
         return self.cause == SILENT or self.cause.startswith(STOPPED)
@@ -122,6 +127,8 @@ class FailureHandler(logging.Handler):
         super().__init__()
         self.workflow = workflow
         self._logger = logger
+        quiet = workflow.output_settings.quiet or () if workflow else ()
+        self._unsaid = "RULES" in {item.name for item in quiet}  # Snakemake does not say it then
         self._failures: dict[int, Failure] = {}
         self._errors: dict[int | None, str] = {}
 
@@ -144,8 +151,7 @@ class FailureHandler(logging.Handler):
         for failure in failures or self._failures.values():
             if interrupted and failure.was_told_to_stop:
                 continue
-            where = f"\n    log: {failure.logs[0]}" if failure.logs else ""
-            self._logger.error(f"{failure.title}: {failure.cause}{where}", extra=SHOWN)
+            self._logger.error(f"{failure.title}: {failure.cause}{failure.where}", extra=SHOWN)
         if offer and failures and not interrupted:
             self._logger.error(offer)
 
@@ -154,7 +160,10 @@ class FailureHandler(logging.Handler):
             logs = [Path(log) for log in record.log]
             message, grouped = record.rule_msg or "", bool(record.indent)
             error = self._errors.pop(record.thread, "")
-            self._failures[record.jobid] = Failure(record.rule_name, logs, message, grouped, error)
+            failure = Failure(record.rule_name, logs, message, grouped, error)
+            self._failures[record.jobid] = failure
+            if self._unsaid:
+                self._logger.error(f"failed: {failure.title}{failure.where}", extra=SHOWN)
         elif event == LogEvent.ERROR:  # of the job that the same thread names next
             self._errors[record.thread] = record.getMessage()
         elif event == LogEvent.JOB_FINISHED:

@@ -19,6 +19,7 @@ from incbayes.core.durations import estimate, in_two_units
 
 SNAKEMAKE_LOGGER = "snakemake.logging"
 SILENCE = 30.0  # seconds without a line before one is written between two steps
+SHOWN_AT_ONCE = 3  # names of steps in a line; more end together in groups alone
 KNOWN_SHARE = 0.5  # no estimate before the rules of this share of all steps were seen
 
 
@@ -30,11 +31,17 @@ class Step:
         rule: the name of its rule.
         wildcards: its wildcards as (name, value) pairs.
         needs: the numbers of the steps whose output it reads.
+        names: its wildcards as a person reads them, in the order of its rule.
     """
 
     rule: str
     wildcards: frozenset[tuple[str, str]] = frozenset()
     needs: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the rule and what it was applied to, for a person."""
+        return " ".join([self.rule, *self.names])
 
 
 @dataclass
@@ -178,6 +185,7 @@ class ProgressHandler(logging.Handler):
         self._silence = silence
         self._start = self._last_line = time.monotonic()
         self._done, self._total = 0, 0
+        self._finished: list[str] = []  # since the last line
         self._forecast: Forecast | None = None
         self._over = threading.Event()  # `_closed` is of logging.Handler
 
@@ -210,6 +218,8 @@ class ProgressHandler(logging.Handler):
             self._forecast.failed(record.jobid)
         elif event == LogEvent.JOB_FINISHED:
             self._forecast.finished(record.job_id, now)
+            if record.job_id in self._forecast.steps:
+                self._finished.append(str(self._forecast.steps[record.job_id]))
         elif event == LogEvent.PROGRESS and (record.done, record.total) != (
             self._done,
             self._total,
@@ -237,7 +247,8 @@ class ProgressHandler(logging.Handler):
     def _say(self) -> None:
         if self._done >= self._total:
             self._over.set()
-        self._write(self._line())
+        names, self._finished = self._finished, []
+        self._write(f"{_listed(names)}: {self._line()}" if names else self._line())
 
     def _line(self) -> str:
         now = time.monotonic()
@@ -281,6 +292,17 @@ def follow(workflow: Any, silence: float = SILENCE) -> None:
     logger.addHandler(ProgressHandler(logger, read_steps, silence, workflow))
 
 
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:SHOWN_AT_ONCE])
+    more = len(names) - SHOWN_AT_ONCE
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _name(wildcard: str, value: str) -> str:
+    """Return a wildcard for a person: `T3` and `t01`, and words as they are."""
+    return f"{wildcard}{value}" if len(wildcard) == 1 else value
+
+
 def steps_of(dag: Any) -> dict[int, Step]:
     """Return the jobs that Snakemake's `dag` has still to run, without mere targets."""
     return {
@@ -288,6 +310,7 @@ def steps_of(dag: Any) -> dict[int, Step]:
             rule=job.rule.name,
             wildcards=frozenset(job.wildcards_dict.items()),
             needs=tuple(need.jobid for need in dag.dependencies[job]),
+            names=tuple(_name(*pair) for pair in job.wildcards_dict.items()),
         )
         for job in dag.needrun_jobs()
         if not job.is_norun

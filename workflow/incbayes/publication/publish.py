@@ -56,7 +56,7 @@ from incbayes.report.claims_table import read_ledger
 from incbayes.report.convergence import STAGE, read_ends
 from incbayes.report.html import Numbers, write_report
 from incbayes.report.next_table import steps_of
-from incbayes.report.provenance import chain_of, in_order_of_stages
+from incbayes.report.provenance import chain_of, for_any_machine, in_order_of_stages
 from incbayes.results.collect import ordered_records, read_records, write_records
 from incbayes.results.evidence import published_name
 from incbayes.results.frames import Frames
@@ -254,6 +254,8 @@ def restated(kept: Measured, study: Study) -> Measured:
 def publish(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
     """Write all that is published of a study: page, report, ledger, figures and their numbers.
 
+    Its commands name no folder of data of one machine.
+
     Args:
         folder: where it goes.
         measured: the chains.
@@ -262,8 +264,9 @@ def publish(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
     Raises:
         FileError: something cannot be written.
     """
+    anywhere = dataclasses.replace(measured, provenance=for_any_machine(measured.provenance))
     with atomic_folder(folder) as partial:
-        _write(partial, measured, timings)
+        _write(partial, anywhere, timings)
 
 
 def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:

@@ -159,6 +159,6 @@ def spreads_of(study: Study, checksums: Mapping[str, Path]) -> dict[str, float]:
 
 
 def write_advice(path: Path, advice: Sequence[Advice]) -> None:
-    """Write the lines of advice, which `orchestration.advice` shows when the run ends."""
+    """Write the lines of advice, which `orchestration.report_line` shows when the run ends."""
     with atomic_write(path) as partial:
         partial.write_text("".join(f"{found.line}\n" for found in advice), encoding="utf-8")

@@ -6,6 +6,7 @@ nothing of metrics, and does not import torch to ask for its version.
 
 import os
 import platform
+import shlex
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ PACKAGES = (
     "seaborn",
     "snakemake",
 )
+ANY_FOLDER = "DIR"
 TIMING_COLUMNS = ["rule", "job", "seconds", "cpu_seconds", "max_rss_mb"]
 
 
@@ -95,19 +97,40 @@ def collect_provenance(
 def sources(provenance: Mapping[str, Any], study: Study) -> list[dict[str, Any]]:
     """Return the sources with the fewest names of their chains, of a study in its resolved form.
 
-    The names of a lone source are None.
+    The names of a lone source are None. Each says whether its command names `DIR`, of which a page
+    says that a folder of data is meant.
     """
     found = provenance["sources"]
     named = {chain_name(chain): chain for chain in all_chains(study)}
     return [
         source
         | {
+            "any_folder": f"data_root={ANY_FOLDER}" in shlex.split(source["command"]),
             "names": fewest_names(study, map(named.__getitem__, source["chains"]))
             if len(found) > 1
-            else None
+            else None,
         }
         for source in found
     ]
+
+
+def for_any_machine(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return provenance whose commands name `DIR` where they named a folder of data by its path.
+
+    Such a path is of the machine that ran them: elsewhere it leads nowhere, and it may tell of a
+    person what is nobody's business.
+    """
+    found = [
+        source | {"command": shlex.join(map(_without_path, shlex.split(source["command"])))}
+        for source in provenance["sources"]
+    ]
+    return {**provenance, "sources": found}
+
+
+def _without_path(word: str) -> str:
+    key, given, path = word.partition("=")
+    of_one_machine = key == "data_root" and path.startswith(("/", "~"))
+    return f"{key}{given}{ANY_FOLDER}" if of_one_machine else word
 
 
 def images_of(checksums: Path) -> dict[str, str]:
