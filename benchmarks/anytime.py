@@ -8,7 +8,6 @@ to the next: the numbers of its posterior, and images of earlier parts, a byte a
 run.
 """
 
-import argparse
 import math
 import os
 from collections.abc import Mapping
@@ -17,9 +16,8 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from common import SHAPES, Contestant, command_line, training_of, write_block
-from methods import KEEPING, KEYS, costs, labels_of
-from scipy import stats
+from common import SHAPES, Contestant, training_of, write_block
+from methods import KEEPING, KEYS, arguments, intervals, labels_of, relative_costs
 
 from incbayes.results.collect import read_records
 from incbayes.results.over_stages import records_of
@@ -37,14 +35,6 @@ def values(folder: Path) -> pd.DataFrame:
     records = read_records(folder / "metrics.csv")
     usual = records[(records["split"] == "test") & (records["predictor"] == "predictive")]
     return pd.concat([records_of(usual, name) for name in SHOWN], ignore_index=True)
-
-
-def summary(found: pd.DataFrame) -> pd.DataFrame:
-    """Return mean and half-width of the 95 % interval of every metric and stage of a method."""
-    grouped = found.groupby([*KEYS, "T", "t", "metric"])["value"]
-    table = grouped.agg(["mean", "sem", "size"]).reset_index()
-    table["half"] = table["sem"] * stats.t.ppf(0.975, table["size"] - 1)
-    return table
 
 
 def images_kept(folder: Path) -> pd.Series:
@@ -155,22 +145,13 @@ def picture(figure: Path, page: Path) -> str:
     return f"![{words}]({Path(os.path.relpath(figure, page.parent)).as_posix()})"
 
 
-def arguments() -> argparse.Namespace:
-    """Return what was asked for."""
-    parser = command_line(__doc__)
-    parser.add_argument("folder", type=Path, help="of a published study")
-    parser.add_argument("--figure", type=Path, help="file for the picture")
-    return parser.parse_args()
-
-
 def main() -> None:
     """Print the tables, and write what is asked for."""
-    chosen = arguments()
-    labels, spent, stored = labels_of(chosen.folder), costs(chosen.folder), kept(chosen.folder)
-    found = summary(values(chosen.folder))
-    unit = {e: spent[e, next(iter(labels))] for e in spent.index.unique(0)}
-    chains = list(zip(found["experiment"], found["method"], strict=True))
-    found["cost"] = [spent[e, m] / unit[e] for e, m in chains]
+    chosen = arguments(__doc__)
+    labels, stored = labels_of(chosen.folder), kept(chosen.folder)
+    found = intervals(values(chosen.folder), [*KEYS, "T", "t", "metric"])
+    found["cost"] = relative_costs(found, chosen.folder)
+    chains = zip(found["experiment"], found["method"], strict=True)
     found["kept"] = [stored[chain] for chain in chains]
     tables = [table(str(e), found, labels) for e in dict.fromkeys(found["experiment"])]
     print("\n\n".join(tables))

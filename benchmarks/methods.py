@@ -8,6 +8,7 @@ are multiples of those of the study's first method in the same experiment. Metho
 in several sizes, `NAME`, `NAME_5x`, are one curve. Nothing is run.
 """
 
+import argparse
 import json
 from pathlib import Path
 
@@ -52,10 +53,21 @@ def scores(folder: Path) -> pd.DataFrame:
         & (records["predictor"] == "predictive")
         & records["metric"].isin(METRICS)
     ]
-    grouped = last.groupby([*KEYS, "metric"])["value"]
-    found = grouped.agg(["mean", "sem", "size"]).reset_index()
+    return intervals(last, [*KEYS, "metric"])
+
+
+def intervals(records: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return mean and half-width of the 95 % interval over the replicates of every group."""
+    found = records.groupby(keys)["value"].agg(["mean", "sem", "size"]).reset_index()
     found["half"] = found["sem"] * stats.t.ppf(0.975, found["size"] - 1)
     return found
+
+
+def relative_costs(found: pd.DataFrame, folder: Path) -> list[float]:
+    """Return of every row what its chain cost, in costs of the first method of the experiment."""
+    spent, first = costs(folder), next(iter(labels_of(folder)))
+    chains = zip(found["experiment"], found["method"], strict=True)
+    return [spent[e, m] / spent[e, first] for e, m in chains]
 
 
 def base(method: str) -> tuple[str, str]:
@@ -127,18 +139,20 @@ def draw(found: pd.DataFrame, labels: dict[str, str], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> None:
-    """Print the tables, and write what is asked for."""
-    parser = command_line(__doc__)
+def arguments(description: str) -> argparse.Namespace:
+    """Return what was asked for: a folder, a picture, a page."""
+    parser = command_line(description)
     parser.add_argument("folder", type=Path, help="of a published study")
     parser.add_argument("--figure", type=Path, help="file for the picture")
-    chosen = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print the tables, and write what is asked for."""
+    chosen = arguments(__doc__)
     labels = labels_of(chosen.folder)
-    found, spent = scores(chosen.folder), costs(chosen.folder)
-    unit = {e: spent[e, next(iter(labels))] for e in spent.index.unique(0)}
-    found["cost"] = [
-        spent[e, m] / unit[e] for e, m in zip(found["experiment"], found["method"], strict=True)
-    ]
+    found = scores(chosen.folder)
+    found["cost"] = relative_costs(found, chosen.folder)
     tables = [table(str(e), found, labels) for e in dict.fromkeys(found["experiment"])]
     print("\n\n".join(tables))
     if chosen.figure:

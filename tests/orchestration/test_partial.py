@@ -58,7 +58,7 @@ def test_two_bad_jobs_do_not_cost_the_report(tmp_path):
     assert not (tmp_path / "results/halfway/report.html").exists()
     done = run(tmp_path, STUDY, "--config", "partial=true")
     assert done.returncode == 0, done.stdout
-    assert "rule fit:" not in done.stdout and "rule evaluate" not in done.stdout
+    assert "Rule: fit" not in done.stdout and "Rule: evaluate" not in done.stdout
     page = (tmp_path / "results/halfway/report.html").read_text(encoding="utf-8")
     assert "Partial report." in page and "<code>digits.wild.T1</code>: replicate" in page
     records = pd.read_parquet(tmp_path / "results/halfway/metrics.parquet")

@@ -225,7 +225,7 @@ def test_an_interrupted_run_says_how_far_it_came_and_goes_on(undisturbed, folder
     assert re.search(r"stopped by SIG(INT|TERM); run again, it goes on from", log.read_text())
     assert (folder / SECOND).with_name(".checkpoint.safetensors").exists()
     done = run(folder, study, "--", SECOND)
-    assert done.returncode == 0 and done.stdout.count("rule fit:") == 1, done.stdout
+    assert done.returncode == 0 and done.stdout.count("(Rule: fit)") == 1, done.stdout
     assert "goes on from its checkpoint" in log.read_text()
     assert_as_undisturbed(folder, undisturbed[0])
     survived(
@@ -273,7 +273,7 @@ def test_what_is_there_is_not_fitted_again_for_the_sake_of_what_is_gone(undistur
     refused(PARTS, "--", SECOND)
     assert run(folder, STUDY, "--", PARTS).returncode == 0
     done = run(folder, STUDY, "--", SECOND)
-    assert done.returncode == 0 and done.stdout.count("rule fit:") == 1, done.stdout
+    assert done.returncode == 0 and done.stdout.count("(Rule: fit)") == 1, done.stdout
     assert sha256_file(folder / FIRST) == before
     assert sha256_file(folder / SECOND) == sha256_file(undisturbed[0] / SECOND)
     (folder / FIRST).unlink()
@@ -319,7 +319,7 @@ def test_a_full_disk_is_named_and_the_run_goes_on_once_it_has_grown(undisturbed,
             ballast.unlink()
     subprocess.run(["mount", "-o", "remount,size=4m", str(results)], check=True)
     done = run(small_disk, STUDY, "--", SECOND)
-    assert done.returncode == 0 and done.stdout.count("rule fit:") == 1, done.stdout
+    assert done.returncode == 0 and done.stdout.count("(Rule: fit)") == 1, done.stdout
     assert_as_undisturbed(small_disk, undisturbed[0])
     survived(
         "a disk that is full, under Snakemake, and then grown",

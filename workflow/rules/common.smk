@@ -37,11 +37,13 @@ from incbayes.orchestration.code_digest import code_digest as digest_of_code
 from incbayes.orchestration.commands import reproducing, running_alone
 from incbayes.orchestration.failures import watch
 from incbayes.orchestration.interpreter import name_for_shells
+from incbayes.orchestration.job_rate import lift_default_rate
 from incbayes.orchestration.keep_posteriors import refuse_refits
 from incbayes.orchestration.kind_modules import check_kinds, code_of_fits, digests_of
 from incbayes.orchestration.networks import check_networks
 from incbayes.orchestration.partial import OFFER, of_done_chains, unfinished_chains
-from incbayes.orchestration.plan import DATA, Plan
+from incbayes.orchestration.plan import Plan
+from incbayes.orchestration.prepared_files import DATA
 from incbayes.orchestration.progress import follow
 from incbayes.orchestration.report_line import say_report
 from incbayes.orchestration.resources import Job, grown
@@ -96,6 +98,7 @@ PYTHON = in_one_line(name_for_shells)
 
 
 onstart:
+    lift_default_rate(workflow)
     for folder in (placed(RESULTS), placed("results/data")):
         in_one_line(check_writable, folder)
     in_one_line(refuse_refits, workflow.dag)

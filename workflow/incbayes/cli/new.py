@@ -16,8 +16,10 @@ from incbayes.data.image_survey import Survey, survey_source, survey_stream
 from incbayes.orchestration.size import check_size
 from incbayes.study.checks.experiments import TAKEN
 from incbayes.study.datasets import check_sources
+from incbayes.study.model import KindSpec
 from incbayes.study.resolve import resolve_study
 from incbayes.study.schema import kind_constraints
+from incbayes.study.small_sets import LEAST_STEPS, count_weights, epochs_of_size, kl_scale_of_size
 from incbayes.study.streams import PARTS, present_parts
 
 HELP = "write a study of your own images"
@@ -39,6 +41,11 @@ MODELS = {1: ("lenet5", "mlp"), 3: ("conv3fc3", "mlp")}
 
 MOST_PARTS = 3
 LEAST_IMAGES_OF_A_PART = 10
+
+BATCH_SIZE = 32
+
+HIDDEN_UNITS = [100]
+"""Of the network for images that are too small for any with convolutions."""
 
 NAME_LENGTH = 40
 
@@ -119,6 +126,9 @@ def study_text(source: Path, name: str, found: Survey) -> str:
     shape = [1 if found.is_grey else 3, *side]
     most_parts = min(MOST_PARTS, max(1, found.counts["train"] // LEAST_IMAGES_OF_A_PART))
     parts = [1, most_parts] if most_parts > 1 else [1]
+    model = _model(shape)
+    images = max(1, found.counts["train"] // (found.parts or most_parts))
+    weights = count_weights(KindSpec.of(model), (shape[0], shape[1], shape[2]), len(found.classes))
     return environment.get_template(TEMPLATE).render(
         name=name,
         source=str(source).replace("$", "$$"),
@@ -128,7 +138,13 @@ def study_text(source: Path, name: str, found: Survey) -> str:
         shape=shape,
         is_large=is_large,
         resize=is_large or len(found.sizes) > 1,
-        model=_model(shape),
+        model=model,
+        batch_size=BATCH_SIZE,
+        epochs=epochs_of_size(images, BATCH_SIZE),
+        steps=LEAST_STEPS,
+        kl_scale=kl_scale_of_size(images, weights),
+        images=images,
+        weights=weights,
         parts=parts,
         at="" if found.parts else f", T: {parts[-1]}",
     )
@@ -141,14 +157,15 @@ def _study_name(source: Path) -> str:
     return plain if re.match("[a-z]", plain) and plain not in TAKEN else f"my_{plain}".strip("_")
 
 
-def _model(shape: list[int]) -> str:
-    """Return the first model that takes images of this size."""
+def _model(shape: list[int]) -> dict[str, Any]:
+    """Return the first model that takes images of this size, with what it must be told."""
     fitting = (
         name
         for name in MODELS[shape[0]]
         if kind_constraints("model", name).get("min_side", 1) <= min(shape[1:])
     )
-    return next(fitting)
+    name = next(fitting)
+    return {"kind": name, "widths": HIDDEN_UNITS} if name == "mlp" else {"kind": name}
 
 
 def _summary(found: Survey) -> str:

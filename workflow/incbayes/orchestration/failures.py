@@ -163,7 +163,7 @@ class FailureHandler(logging.Handler):
             failure = Failure(record.rule_name, logs, message, grouped, error)
             self._failures[record.jobid] = failure
             if self._unsaid:
-                self._logger.error(f"failed: {failure.title}{failure.where}", extra=SHOWN)
+                self._logger.error(f"failed: {failure.title}{failure.where}")
         elif event == LogEvent.ERROR:  # of the job that the same thread names next
             self._errors[record.thread] = record.getMessage()
         elif event == LogEvent.JOB_FINISHED:

@@ -20,6 +20,7 @@ from incbayes.orchestration.kind_modules import (
     metric_modules,
     modules_of_scores,
 )
+from incbayes.orchestration.prepared_files import data_file, image_files
 from incbayes.orchestration.resources import Demand, Job, demand, needs_gpu
 from incbayes.orchestration.stream_plan import STREAM, StreamPlan
 from incbayes.study.chains import chosen_chains, chosen_experiments
@@ -49,8 +50,6 @@ from incbayes.study.settings import (
 )
 from incbayes.study.shifts import changed_images
 from incbayes.study.tuning import candidates, with_candidates
-
-DATA = "results/data/{dataset}"
 
 NOT_DRAWN = (*NOT_SHOWN, "claims", "stated", "tune", "tuned", "budgets")
 """Keys of a study that no figure depends on."""
@@ -235,28 +234,8 @@ class Plan:
         ]
 
     def image_files(self, name: str) -> dict[str, str]:
-        """Return a file of the data set of every experiment that is run; of a stream, of parts."""
-        cut = [of for of in self.chosen if of not in self.streams.streams]
-        whole = {of: _data_file(self.data_of(of), name) for of in cut}
-        parts = self.streams.part_folders(self.chosen)
-        given = {
-            f"{experiment}, data of given weights": _data_file(dataset, name)
-            for experiment, method, _ in chosen_chains(self.study)
-            if self.streams.begins(experiment, method)
-            and (dataset := self.given.data_of(experiment, method))
-        }
-        outliers = {
-            f"{of}, outliers {which}": _data_file(data_name(dataset), name)
-            for of in cut
-            for which, dataset in data_sets_among(self.chosen[of].outlier_sets).items()
-        }
-        copies = {
-            f"{of}, shifts {which}": _data_file(found.name, name)
-            for of in cut
-            for which, found in copies_of(self.chosen[of]).items()
-        }
-        of_parts = {part: f"{folder}/{name}" for part, folder in parts.items()}
-        return whole | of_parts | given | outliers | copies
+        """Return a file of every data set that the study reads, by what is read of it."""
+        return image_files(self.study, self.streams, self.given, name)
 
     # ---- What a job needs ----
 
@@ -373,14 +352,14 @@ class Plan:
     def outlier_files(self, experiment: str, name: str) -> list[str]:
         """Return a file of each of an experiment's outlier sets that is a data set, in order."""
         found = data_sets_among(self._changed(experiment)["outliers"]).values()
-        return [_data_file(data_name(spec), name) for spec in found]
+        return [data_file(data_name(spec), name) for spec in found]
 
     def corrupted_files(self, experiment: str, name: str) -> list[str]:
         """Return a file of each of an experiment's shifts whose images lie in files, in order."""
         if self.is_search(experiment):
             return []
         found = copies_of(self.planned.experiments[experiment]).values()
-        return [_data_file(each.name, name) for each in found]
+        return [data_file(each.name, name) for each in found]
 
     # ---- Code ----
 
@@ -410,7 +389,3 @@ class Plan:
         if job.work == "fisher" and self.given.data(job.experiment):
             job = dataclasses.replace(job, outputs=self.given.outputs(job.experiment))
         return self._demand(job, attempt)
-
-
-def _data_file(dataset: str, name: str) -> str:
-    return f"{DATA}/{name}".format(dataset=dataset)

@@ -44,16 +44,25 @@ def defaults_by_size(study: Study, written: Plain) -> Plain:
         changes: Plain = {}
         weights = _weights(study, experiment)
         if not _states(stated, "objective", "kl_scale") and weights is not None:
-            scale = min(1.0, float(f"{images / weights:.{DIGITS}g}"))
+            scale = kl_scale_of_size(images, weights)
             changes |= {"objective": {"kl_scale": scale}} if scale < 1 else {}
         if not _states(stated, "training", "epochs"):
             training: TrainingSettings = experiment.training.over(study.training)
-            batches = math.ceil(images / training.batch_size)
-            epochs = math.ceil(LEAST_STEPS / batches)
+            epochs = epochs_of_size(images, training.batch_size)
             changes |= {"training": {"epochs": epochs}} if epochs > training.epochs else {}
         if changes:
             found[name] = changes
     return {"experiments": found} if found else {}
+
+
+def kl_scale_of_size(images: int, weights: int) -> float:
+    """Return the factor on the KL for parts of so many images and a network of so many weights."""
+    return min(1.0, float(f"{images / weights:.{DIGITS}g}"))
+
+
+def epochs_of_size(images: int, batch_size: int) -> int:
+    """Return the passes over a part of so many images."""
+    return max(TrainingSettings().epochs, math.ceil(LEAST_STEPS / math.ceil(images / batch_size)))
 
 
 def count_weights(model: KindSpec, shape: tuple[int, int, int], outputs: int) -> int | None:
