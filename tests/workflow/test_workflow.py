@@ -287,7 +287,7 @@ def test_what_is_published_is_published_anew_under_other_claims(finished, tmp_pa
     sentence = "In other words."
     done = run(tmp_path, changed(claims__alike__sentence=sentence), "republish")
     assert done.returncode == 0, done.stdout
-    assert re.findall(r"^(?:local)?rule (\w+):", done.stdout, flags=re.MULTILINE) == ["republish"]
+    assert re.findall(r"\(Rule: (\w+)\)", done.stdout) == ["republish"]
     page = (tmp_path / "results/published/tiny/README.md").read_text(encoding="utf-8")
     assert sentence in page and TINY["claims"]["alike"]["sentence"] not in page
 
