@@ -18,11 +18,11 @@ from common import command_line, write_block
 from scipy import stats
 
 KEYS = ["experiment", "method"]
-METRICS = {
-    "accuracy": ("accuracy (%)", 100.0),
-    "nll": ("NLL", 1.0),
-    "nll_tempered": ("NLL, tempered", 1.0),
-}
+METRICS = {"accuracy": 100.0, "nll": 1.0, "nll_tempered": 1.0}
+"""Factors of the numbers of the table."""
+NAMES = {"accuracy": "test error (%)", "nll": "NLL", "nll_tempered": "NLL, tempered"}
+"""Of the panels, in each of which less is better."""
+MARKS = [m * 10.0**p for p in range(-3, 3) for m in (1, 1.5, 2, 3, 4, 5, 7)]
 BOUND = "cumulative"
 """The method that keeps all data, which is drawn as a bound."""
 KEEPING = (BOUND, "replay")
@@ -88,14 +88,14 @@ def table(experiment: str, found: pd.DataFrame, labels: dict[str, str]) -> str:
     for method, row in wide.sort_values(("mean", "nll")).iterrows():
         cells = [
             f"{factor * row['mean', metric]:.{digits}f} ± {factor * row['half', metric]:.{digits}f}"
-            for (metric, (_, factor)), digits in zip(METRICS.items(), (2, 4, 4), strict=True)
+            for (metric, factor), digits in zip(METRICS.items(), (2, 4, 4), strict=True)
         ]
         lines.append(f"| {labels[str(method)]} | ×{row['cost', '']:.1f} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def draw(found: pd.DataFrame, labels: dict[str, str], path: Path) -> None:
-    """Draw every metric against cost, a panel a metric and a row an experiment."""
+    """Draw error and NLLs against cost, a panel a metric and a row an experiment."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -110,15 +110,16 @@ def draw(found: pd.DataFrame, labels: dict[str, str], path: Path) -> None:
     run = set(found["method"])
     families = list(dict.fromkeys(base(method)[0] for method in labels if method in run))
     for row, experiment in zip(axes, experiments, strict=True):
-        for ax, (metric, (name, factor)) in zip(row, METRICS.items(), strict=True):
+        for ax, (metric, factor) in zip(row, METRICS.items(), strict=True):
             chosen = found[(found["experiment"] == experiment) & (found["metric"] == metric)]
             for place, family in enumerate(families):
                 curve = chosen[[base(m)[0] == family for m in chosen["method"]]].sort_values("cost")
                 style = {"color": PALETTE[place], "marker": MARKERS[place % len(MARKERS)]}
                 kept = {"linestyle": "--", "markerfacecolor": "white"} if family in KEEPING else {}
+                shown = 100 - 100 * curve["mean"] if metric == "accuracy" else curve["mean"]
                 ax.errorbar(
                     curve["cost"],
-                    factor * curve["mean"],
+                    shown,
                     yerr=factor * curve["half"],
                     label=labels[family],
                     linewidth=1.3,
@@ -126,16 +127,20 @@ def draw(found: pd.DataFrame, labels: dict[str, str], path: Path) -> None:
                     capsize=2,
                     **(style | kept),
                 )
-            ax.set_xscale("log")
+            ax.set(xscale="log", yscale="log")
             ax.set_xticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
+            low, high = ax.get_ylim()
+            marks = [mark for mark in MARKS if low <= mark <= high]
+            ax.set_yticks(marks, [f"{mark:g}" for mark in marks])
             ax.minorticks_off()
             ax.set_xlabel("cost of the chain, fine-tuning's five epochs = 1")
-            ax.set_ylabel(name)
-            ax.set_title(experiment if len(experiments) > 1 else name)
+            ax.set_title(
+                f"{experiment}: {NAMES[metric]}" if len(experiments) > 1 else NAMES[metric]
+            )
             ax.grid(alpha=0.3)
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="lower center", ncols=4, frameon=False)
-    figure.tight_layout(rect=(0, 0.16 / len(experiments), 1, 1))
+    figure.tight_layout(rect=(0, 0.22 / len(experiments), 1, 1))
     figure.savefig(path, dpi=110)
 
 
