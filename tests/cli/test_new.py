@@ -43,6 +43,13 @@ def written(folder, files, monkeypatch, name="my photos"):
     return study, experiment
 
 
+@pytest.mark.parametrize(("train", "scale"), [(15, 3e-06), (18, 3.6e-06)])
+def test_a_very_small_factor_is_a_number_to_every_reader(train, scale, tmp_path, monkeypatch):
+    """To YAML 1.1, which PyYAML reads, `3e-06` is a text."""
+    study, _ = written(tmp_path, photos((40, 40), train=train), monkeypatch)
+    assert study.objective.kl_scale == scale
+
+
 def test_the_written_study_runs_to_its_report(tmp_path):
     files = photos((10, 8), train=15, test=3)
     files["train/größe/0.png"] = image(500, mode="L", size=(10, 8))

@@ -142,7 +142,7 @@ def study_text(source: Path, name: str, found: Survey) -> str:
         batch_size=BATCH_SIZE,
         epochs=epochs_of_size(images, BATCH_SIZE),
         steps=LEAST_STEPS,
-        kl_scale=kl_scale_of_size(images, weights),
+        kl_scale=_number(kl_scale_of_size(images, weights)),
         images=images,
         weights=weights,
         parts=parts,
@@ -180,6 +180,11 @@ def _summary(found: Survey) -> str:
         f"{len(found.classes)} classes, {found.counts['train']} images for training{in_parts} and "
         f"{found.counts['test']} for testing, {width}x{height} pixels ({share}), {kinds}"
     )
+
+
+def _number(value: float) -> str:
+    """Return a number as every YAML reads it: `3.0e-06`, as `3e-06` is text to some."""
+    return yaml.safe_dump(value).splitlines()[0]
 
 
 def _quoted(value: Any) -> str:
