@@ -126,3 +126,16 @@ def test_all_that_states_authors_states_those_of_the_licence():
         json.loads(page(".zenodo.json"))["creators"],
     ]
     assert [[one["name"] for one in some] for some in people] == [[holder]] * 3
+
+
+FOLDERS = ("workflow", "tests", "benchmarks")
+CODE = re.compile(r"`((?:[\w-]+/)+[\w-]+\.py)(?:::(\w+))?(?:\[[^`]*\])?`")
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_code_that_a_page_names_is_there(name):
+    files = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
+    for path, test in CODE.findall(page(name)):
+        found = [file for file in files if file.as_posix().endswith(f"/{path}")]
+        assert found, path
+        assert f"def {test}(" in found[0].read_text(encoding="utf-8") if test else True, test
