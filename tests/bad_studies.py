@@ -358,6 +358,19 @@ BAD = [
         {"family": {"kind": "ffg", "mean_scale": 2}, "inference": "ivon"},
         "methods.ffg.family.mean_scale: found 2, which ivon does not know; leave it out",
     ),
+    *(
+        (
+            "methods.ffg",
+            {"family": "ffg", "inference": "laplace", "objective": {key: value}},
+            f"methods.ffg.objective.{key}: found '{value}', which laplace does not know; give",
+        )
+        for key, value in (("likelihood", "mean"), ("beta", "none"), ("batches", "whole_set"))
+    ),
+    (
+        "methods.ffg.objective",
+        {"warmup_epochs": 31},
+        "methods.ffg.objective.warmup_epochs: found 31, but a stage has 30 epochs, so that the K",
+    ),
     ("methods.ffg.label", "ft", f"{PLAIN}.methods[1]: ffg has the label of ft, 'ft'; give each"),
     # Budgets.
     ("budget", "quik", "budget: found 'quik' (did you mean 'quick'?); allowed: full, quick"),

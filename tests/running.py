@@ -104,8 +104,12 @@ class Snakemake:
         pid: of its process, which leads a session and a process group.
     """
 
-    def __init__(self, folder: Path, options: Sequence[str]):
-        """Start it in `folder`."""
+    def __init__(self, folder: Path, options: Sequence[str], scripts_anew: bool = False):
+        """Start it in `folder`.
+
+        `scripts_anew`: the processes of jobs begin with a new interpreter, as they do for users,
+        and not as forks of one that has imported torch.
+        """
         self._said = tempfile.NamedTemporaryFile()  # noqa: SIM115  as long as this object
         self._code: int | None = None
         self.pid = _ask(
@@ -113,6 +117,7 @@ class Snakemake:
             environment=environment(),
             folder=str(folder),
             said=self._said.name,
+            scripts_anew=scripts_anew,
         )
 
     def poll(self) -> int | None:
@@ -138,9 +143,11 @@ class Snakemake:
 class Run(Snakemake):
     """A run of a study that was started, as if by `command`."""
 
-    def __init__(self, folder: Path, study: dict[str, Any], *options: str):
+    def __init__(
+        self, folder: Path, study: dict[str, Any], *options: str, scripts_anew: bool = False
+    ):
         """Start it in `folder`."""
-        super().__init__(folder, options_of(folder, study, *options))
+        super().__init__(folder, options_of(folder, study, *options), scripts_anew)
 
 
 def typed(folder: Path, *options: str) -> subprocess.CompletedProcess:

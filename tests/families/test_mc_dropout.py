@@ -61,6 +61,17 @@ def test_units_dropped_of_an_image_are_columns_dropped_of_the_weights(geometry):
         torch.testing.assert_close(found, masked)
 
 
+def test_in_half_precision_units_are_dropped_as_often_and_scaled_up_as_much():
+    layer, _ = layer_and_input("linear")
+    units = layer.weight_shape[1]
+    x = torch.ones(400_000 // units, units, dtype=torch.bfloat16)
+    state = {"weight": torch.eye(units)[: layer.weight_shape[0]].to(x)}
+    made = McDropout(rate=0.25).forward(layer, state, x, noise())
+    assert made.dtype == torch.bfloat16
+    share = (made == 0).double().mean()
+    assert abs(share - 0.25) < 5 * (0.25 * 0.75 / made.numel()) ** 0.5
+
+
 @pytest.fixture(scope="module")
 def exact():
     """Return weights, images, and every network's chance and ln p(y | x), by enumeration."""

@@ -8,9 +8,10 @@ from replicate_fits import CLASSES, fit, part, settings, stage_of
 from torch import nn
 
 from incbayes.inference.averaging import AveragedRun
-from incbayes.inference.stage import family_of
+from incbayes.inference.stage import family_of, first_start, later_start
 from incbayes.networks.layers import NetworkError
 from incbayes.posterior.predict import Passes, Predictor
+from incbayes.priors.base import Source
 from incbayes.study.model import KindSpec
 
 PARTS = [[part(10 * t + seed, dtype=torch.float32) for seed in range(3)] for t in range(3)]
@@ -63,6 +64,38 @@ def test_predictions_are_those_of_the_mean(tmp_path):
         for layer, tensors in state.items()
     }
     assert not torch.equal(found, predictor.mean(ends, images))
+
+
+def continued(state, kind, **options):
+    """Return the start of a chain that goes on from a posterior."""
+    method = dataclasses.replace(
+        chosen(kind, **options), prior=KindSpec("posterior", {"continue_from": "a chain"})
+    )
+    return first_start(stage_of(method), 0, CLASSES, Source(state=state))
+
+
+def test_a_chain_that_goes_on_from_another_does_so_as_the_next_stage(tmp_path):
+    method = chosen("averaging", decay=0.3)
+    state = chain(tmp_path, method)[-1][0][0]
+    start, expected = continued(state, "averaging", decay=0.3), later_start(method, state)
+    for found, meant in ((start.state, expected.state), (start.prior, expected.prior)):
+        assert found.keys() == meant.keys()
+        for layer in found:
+            assert found[layer].keys() == meant[layer].keys()
+            assert all(torch.equal(found[layer][key], meant[layer][key]) for key in found[layer])
+    fresh = continued(continued(state, "vi").state, "averaging")
+    for layer, own in fresh.state.items():
+        assert own.keys() == state[layer].keys()
+        assert all(torch.equal(own[key], own[f"{key}_beside"]) for key in own if "_" not in key)
+
+
+def test_another_algorithm_goes_on_from_the_mean_alone(tmp_path):
+    state = chain(tmp_path, chosen("averaging"))[-1][0][0]
+    start = continued(state, "vi")
+    for found in (start.state, start.prior):
+        for layer, own in found.items():
+            assert own.keys() == {"weight", "bias"}
+            assert all(torch.equal(own[key], state[layer][key]) for key in own)
 
 
 def test_running_statistics_are_refused(monkeypatch):

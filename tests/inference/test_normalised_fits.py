@@ -206,6 +206,26 @@ def test_dropout_drops_its_share_and_keeps_the_mean(module):
     assert torch.equal(dropout(x), x)
 
 
+@pytest.mark.parametrize("module", [nn.Dropout(0.05), nn.Dropout2d(0.05)])
+def test_in_half_precision_it_drops_the_same_share(module):
+    dropout, x = NoisyDropout(module).train(), torch.ones(2000, 200, 1, 1, dtype=torch.bfloat16)
+    dropout.noise = noise()
+    made = dropout(x)
+    assert made.dtype == torch.bfloat16
+    assert abs((made == 0).double().mean() - 0.05) < 5 * (0.05 * 0.95 / made.numel()) ** 0.5
+
+
+@pytest.mark.parametrize("sigma", [0.01, 1.0])
+def test_normalisation_starts_as_wide_as_the_family_says(sigma):
+    chosen = settings("ffg", {"initial_sigma": sigma}, model=RESIDUAL)
+    start = begun(replace(chosen, normalisation="variational"))
+    for layer, own in start.state.items():
+        for key in own:
+            if key.endswith("_log_sigma"):
+                ratio = (own[key] - start.prior[layer][key]).exp()
+                torch.testing.assert_close(ratio, torch.full_like(ratio, sigma))
+
+
 def test_no_and_whole_dropout():
     for share, expected in ((0.0, 1.0), (1.0, 0.0)):
         dropout = NoisyDropout(nn.Dropout(share)).train()

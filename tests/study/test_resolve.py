@@ -10,16 +10,17 @@ from normal_forms import family_with_defaults, normal_form
 from small_study import HALVES, PLAIN, SMALL, changed
 from study_places import ODD, places
 
+from incbayes.inference.objective import Objective
 from incbayes.study.model import to_plain
 from incbayes.study.published_code import AS_PUBLISHED
 from incbayes.study.resolve import block_replicates, blocks, resolve_study
 from incbayes.study.settings import (
     evaluation_settings,
-    kl_scale,
     method_settings,
     pretrain_training,
     scored_share,
 )
+from incbayes.study.tempering import kl_scale
 from incbayes.study.yaml import StudyError
 
 
@@ -128,6 +129,30 @@ def test_the_scale_of_a_kl_is_what_the_bound_has_it_times(objective, scale):
     study = resolve_study(study)
     assert kl_scale(study, "plain", "ffg") == scale
     assert kl_scale(study, "plain", "ft") is None
+
+
+def test_the_images_of_a_minibatch_are_no_more_than_those_of_a_part():
+    study = changed(
+        ("methods.ffg.objective", {"likelihood": "mean", "kl_scale": 1.0}),
+        (f"{PLAIN}.partition", {"fraction": 0.1}),
+        (f"{PLAIN}.parts", [1, 3]),
+    )
+    assert kl_scale(resolve_study(study), "plain", "ffg") == 143 // 3
+
+
+@pytest.mark.parametrize(
+    ("beta", "share"), [("uniform", 1 / 12), ("geometric", 0.5 / (1 - 2**-12))]
+)
+def test_weights_made_for_the_whole_set_sum_to_less_in_a_part(beta, share):
+    study = changed(
+        ("methods.ffg.objective", {"batches": "whole_set", "beta": beta, "kl_scale": 0.1}),
+        (f"{PLAIN}.partition", {"fraction": 0.1}),
+        (f"{PLAIN}.parts", [2]),
+    )
+    study = resolve_study(study)
+    assert kl_scale(study, "plain", "ffg") == float(f"{0.1 * share:.3g}")
+    objective = Objective.of(method_settings(study, "plain", "ffg").objective)
+    assert objective.epoch_kl_weight(0, 1, 12, 71) == pytest.approx(0.1 * share)
 
 
 def test_a_method_is_scored_on_its_share_of_the_test_set():

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
+import running
 from fault_table import survived
-from running import ROOT, TINY, Run, environment, run
+from running import ROOT, TINY, environment, run
 
 from incbayes.core.files import sha256_file
 from incbayes.posterior.file import read_posterior
@@ -33,6 +35,7 @@ STUDY["experiments"]["digits"]["methods"] = ["ffg"]
 CHAIN = "results/chain/digits/ffg/T2/r0-0"
 PARTS = "results/chain/digits/parts/T2/r0-0.safetensors"
 FIRST, SECOND = (f"{CHAIN}/t0{t}/posterior.safetensors" for t in (1, 2))
+Run = partial(running.Run, scripts_anew=True)  # what is killed is the process that users have
 KILLS = 10
 """Of Snakemake alone, and of Snakemake with its jobs."""
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from incbayes.core.options import option
 from incbayes.families.point import Point
-from incbayes.networks.dropout import kept_units
+from incbayes.networks.dropout import in_single, kept_units
 from incbayes.networks.layers import Layer, State
 from incbayes.networks.noise import Noise
 
@@ -43,7 +43,8 @@ class McDropout(Point):
         A unit of several positions is dropped at all of them, as under one draw of the weights.
         """
         if self.drops(layer):
-            x = x * kept_units(noise.normal(layer.unit_shape(x), x), self.rate)
+            draws = noise.normal(layer.unit_shape(x), in_single(x[:0]))
+            x = (x * kept_units(draws, self.rate)).to(x.dtype)
         return super().forward(layer, q, x, noise)
 
     def sample(self, layer: Layer, q: State, noise: Noise) -> State:

@@ -17,6 +17,8 @@ from incbayes.networks.layers import Layer, NetworkError, State
 from incbayes.networks.noise import Noise
 
 ALL, LAST_LAYER = "all", "last_layer"
+SHARED = ("initial_sigma", "mean_scale")
+"""Options of a family that hold for scales and shifts of normalisation, too."""
 
 
 class Mixed(Family):
@@ -43,8 +45,9 @@ class Mixed(Family):
         )
         self.prediction = family.prediction
         self._point = Point()
-        mean_scale = getattr(family, "mean_scale", 1.0)
-        gaussian = FullyFactorisedGaussian("weight", mean_scale=mean_scale)
+        # What the family has of these it has for all that is Gaussian.
+        given = {key: getattr(family, key) for key in SHARED if hasattr(family, key)}
+        gaussian = FullyFactorisedGaussian("weight", **given)
         self._gaussian = gaussian if normalisation != "point" else None
 
     def of(self, layer: Layer) -> Family:

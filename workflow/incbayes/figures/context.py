@@ -138,8 +138,9 @@ def context_of(study: Study) -> FigureContext:
     """Return the context of a study in its resolved form."""
     from incbayes.study.chains import chosen_experiments
     from incbayes.study.layers import layer_types
-    from incbayes.study.settings import kl_scale, scored_share
+    from incbayes.study.settings import scored_share
     from incbayes.study.tables import is_number
+    from incbayes.study.tempering import kl_scale
 
     scales = {
         (experiment, method): kl_scale(study, experiment, method)

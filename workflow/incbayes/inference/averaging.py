@@ -7,15 +7,12 @@ import torch
 
 from incbayes.core.options import option
 from incbayes.families.base import Family
-from incbayes.inference.base import FirstStage, Problem
+from incbayes.inference.base import BESIDE, FirstStage, Problem
 from incbayes.inference.vi import ByAdam
 from incbayes.inference.vi_run import VariationalRun
 from incbayes.networks.layers import Layer, NetworkError, State
 from incbayes.posterior.network import NetworkState
 from incbayes.priors.base import Prior, Start
-
-BESIDE = "_beside"
-"""Ends the name of what is kept beside a weight: in a stage the mean, between stages the end."""
 
 
 class AveragedRun(VariationalRun):
@@ -50,7 +47,9 @@ class Averaging(ByAdam):
     """Fine-tuning that predicts with an exponential mean of the ends of its stages.
 
     w̄_t = d·w̄_{t-1} + (1 - d)·w_t, w̄_1 = w_1. The next stage starts from, and is regularised to, w_t
-    itself: the mean is a readout and changes nothing of the chain.
+    itself: the mean is a readout and changes nothing of the chain. Between stages w_t lies beside
+    the mean (`BESIDE`), in a stage the mean lies beside w_t. A chain that goes on from another one
+    does so as stage t, from the weights alone where that one had no mean.
     """
 
     decay: float = option(
@@ -65,7 +64,9 @@ class Averaging(ByAdam):
 
     def first_start(self, prior: Prior, stage: FirstStage) -> Start:
         """Return the start of stage 1, with room beside every weight."""
-        start = super().first_start(prior, stage)
+        start = prior.start(stage.family, stage.layers, stage.fresh, stage.source, stage.noise)
+        if any(key.endswith(BESIDE) for own in start.prior.values() for key in own):
+            return self.later_start(start.prior)
         return Start(_with_room(start.state), _with_room(start.prior))
 
     def later_start(self, parent: NetworkState) -> Start:

@@ -30,6 +30,9 @@ from incbayes.priors.base import Prior, Source, Start
 Stream = Callable[..., torch.Generator]
 """`stream(*names, device=…)`: the replicate's generator for a purpose."""
 
+BESIDE = "_beside"
+"""Ends the name of a tensor that an algorithm keeps beside the one of that name in a state."""
+
 EpochRecord = dict[str, float]
 """One row of training.csv, without the replicate."""
 
@@ -190,9 +193,10 @@ class Algorithm(ABC):
         """Return where stage 1 starts and what it is regularised to: as the prior says.
 
         A state may hold tensors of the algorithm's own beside those of the family, which leaves
-        them alone.
+        them alone. Those of the algorithm of a chain that is continued are left out (`BESIDE`).
         """
-        return prior.start(stage.family, stage.layers, stage.fresh, stage.source, stage.noise)
+        start = prior.start(stage.family, stage.layers, stage.fresh, stage.source, stage.noise)
+        return Start(_of_the_family(start.state), _of_the_family(start.prior))
 
     def later_start(self, parent: NetworkState) -> Start:
         """Return the start of stage t > 1: at, and regularised to, the posterior of t-1."""
@@ -225,3 +229,10 @@ class Algorithm(ABC):
             DivergenceError: naming replicate, epoch, step and tensor.
         """
         raise NotImplementedError(f"{type(self).__name__} has no stacked form")
+
+
+def _of_the_family(state: NetworkState) -> NetworkState:
+    return {
+        layer: {key: tensor for key, tensor in own.items() if not key.endswith(BESIDE)}
+        for layer, own in state.items()
+    }

@@ -190,7 +190,14 @@ class OnlineLaplace(ByAdam):
         "predicts": "classes",
         "step_cost": 1,
         "bytes_per_weight": 200,
-        "objective": {"complexity": ["closed_form"], "draws": [1]},
+        # The penalty of a whole epoch is kl_scale's: what `end_stage` adds up is divided by it.
+        "objective": {
+            "beta": ["uniform", "geometric"],
+            "complexity": ["closed_form"],
+            "draws": [1],
+            "likelihood": ["sum"],
+            "batches": ["used"],
+        },
         "weighs_prior": True,
     }
 

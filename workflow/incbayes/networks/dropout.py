@@ -33,10 +33,11 @@ class NoisyDropout(nn.Module):
             return x
         if self.p == 1:
             return torch.zeros_like(x)
+        like = in_single(x)
         if self.of_channels:
-            draws = self.noise.normal((*x.shape[:2], *(1,) * (x.dim() - 2)), x)
+            draws = self.noise.normal((*x.shape[:2], *(1,) * (x.dim() - 2)), like)
         else:
-            draws = self.noise.normal_like(x)
+            draws = self.noise.normal_like(like)
         return torch.where(draws >= self._threshold, x / (1 - self.p), torch.zeros_like(x))
 
 
@@ -46,11 +47,20 @@ def threshold(p: float) -> float:
     return torch.special.ndtri(torch.tensor(p, dtype=torch.float64)).item()
 
 
+def in_single(x: Tensor) -> Tensor:
+    """Return numbers in single precision or better, in which units are to be dropped.
+
+    Draws in half precision fall below a threshold with another probability than p, and 1 / (1 - p)
+    is rounded: what trained and what predicts would be scaled differently.
+    """
+    return x if x.dtype.itemsize >= torch.float32.itemsize else x.float()
+
+
 def kept_units(draws: Tensor, p: float) -> Tensor:
     """Return what units are multiplied by: 0 with probability p, else 1 / (1 - p).
 
     Args:
-        draws: standard normal, one a unit.
+        draws: standard normal, one a unit, in single precision or better.
         p: above 0, below 1.
     """
     return (draws >= threshold(p)).to(draws.dtype) / (1 - p)

@@ -19,10 +19,11 @@ from incbayes.study.merging import Plain, merged
 from incbayes.study.messages import UNQUOTED
 from incbayes.study.model import Claim, Group, Study, study_of
 from incbayes.study.schema import check, expand, fill, study_schema
-from incbayes.study.settings import complete_settings, kl_scale
+from incbayes.study.settings import complete_settings
 from incbayes.study.small_sets import defaults_by_size
 from incbayes.study.streams import complete_claims, complete_parts
 from incbayes.study.tables import complete_table
+from incbayes.study.tempering import kl_scale
 from incbayes.study.yaml import KeyPath, StudyError, check_extent, shown
 
 FULL = "full"

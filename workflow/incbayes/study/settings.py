@@ -126,23 +126,6 @@ def pretrain_training(study: Study, experiment: str) -> TrainingSettings:
     return _overridden(study.training, [chosen.training, chosen.pretrain.training])
 
 
-def kl_scale(study: Study, experiment: str, method: str) -> float | None:
-    """Return how many times the bound's own KL a method minimises; None where it has no KL.
-
-    That is its `kl_scale`, times a minibatch's images with `likelihood: mean`.
-
-    Raises:
-        StudyError: there is no such experiment or method.
-    """
-    settings = method_settings(study, experiment, method)
-    objective = settings.objective
-    bayesian = kind_constraints("family", settings.family.kind)["bayesian"]
-    if not bayesian or objective.beta == "none":
-        return None
-    images = settings.training.batch_size if objective.likelihood == "mean" else 1
-    return float(objective.kl_scale * images)
-
-
 def scored_share(study: Study, experiment: str, method: str) -> float:
     """Return the share of the test set that a method in an experiment is scored on; 1 is all.
 

@@ -38,9 +38,10 @@ def defaults_by_size(study: Study, written: Plain) -> Plain:
     found: Plain = {}
     for name, experiment in study.experiments.items():
         stated = [written, written["experiments"][name]]
-        images = _smallest_part(study, experiment)
-        if images is None:
+        known = images_of(study, experiment)
+        if known is None:
             continue
+        images, _ = known
         changes: Plain = {}
         weights = _weights(study, experiment)
         if not _states(stated, "objective", "kl_scale") and weights is not None:
@@ -105,16 +106,19 @@ def _states(levels: list[Plain], section: str, key: str) -> bool:
     return any(key in level.get(section, {}) for level in levels)
 
 
-def _smallest_part(study: Study, experiment: Experiment) -> int | None:
-    """Return the training images of a part of the largest T, at least 1; None if unknown."""
+def images_of(study: Study, experiment: Experiment) -> tuple[int, int] | None:
+    """Return the training images of a part of the largest T, at least 1, and of the whole task.
+
+    None where they are not known while a study is planned.
+    """
     if arrives(experiment.dataset):
         return None
     data = data_constraints(experiment.dataset, study.data_root)
     if data.get("train") is None:
         return None
-    share = target_size(experiment, data) / len(data["classes"])
-    taken = data["train"] * share * experiment.partition.fraction
-    return max(1, int(taken / max(experiment.parts)))
+    task = data["train"] * target_size(experiment, data) / len(data["classes"])
+    part = task * experiment.partition.fraction / max(experiment.parts)
+    return max(1, int(part)), max(1, int(task))
 
 
 def _weights(study: Study, experiment: Experiment) -> int | None:

@@ -84,6 +84,13 @@ def _check_objective(name: str, settings: MethodSettings) -> None:
                 f"found {shown(found)}, which {algorithm} does not know; give this method "
                 f"{allowed}",
             )
+    if settings.objective.warmup_epochs > settings.training.epochs:
+        raise StudyError(
+            (*path, "warmup_epochs"),
+            f"found {settings.objective.warmup_epochs}, but a stage has "
+            f"{settings.training.epochs} epochs, so that the KL would never have its weight; give "
+            "this method as many or fewer",
+        )
     if not facts.get("weighs_prior"):
         return
     scale = mean_scale_of(settings.family)
