@@ -83,13 +83,14 @@ def test_decided_and_exploratory_claims_ask_for_nothing():
     assert next_runs(open_claims(claims, data), data, {}) == [], "nor without what a run costs"
 
 
-def test_without_looks_no_more_replicates_are_asked_for_than_pay():
+def test_a_claim_without_looks_is_judged_once_and_asks_for_nothing():
     data, claims, seconds = known()
     one = {"cheap": claim("greater", "cheap", "base", level=0.001)}
-    (step, *_) = next_runs(open_claims(one, data), data, seconds)
-    numbers = step.replicates[chain("cheap")]
-    assert numbers[0] == 5 and len(numbers) <= 20
-    assert step.chances["cheap"] / step.hours > 0
+    assert set(open_claims(one, data)) == {"cheap"}
+    assert next_runs(open_claims(one, data), data, seconds) == []
+    both = one | {"again": claim("greater", "cheap", "base", level=0.001, looks=LOOKS)}
+    named = next_runs(open_claims(both, data), data, seconds)
+    assert {name for step in named for name in step.chances} == {"again"}
 
 
 def test_a_replicate_costs_what_its_stages_took_times_their_threads():

@@ -136,9 +136,11 @@ def test_an_open_claim_says_how_many_replicates_would_decide_it():
     evidence = entry["comparisons"][0]["evidence"]
     expected = needed(evidence["effect"], evidence["deviation"], 0.0, math.inf, 0.05)
     assert entry["replicates_needed"] == expected > 8
-    assert entry["reason"] == f"{expected} replicates would decide it at the observed effect"
+    assert (
+        entry["reason"] == f"run anew, {expected} replicates would decide it at the observed effect"
+    )
     rng = np.random.default_rng(0)
     balanced = np.concatenate([noise := rng.normal(0, 0.1, 4), -noise]) + 0.9
     entry = judge({"c": claim("greater", "a", 0.9)}, records(a=balanced), reduced=False)[0]
     assert entry["verdict"] == "inconclusive" and entry["replicates_needed"] is None
-    assert entry["reason"].startswith("more than 10000 replicates")
+    assert entry["reason"].startswith("run anew, more than 10000 replicates")

@@ -43,16 +43,20 @@ def test_commands_keep_the_settings_that_were_given():
     def command(further):
         return reproducing(["studies/a.yaml"], with_settings(given, further), ".", "publish")
 
-    lines = lines_of([STEP], command)
+    lines = lines_of([STEP], [], command)
     assert lines[0] == "1. 2.2 core-hours; chance of a decision then: falls_behind 88 %"
     assert lines[2] == (
         "   snakemake --cores all --configfile studies/a.yaml --config data_root=raw "
         '\'experiments={"e0": {"training": {"epochs": 3}, "replicates": 3}}\' '
         '\'only=["e0.m0.T3", "e0.m1.T3"]\' first_replicate=5 -- publish'
     )
-    assert lines_of([], command) == [
-        "No further run has a chance of a decision that is worth its hours."
-    ]
+    once, said = lines_of([], ["one", "other"], command)
+    assert once.startswith("Judged once, so that further replicates cannot decide them: one, other")
+    assert (
+        [said]
+        == lines_of([], [], command)
+        == ["No further run has a chance of a decision that is worth its hours."]
+    )
 
 
 def test_the_table_names_chains_replicates_and_claims():
@@ -67,6 +71,7 @@ def test_the_table_names_chains_replicates_and_claims():
 
 def test_steps_come_of_records_and_what_the_stages_took():
     claims = claims_of_plain(made_claims(SHAPE))
+    claims = {name: replace(claim, looks=(4, 8, 16)) for name, claim in claims.items()}
     study = replace(made_study(SHAPE), claims=claims)
     runs = made_provenance(SHAPE)["runs"]
     steps = steps_of(study, made_frames(SHAPE).records, runs)

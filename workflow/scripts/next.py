@@ -5,7 +5,7 @@ from pathlib import Path
 from process import job
 
 from incbayes.orchestration.commands import reproducing
-from incbayes.publication.next import lines_of, published_steps, with_settings
+from incbayes.publication.next import judged_once, lines_of, published_steps, with_settings
 from incbayes.report.escapes import from_scripts
 from incbayes.study.model import study_of
 
@@ -18,6 +18,7 @@ with job(snakemake, "what to run next") as console:
         return reproducing(params.files, with_settings(given, further), params.top, "publish")
 
     study = study_of(from_scripts(params.study))
-    for line in lines_of(published_steps(study, Path(params.folder)), command):
+    steps = published_steps(study, Path(params.folder))
+    for line in lines_of(steps, judged_once(study), command):
         console.log(line)
         print(line)

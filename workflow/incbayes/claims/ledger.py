@@ -248,14 +248,18 @@ def chance_of_decision(examined: Examined, n: int, alpha: float) -> float:
 def _reason(
     verdict: str, needed: int | None, examined: Examined, looks: Sequence[int] | None
 ) -> str:
-    """Return what would decide an open claim; nothing of one with a verdict."""
+    """Return what would decide an open claim; nothing of one with a verdict.
+
+    One without looks is judged once: replicates that are added when it was seen to be open would
+    be a second judgement, which its level does not allow for.
+    """
     if verdict != INCONCLUSIVE:
         return ""
     if any(c.evidence.standardised is None for c in examined.comparisons):
         return "every replicate has the same difference, which shows nothing of its error"
     if looks is None:
         number = f"more than {MOST}" if needed is None else str(needed)
-        return f"{number} replicates would decide it at the observed effect"
+        return f"run anew, {number} replicates would decide it at the observed effect"
     if needed is None:
         return f"no look, up to {looks[-1]} replicates, would decide it at the observed effect"
     return f"the look at {needed} replicates would decide it at the observed effect"

@@ -20,15 +20,11 @@ from incbayes.claims.ledger import (
     UNKNOWN,
     chance_of_decision,
     judge,
-    needed_replicates,
 )
 from incbayes.claims.looks import levels
 from incbayes.study.chains import Chain
 from incbayes.study.model import Claim
 from incbayes.study.statement import groups_of
-
-MOST_ADDED = 20
-"""Replicates beyond those that are there that are thought of, without looks."""
 
 LEAST_GAIN = 0.1
 """Chance of a decision, over all claims, below which runs are not worth to be named."""
@@ -89,26 +85,29 @@ class Open:
         """How many replicates its p-values are of."""
         return min(c.evidence.tested for c in self.examined.comparisons)
 
+    @property
+    def looks(self) -> Sequence[int]:
+        """The numbers of replicates at which it may be judged; none where it is judged once."""
+        return self.claim.looks or ()
+
     def targets(self) -> list[int]:
         """Return the numbers of replicates to think of."""
-        if self.claim.looks is not None:
-            return [look for look in self.claim.looks if look > self.tested]
-        needed = needed_replicates(self.examined, self.alpha, None)
-        found = range(self.tested + 1, self.tested + MOST_ADDED + 1)
-        return [*found, *([needed] if needed is not None and needed > found[-1] else [])]
+        return [look for look in self.looks if look > self.tested]
 
     def chance(self, n: int) -> float:
         """Return the chance of a decision with the first n replicates."""
-        if self.claim.looks is None:
-            return chance_of_decision(self.examined, n, self.alpha) if n > self.tested else 0.0
-        looks = [(k, a) for k, a in levels(self.claim.looks, self.alpha) if self.tested < k <= n]
+        looks = [(k, a) for k, a in levels(self.looks, self.alpha) if self.tested < k <= n]
         return max((chance_of_decision(self.examined, k, a) for k, a in looks), default=0.0)
 
 
 def open_claims(
     claims: Mapping[str, Claim], records: pd.DataFrame, history: History = UNKNOWN
 ) -> dict[str, Open]:
-    """Return the primary claims that are inconclusive and of which a spread is known."""
+    """Return the primary claims that are inconclusive and of which a spread is known.
+
+    For one without looks no run can be named: with replicates that are added as it is open, it
+    would be judged twice, at a level that holds for once. A run of all replicates anew decides it.
+    """
     family = sum(claim.status != EXPLORATORY for claim in claims.values())
     found = {}
     for entry in judge(claims, records, False, history):

@@ -7,6 +7,7 @@ is done. Never a pickle.
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,33 @@ from incbayes.inference.base import EpochRecord, Snapshot
 from incbayes.posterior.network import NetworkState
 
 
+@dataclass(frozen=True)
+class Spent:
+    """Time that a process took: seconds of the clock, and of the processors over all threads."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    @classmethod
+    def now(cls) -> "Spent":
+        """Return what this process has spent since some moment, to be taken from a later one."""
+        return cls(time.monotonic(), time.process_time())
+
+    def __add__(self, other: "Spent") -> "Spent":
+        """Return what both are together."""
+        return Spent(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds)
+
+    def __sub__(self, other: "Spent") -> "Spent":
+        """Return what was spent since `other`."""
+        return Spent(self.seconds - other.seconds, self.cpu_seconds - other.cpu_seconds)
+
+
 class Checkpoint:
-    """Progress of a block: replicates that are done, and snapshots of those that run."""
+    """Progress of a block: replicates that are done, and snapshots of those that run.
+
+    Attributes:
+        before: the time that was spent, by processes that were killed, on what is read.
+    """
 
     def __init__(self, path: Path, identity: str, seconds: float):
         """Use `path`; read what is there if it was written for the same `identity`.
@@ -37,6 +63,7 @@ class Checkpoint:
         self.tensors: dict[str, Tensor] = {}
         self.histories: dict[str, list[EpochRecord]] = {}
         self._running: dict[int, Snapshot] = {}
+        self.before, self._began = Spent(), Spent.now()
         self._written = time.monotonic()
         self._read()
 
@@ -80,6 +107,7 @@ class Checkpoint:
             "identity": self.identity,
             "histories": self.histories,
             "running": {str(r): snapshot.progress for r, snapshot in self._running.items()},
+            "spent": asdict(self.before + (Spent.now() - self._began)),
         }
         # Copied: replicates that train together hold rows of the same tensors.
         copies = {
@@ -102,12 +130,12 @@ class Checkpoint:
         except SealError:
             return
         if content is not None:
-            self.tensors, self.histories, self._running = content
+            self.tensors, self.histories, self._running, self.before = content
 
     def _content(
         self, path: Path
-    ) -> tuple[dict[str, Tensor], dict[str, list[EpochRecord]], dict[int, Snapshot]] | None:
-        """Return what is done, its histories, and what runs; None of another stage's file."""
+    ) -> tuple[dict[str, Tensor], dict[str, list[EpochRecord]], dict[int, Snapshot], Spent] | None:
+        """Return what is done, its histories, what runs, and its time; None of another stage."""
         with safe_open(path, framework="pt") as file:
             progress = json.loads((file.metadata() or {})["checkpoint"])
             # Memory of its own for each, as it had: some CPUs round by how a tensor lies in it.
@@ -121,4 +149,4 @@ class Checkpoint:
             of_it = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             running[int(replicate)] = Snapshot(of_it, reached)
         done = {k: v for k, v in tensors.items() if k.startswith("done/")}
-        return done, dict(progress["histories"]), running
+        return done, dict(progress["histories"]), running, Spent(**progress["spent"])

@@ -14,7 +14,7 @@ from incbayes.core.json_digest import digest
 from incbayes.core.seal import Seal, seal_path, write_seal
 from incbayes.data.images import ImageSource
 from incbayes.inference.base import EpochRecord
-from incbayes.inference.checkpoint import Checkpoint
+from incbayes.inference.checkpoint import Checkpoint, Spent
 from incbayes.inference.stage import (
     ReplicateTask,
     fit_block,
@@ -201,6 +201,7 @@ class StageWriter:
         states: Mapping[int, NetworkState],
         histories: Mapping[int, list[EpochRecord]],
         record: RunRecord,
+        before: Spent,
     ) -> None:
         """Write training history, posterior, their seal, and the run record."""
         outputs, identity = self.outputs, self.request.identity(self.t)
@@ -210,7 +211,8 @@ class StageWriter:
         said = ("data", "code", "torch", "given")
         facts = {key: self.described[key] for key in said if key in self.described}
         seal = write_seal(outputs.seal, POSTERIOR, identity, files, self.parents, facts)
-        volatile = record.close({r: len(history) for r, history in histories.items()})
+        epochs = {replicate: len(history) for replicate, history in histories.items()}
+        volatile = record.close(epochs, before)
         write_seal(outputs.run, RUN, identity, parents={"posterior": seal}, facts=volatile)
 
 
@@ -241,7 +243,7 @@ def fit_and_write(
         )
         histories = {replicate: history for replicate, (_, history) in fitted.items()}
         states = {replicate: state for replicate, (state, _) in fitted.items()}
-        writer.write(states, histories, record)
+        writer.write(states, histories, record, checkpoint.before)
         checkpoint.delete()
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import socket
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from incbayes.data.images import ImageSource
 from incbayes.data.partition import Partition
 from incbayes.data.prepared import read_images_seal
 from incbayes.data.reservoir import reservoir
+from incbayes.inference.checkpoint import Spent
 from incbayes.inference.listener import Listener, Silent
 from incbayes.inference.settings import StageSettings
 from incbayes.inference.stage import BlockStage, StreamKeys, images_kept, takes_all_parts
@@ -308,6 +308,8 @@ def data_digest(images: ImageSource, indices: Mapping[int, Sequence[int]]) -> st
     return value.hexdigest()
 
 
+NOTHING = Spent()
+
 FIRST_RUN = ".first_run"
 """File beside a stage's outputs, and none of them, so that it outlives them."""
 
@@ -317,7 +319,7 @@ class RunRecord:
 
     def __init__(self, machine: Machine, device: torch.device):
         """Start the clock."""
-        self._clock, self._cpu_clock = time.monotonic(), time.process_time()
+        self._began = Spent.now()
         self._machine, self._device = machine, device
         self._started = self._first = datetime.now(UTC)
 
@@ -337,15 +339,20 @@ class RunRecord:
     def _now(self) -> str:
         return self._started.isoformat(timespec="seconds")
 
-    def close(self, epochs: Mapping[int, int]) -> dict[str, Any]:
-        """Return the record; `epochs` counts the epochs that each replicate took."""
-        name = "cpu"
+    def close(self, epochs: Mapping[int, int], before: Spent = NOTHING) -> dict[str, Any]:
+        """Return the record.
+
+        Args:
+            epochs: that each replicate took.
+            before: what was spent by processes that were killed and of which this one goes on.
+        """
+        spent, name = before + (Spent.now() - self._began), "cpu"
         if self._device.type == "cuda":
             name = torch.cuda.get_device_name(self._device)
         return {
-            "seconds": round(time.monotonic() - self._clock, 3),
+            "seconds": round(spent.seconds, 3),
             # Of all threads: what a stage costs, whatever else the machine does meanwhile.
-            "cpu_seconds": round(time.process_time() - self._cpu_clock, 3),
+            "cpu_seconds": round(spent.cpu_seconds, 3),
             "started": self._now(),
             "first_started": self._first.isoformat(timespec="seconds"),
             "host": socket.gethostname(),

@@ -5,6 +5,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from incbayes.claims.ledger import EXPLORATORY
 from incbayes.claims.next_runs import NextRuns
 from incbayes.publication.kept import PublicationError
 from incbayes.publication.publish import read_published
@@ -12,6 +13,16 @@ from incbayes.report.next_table import steps_of
 from incbayes.study.chains import Chain, chain_name
 from incbayes.study.merging import merged
 from incbayes.study.model import Study
+from incbayes.study.resolve import claims_of
+
+
+def judged_once(study: Study) -> list[str]:
+    """Return the names of the primary claims that have no looks."""
+    return [
+        name
+        for name, claim in claims_of(study).items()
+        if claim.status != EXPLORATORY and claim.looks is None
+    ]
 
 
 def published_steps(study: Study, folder: Path) -> list[NextRuns]:
@@ -30,16 +41,24 @@ def published_steps(study: Study, folder: Path) -> list[NextRuns]:
     return steps_of(study, published.records, published.provenance["runs"])
 
 
-def lines_of(steps: Sequence[NextRuns], command: Callable[[dict[str, Any]], str]) -> list[str]:
+def lines_of(
+    steps: Sequence[NextRuns], once: Sequence[str], command: Callable[[dict[str, Any]], str]
+) -> list[str]:
     """Return what is printed of the steps.
 
     Args:
         steps: as `published_steps` returns them.
+        once: names of the claims that are judged once.
         command: returns the command of settings for --config that are given further.
     """
-    if not steps:
-        return ["No further run has a chance of a decision that is worth its hours."]
     lines = []
+    if once:
+        lines.append(
+            f"Judged once, so that further replicates cannot decide them: {', '.join(once)}. Give "
+            "claims `looks` before their first replicate is run."
+        )
+    if not steps:
+        return [*lines, "No further run has a chance of a decision that is worth its hours."]
     for place, step in enumerate(steps, start=1):
         said = ", ".join(f"{name} {100 * chance:.0f} %" for name, chance in step.chances.items())
         lines.append(f"{place}. {step.cost} core-hours; chance of a decision then: {said}")
