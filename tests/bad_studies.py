@@ -367,6 +367,11 @@ BAD = [
         for key, value in (("likelihood", "mean"), ("beta", "none"), ("batches", "whole_set"))
     ),
     (
+        "methods.ffg",
+        {"family": "ffg", "inference": {"kind": "laplace", "precision_decay": 0}},
+        "methods.ffg.inference.precision_decay: found 0; allowed: a number greater than",
+    ),
+    (
         "methods.ffg.objective",
         {"warmup_epochs": 31},
         "methods.ffg.objective.warmup_epochs: found 31, but a stage has 30 epochs, so that the K",

@@ -1,5 +1,6 @@
 """`incbayes new`: the study that it writes runs as it is, or one line says why none can be."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,11 @@ def test_the_written_study_runs_to_its_report(tmp_path):
     assert "2 classes, 30 images for training and 6 for testing, 10x8 pixels (35 of 36)" in (
         done.stdout
     )
-    assert "snakemake --cores all --configfile meine_fotos.yaml" in done.stdout
+    (quick, whole) = (line for line in done.stdout.splitlines() if line.startswith("  snakemake"))
+    assert quick == f"{whole} --config budget=quick"
+    assert shlex.split(whole)[3:] == [
+        *("--snakefile", str(ROOT / "workflow/Snakefile"), "--configfile", "meine_fotos.yaml")
+    ], "of a folder in which Snakemake finds none"
     done = typed(
         tmp_path,
         *("--snakefile", str(ROOT / "Snakefile"), "--cores", "2"),
@@ -186,7 +191,11 @@ REFUSED = {
     ),
     "a class of one split": (
         {k: v for k, v in photos().items() if not k.startswith("test/größe")},
-        "test lacks the classes 'größe'",
+        "train has the classes 'größe', which test lacks",
+    ),
+    "a class that is misspelt in one split": (
+        photos() | {"test/größen/0.png": photos()["test/a 1/0.png"]},
+        "test has the classes 'größen', which train lacks (did you mean 'größe'?)",
     ),
     "one class": (photos(classes=["cat"]), "holds the classes 'cat'; allowed: two or more"),
     "no test images": (

@@ -18,7 +18,7 @@ from incbayes.inference.laplace import OnlineLaplace
 from incbayes.inference.objective import Objective
 from incbayes.inference.stage import family_of
 from incbayes.kinds import FAMILIES, LIKELIHOODS
-from incbayes.networks.layers import NetworkError, layers_of
+from incbayes.networks.layers import layers_of
 from incbayes.posterior.build import fresh_network, with_weights
 from incbayes.study.model import KindSpec
 
@@ -153,12 +153,6 @@ def test_a_killed_job_goes_on_to_the_same_bits_in_the_second_stage(tmp_path):
     with pytest.raises(StopError):
         fit_replicates(tmp_path / "cut", method, False, on_step=stop, **again)
     assert_close(fit_replicates(tmp_path / "cut", method, False, **again), whole, rtol=0, atol=0)
-
-
-def test_without_what_is_left_of_the_prior_there_is_no_width(tmp_path):
-    method = chosen({"precision_decay": 0.0})
-    with pytest.raises(NetworkError, match="precision_decay 0 leaves no τ"):
-        fit_replicates(tmp_path / "checkpoint", method, False)
 
 
 @pytest.mark.parametrize(

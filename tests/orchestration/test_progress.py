@@ -6,10 +6,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from incbayes.orchestration.progress import Forecast, ProgressHandler, Step, _listed
+from incbayes.jobs.console import Console
+from incbayes.orchestration.progress import Forecast, ProgressHandler, Step, _listed, _place
 
 LIBRARY = Path(__file__).parents[2] / "workflow"
 LINE = re.compile(
@@ -36,8 +38,10 @@ rule first:
         "source.txt",
     output:
         "{{letter}}_1.txt",
+    log:
+        "{{letter}}.log",
     shell:
-        "sleep {seconds}; touch {{output}}"
+        "echo 'replicate 0 epoch 3/9 nll 0.1' > {{log}}; sleep {seconds}; touch {{output}}"
 
 rule second:
     input:
@@ -198,9 +202,24 @@ def test_a_line_names_the_steps_that_ended_since_the_last():
 def test_a_long_step_is_not_silent_and_a_second_run_counts_only_what_it_does(tmp_path: Path):
     text = snakemake(tmp_path, "--cores", "2", seconds=1, silence=0.3)
     assert counts(text).count((0, 6)) >= 2
+    place = "in epoch 3/9 of replicate 0"
+    assert f"; first a {place}; first b {place}" in text or f"; first b {place}; first a" in text
     (tmp_path / "a_2.txt").unlink()
     text = snakemake(tmp_path, "--cores", "2", seconds=1, silence=30)
     assert counts(text) == [(1, 2), (2, 2)]
+
+
+def test_how_far_a_fit_is_stands_at_the_end_of_its_log(tmp_path: Path):
+    log = tmp_path / "fit.log"
+    assert _place(None) is None and _place(str(log)) is None
+    with log.open("w") as file:
+        console = Console("digits ffg T1 r0-1 stage 1", file)
+        console.log("x" * 9999)
+        assert _place(str(log)) is None
+        for epoch in (1, 2):
+            run = SimpleNamespace(epoch=epoch, epochs=9, batches=3, step=0, history=[{"nll": 0.5}])
+            console.on_step(1, run)
+    assert _place(str(log)) == "in epoch 2/9 of replicate 1"
 
 
 def test_processes_of_single_jobs_write_no_lines(tmp_path: Path):

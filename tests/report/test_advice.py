@@ -181,3 +181,22 @@ def test_a_width_that_ends_where_it_began_is_named(end, stuck):
 def test_points_have_no_width_to_move():
     points = history("ft").drop(columns="sigma_ratio")
     assert advise(study(), records("accuracy", FINE), points, {}) == []
+
+
+def test_a_reduced_budget_is_what_to_change_first():
+    written = {
+        "study": "advised",
+        "experiments": {
+            "e": {"dataset": "digits", "model": {"kind": "mlp", "widths": [8]}, "parts": [1]}
+        },
+        "methods": {"ffg": {"family": "ffg"}},
+        "budgets": {"quick": {"training": {"epochs": 1}}},
+    }
+    found = records("accuracy", {("ffg", 1): 0.12})
+    empty = history(T=1).iloc[:0]
+    said = [
+        advise(resolve_study(written | {"budget": budget}), found, empty, {})[0].line
+        for budget in ("full", "quick")
+    ]
+    assert "Try a tenth of `objective.kl_scale`" in said[0]
+    assert said[1].endswith(". Try all of it: the budget `quick` is to try the workflow.")

@@ -9,6 +9,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+from known_claims import claim, records
 from made_provenance import COMMAND, made_provenance
 from made_studies import (
     FULL,
@@ -24,6 +25,7 @@ from msgspec.structs import replace
 from scipy import stats
 from sealing import seal_scores, seal_training
 
+from incbayes.claims.ledger import judge
 from incbayes.core.seal import SealError, write_seal
 from incbayes.metrics.named import metric_of
 from incbayes.report import claims_table as ledger
@@ -58,6 +60,16 @@ def test_a_claim_in_words_and_numbers(tmp_path):
     assert surer["effects"][0]["interval"].endswith("] nats")
     assert "after part 1, on part 01" in early["effects"][0]["difference"]
     assert absent["effects"] == [] and absent["figure"] == "accuracy_by_parts"
+
+
+def test_of_two_replicates_both_differences_are_shown_and_no_interval():
+    made = {"c": claim("greater", "m1", "m0")}
+    entry = judge(made, records(m0=[0.90, 0.80], m1=[0.93, 0.81]), reduced=False)[0]
+    named = [group | {"experiment": "e0", "T": 3, "t": 3} for group in entry["groups"]]
+    row = ledger.ledger_row(entry | {"groups": named}, made_context(FULL))
+    (effect,) = row["effects"]
+    assert (effect["value"], effect["n"]) == ("+1.00, +3.00", 2)
+    assert effect["interval"] == "points" and effect["others"] == ""
 
 
 def test_groups_of_two_experiments_are_named_with_them():

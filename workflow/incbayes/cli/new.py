@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ WORDS = {"L": "grey", "16-bit I;16": "16-bit grey"}
 """For Pillow's names of modes."""
 
 
+FOUND_BY_SNAKEMAKE = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
+WORKFLOW = Path(__file__).parents[2] / "Snakefile"
+"""Of this checkout; an installed library has none."""
+
+
 class NewStudyError(UserError):
     """No study can be written there, or of this; the message is one line."""
 
@@ -86,9 +92,20 @@ def run(asked: argparse.Namespace) -> int:
     with out.open("x", encoding="utf-8") as file:
         file.write(text)
     print(f"{source}: {_summary(found)}")
-    print(f"{out}: written; every choice in it has a comment. It runs by")
-    print(f"  snakemake --cores all --configfile {out}")
+    run = f"snakemake --cores all{_snakefile()} --configfile {shlex.quote(str(out))}"
+    print(f"{out}: written; every choice in it has a comment. It is tried in a minute or two by")
+    print(f"  {run} --config budget=quick")
+    print("and runs, for much longer, by")
+    print(f"  {run}")
     return 0
+
+
+def _snakefile() -> str:
+    """Return the option that names the workflow, where Snakemake would not find one by itself."""
+    if any(Path(name).exists() for name in FOUND_BY_SNAKEMAKE):
+        return ""
+    found = shlex.quote(str(WORKFLOW)) if WORKFLOW.exists() else "CHECKOUT/Snakefile"
+    return f" --snakefile {found}"
 
 
 def _survey(source: Path) -> Survey:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from incbayes.core.registry import nearest
 from incbayes.data.archives import Limits, entries, most_bytes
 from incbayes.data.image_file import Faults, ImageFault, Seen, survey
 from incbayes.data.image_reading import LARGEST_FILE
@@ -143,15 +144,19 @@ def _is_plain(head: Seen, is_grey: bool) -> bool:
 def _classes(source: Path, tree: Tree) -> list[str]:
     """Return the classes, which both splits have to hold images of."""
     train, test = (tree.classes(split) for split in SPLITS)
-    for split, lacking in (("train", test - train), ("test", train - test)):
-        if lacking:
-            raise DataError(f"{source}: {split} lacks the classes {some(lacking)}")
-    if len(train) < LEAST_CLASSES:
-        raise DataError(
-            f"{source}: holds the classes {some(train) or 'none'}; allowed: two or more"
-        )
     for split in SPLITS:
         empty = [name for name, images in tree.images[split].items() if not images]
         if empty:
             raise DataError(f"{source}: {split}: no image in the classes {some(empty)}")
+    for split, other, own in ((*SPLITS, train), (*reversed(SPLITS), test)):
+        lacking = (test if split == "train" else train) - own
+        if lacking:
+            meant = nearest(min(lacking), own) if len(lacking) == 1 else ""
+            raise DataError(
+                f"{source}: {other} has the classes {some(lacking)}, which {split} lacks{meant}"
+            )
+    if len(train) < LEAST_CLASSES:
+        raise DataError(
+            f"{source}: holds the classes {some(train) or 'none'}; allowed: two or more"
+        )
     return sorted(train)

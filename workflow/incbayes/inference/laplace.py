@@ -16,7 +16,7 @@ from incbayes.families.base import Family
 from incbayes.inference.base import DivergenceError, EpochRecord, Problem
 from incbayes.inference.vi import ByAdam
 from incbayes.inference.vi_run import Pass, VariationalRun
-from incbayes.networks.layers import Layer, NetworkError, State
+from incbayes.networks.layers import Layer, State
 from incbayes.networks.noise import Noise
 from incbayes.posterior.build import fresh_network, with_weights
 from incbayes.posterior.network import NetworkState
@@ -33,19 +33,10 @@ class LaplaceRun(VariationalRun):
     """
 
     def __init__(self, problem: Problem, settings: "OnlineLaplace"):
-        """Prepare to fit the means of the network to the part.
-
-        Raises:
-            NetworkError: nothing would be left of the prior of a layer with Kronecker factors.
-        """
+        """Prepare to fit the means of the network to the part."""
         super().__init__(problem)
         self.settings, self.architecture = settings, problem.architecture
         self.network.stay_at_means()
-        factored = [m.layer.name for m in self.network.variational_layers if _is_factored(m.state)]
-        if factored and settings.precision_decay == 0:
-            raise NetworkError(
-                f"layer {factored[0]}: precision_decay 0 leaves no τ, and kron no width without"
-            )
 
     def stochastic_pass(
         self, images: Tensor, labels: Tensor, prior: NetworkState, noise: Noise
@@ -180,8 +171,9 @@ class OnlineLaplace(ByAdam):
     precision_decay: float = option(
         1.0,
         "Factor γ of the previous stage's precision, the first prior's among them; below 1 what "
-        "earlier parts said is forgotten.",
-        minimum=0,
+        "earlier parts said is forgotten. Above 0, or a weight of which a part says nothing would "
+        "have no width.",
+        exclusiveMinimum=0,
         maximum=1,
     )
 

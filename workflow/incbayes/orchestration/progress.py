@@ -7,6 +7,8 @@ knows nothing of what the jobs do.
 import contextlib
 import graphlib
 import logging
+import os
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +22,9 @@ from incbayes.core.durations import estimate, in_two_units
 SNAKEMAKE_LOGGER = "snakemake.logging"
 SILENCE = 30.0  # seconds without a line before one is written between two steps
 SHOWN_AT_ONCE = 3  # names of steps in a line; more end together in groups alone
+PLACES_AT_ONCE = 2  # running steps in a line
+END_OF_LOG = 4096  # bytes that are looked at
+PLACE = re.compile(r"replicate (\d+) epoch (\d+/\d+)")  # as `incbayes.jobs.console` writes it
 KNOWN_SHARE = 0.5  # no estimate before the rules of this share of all steps were seen
 
 
@@ -32,12 +37,14 @@ class Step:
         wildcards: its wildcards as (name, value) pairs.
         needs: the numbers of the steps whose output it reads.
         names: its wildcards as a person reads them, in the order of its rule.
+        log: the file that it writes what it does to, if any.
     """
 
     rule: str
     wildcards: frozenset[tuple[str, str]] = frozenset()
     needs: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
+    log: str | None = None
 
     def __str__(self) -> str:
         """Return the rule and what it was applied to, for a person."""
@@ -133,6 +140,12 @@ class Forecast:
                 before = (chain.get(need, 0.0) for need in self.steps[number].needs)
                 chain[number] = seconds + max(before, default=0.0)
         return max(work / self._at_once(now), *chain.values())
+
+    def running(self) -> list[Step]:
+        """Return the steps that run, the longest first."""
+        return [
+            self.steps[number] for number in sorted(self._running, key=self._running.__getitem__)
+        ]
 
     def _age(self, number: int, now: float) -> float:
         return (now - self._running[number]) / self._group_size.get(number, 1)
@@ -240,7 +253,7 @@ class ProgressHandler(logging.Handler):
             pause = self._last_line + self._silence - time.monotonic()
             if pause <= 0:
                 with self.lock or contextlib.nullcontext():
-                    line = self._line()
+                    line = "; ".join([self._line(), *self._places()])
                 self._write(line)
                 pause = self._silence
 
@@ -259,6 +272,12 @@ class ProgressHandler(logging.Handler):
         left = self._forecast.left(now) if self._forecast else None
         known = "time left not known yet" if left is None else f"about {estimate(left)} left"
         return f"{counts}, {elapsed} elapsed, {known}"
+
+    def _places(self) -> list[str]:
+        """Return how far the steps are that run the longest, of those that fit."""
+        running = self._forecast.running() if self._forecast else []
+        places = [f"{step} {place}" for step in running if (place := _place(step.log))]
+        return places[:PLACES_AT_ONCE]
 
     def _write(self, line: str) -> None:
         self._last_line = time.monotonic()
@@ -292,6 +311,19 @@ def follow(workflow: Any, silence: float = SILENCE) -> None:
     logger.addHandler(ProgressHandler(logger, read_steps, silence, workflow))
 
 
+def _place(log: str | None) -> str | None:
+    """Return how far a fit is by the end of its log, e.g. `in epoch 83/134 of replicate 0`."""
+    if log is None:
+        return None
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, os.path.getsize(log) - END_OF_LOG))
+            found = PLACE.findall(file.read().decode("utf-8", "replace"))
+    except OSError:  # not there yet, or on a machine that this one does not see
+        return None
+    return "in epoch {1} of replicate {0}".format(*found[-1]) if found else None
+
+
 def _listed(names: list[str]) -> str:
     shown = ", ".join(names[:SHOWN_AT_ONCE])
     more = len(names) - SHOWN_AT_ONCE
@@ -311,6 +343,7 @@ def steps_of(dag: Any) -> dict[int, Step]:
             wildcards=frozenset(job.wildcards_dict.items()),
             needs=tuple(need.jobid for need in dag.dependencies[job]),
             names=tuple(_name(*pair) for pair in job.wildcards_dict.items()),
+            log=str(job.log[0]) if len(job.log) else None,
         )
         for job in dag.needrun_jobs()
         if not job.is_norun

@@ -150,8 +150,10 @@ class _Chains:
         return sorted({int(T) for T in frame["T"]})
 
     def advice(self, kind: str, what: str, tried: Sequence[str]) -> Advice:
-        """Return an advice of what was found and what to try."""
+        """Return an advice of what was found and what to try: first of all the whole study."""
         title = self.experiment.title
+        if self.study.reduced:
+            tried = [f"all of it: the budget `{self.study.budget}` is to try the workflow"]
         return Advice(kind, self.name, f"{title}: {what}. Try {' or '.join(tried)}.")
 
     def more_epochs(self, methods: Iterable[str]) -> str:
@@ -311,10 +313,10 @@ def _flattered(chains: _Chains, records: pd.DataFrame, poor: Sequence[Tried]) ->
         f"{chains.words(*chain)} {number(metric.factor * means[chain], metric.decimals)} %"
         for chain in some
     ]
+    one = "row" if chains.of_number else "image"
+    same = "the distribution of the target" if chains.of_number else "how frequent each class is"
     said = (
-        f"{metric.title} looks good, but of predictions that tell little of the "
-        f"{'rows' if chains.of_number else 'images'} apart: {'; '.join(values)}; who always says "
-        f"{'the distribution of the target' if chains.of_number else 'how frequent each class is'} "
-        "is calibrated too"
+        f"{metric.title} looks good, but of predictions that hardly tell one {one} from another: "
+        f"{'; '.join(values)}. To say always {same} would be calibrated, too"
     )
     return [chains.advice(FLATTERED, said, ["what makes the method learn, and judge it by NLL"])]

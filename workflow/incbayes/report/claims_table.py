@@ -19,7 +19,8 @@ from incbayes.figures.claims import claims_file
 from incbayes.figures.context import FigureContext
 from incbayes.metrics.base import Metric
 from incbayes.metrics.named import metric_of
-from incbayes.report.tables import number
+from incbayes.report.tables import OF_TWO, number
+from incbayes.results.intervals import FEWEST
 
 NBSP = "\N{NO-BREAK SPACE}"
 
@@ -174,10 +175,14 @@ def _measured(entry: Entry, metric: Metric, context: FigureContext) -> str:
 
 
 def _effect(comparison: Entry, labels: Sequence[str], metric: Metric) -> dict[str, str | int]:
-    evidence = comparison["evidence"]
+    evidence, others = comparison["evidence"], comparison.get("on_other_images")
     value = number(metric.factor * evidence["effect"], metric.decimals, signed=True)
     interval = _interval(evidence, metric) if evidence["low"] is not None else ""
-    others = comparison.get("on_other_images")
+    if interval and evidence["n"] < FEWEST:  # an interval of two says nothing: both values
+        apart = (evidence["high"] - evidence["effect"]) / OF_TWO
+        both = (evidence["effect"] - apart, evidence["effect"] + apart)
+        value = ", ".join(number(metric.factor * v, metric.decimals, signed=True) for v in both)
+        interval, others = "", None
     return {
         "value": value,
         "interval": f"{interval} {metric.difference_unit}".strip(),

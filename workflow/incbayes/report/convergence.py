@@ -9,6 +9,7 @@ import pandas as pd
 
 from incbayes.figures.context import FigureContext
 from incbayes.figures.rows import in_order, last_epochs
+from incbayes.report.advice import RISE, SPEED
 from incbayes.report.tables import Table, number
 from incbayes.results.collect import CollectError
 from incbayes.study.model import Study
@@ -31,7 +32,9 @@ CAPTION = (
     "epochs made and allowed; replicates that a plateau stopped before (– without one); what the "
     "bound per image still gained in its last epoch, which is little at the end of a schedule that "
     "leads to a rate of 0, at rest or not; the NLL per training image; and the median width of the "
-    "posterior relative to its prior’s. The file has every stage."
+    "posterior relative to its prior’s. The file has every stage. A stage is said not to be at "
+    f"rest where its bound rose in its second half by more than {RISE:g} nats per image and, for "
+    f"what the learning rate allowed, at more than {SPEED:.0%} of its mean speed."
 )
 
 

@@ -16,7 +16,7 @@ HEADINGS = ["Further replicates", "Core-hours", "Chance of a decision then, eith
 CAPTION = (
     "Which further replicates decide most claims a core-hour, the best first, each counting on "
     "those above it; chances are for the observed effects and spreads as the true ones, hours are "
-    "those of the fits before. The command snakemake next prints the commands."
+    "those of the fits before. Once the study is published, snakemake next prints the commands."
 )
 
 
@@ -61,5 +61,7 @@ def next_table(
 
 
 def _numbers(numbers: Sequence[int]) -> str:
+    """Return e.g. `7 more, numbers 3–9`: replicates are counted from 0."""
     whole = len(numbers) == numbers[-1] - numbers[0] + 1 > 1
-    return f"{numbers[0]}–{numbers[-1]}" if whole else ", ".join(map(str, numbers))
+    named = f"{numbers[0]}–{numbers[-1]}" if whole else ", ".join(map(str, numbers))
+    return f"{len(numbers)} more, number{'s' * (len(numbers) > 1)} {named}"
