@@ -3,13 +3,16 @@
 import copy
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 from fault_table import survived
 from running import TINY, run
+from tiny_chain import SETTINGS, tiny_chain
 
 from incbayes.core.errors import UserError
 from incbayes.posterior.build import Architecture, fresh_network
+from incbayes.study.model import KindSpec
 from incbayes.study.resolve import resolve_study
 from incbayes.study.yaml import StudyError
 
@@ -134,6 +137,51 @@ def test_a_class_that_fails_when_it_is_used_is_blamed_in_a_line(fault, folder):
         len(USED),
         "one line with its name, what it says and the line of its file",
     )
+
+
+ALGORITHM = """
+from dataclasses import dataclass
+from incbayes.inference.vi import ByAdam
+from incbayes.inference.vi_run import VariationalRun
+
+class OwnRun(VariationalRun):
+    def {what}
+
+@dataclass(frozen=True)
+class Own(ByAdam):
+    constraints = {{"families": ["ffg"]}}
+
+    def begin(self, problem):
+        return OwnRun(problem)
+"""
+RUN = {
+    "an error of its own": (
+        "end_stage(self):\n        1 / 0",
+        "division by zero (in nets.py, line ",
+    ),
+    "a method of another form": ("take_step(self):\n        pass", "OwnRun.take_step() "),
+}
+
+
+@pytest.mark.parametrize("fault", RUN)
+def test_an_algorithm_that_fails_in_a_fit_is_blamed_in_a_line(fault, folder):
+    what, expected = RUN[fault]
+    (folder / "nets.py").write_text(ALGORITHM.format(what=what))
+    chosen = replace(SETTINGS, inference=KindSpec("file:nets.py:Own"))
+    with pytest.raises(UserError) as caught:
+        tiny_chain(folder / "chain").asked(settings=chosen).fit(1)
+    message = str(caught.value)
+    assert message.startswith("the inference algorithm file:nets.py:Own cannot be run: ")
+    assert expected in message and "incbayes/" not in message
+
+
+def test_an_algorithm_without_a_method_is_refused_while_planning(folder):
+    code = ALGORITHM.format(what="rest(self):\n        pass").replace("def begin", "def began")
+    (folder / "nets.py").write_text(code)
+    made = copy.deepcopy(TINY)
+    made["methods"]["ffg"]["inference"] = "file:nets.py:Own"
+    with pytest.raises(StudyError, match="nets.py:Own: lacks begin, which every inference algori"):
+        resolve_study(made)
 
 
 def test_only_kinds_of_a_method_and_of_networks_may_lie_outside(folder):

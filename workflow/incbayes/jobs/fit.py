@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from incbayes.core.files import atomic_write, remove_stale_partials, writable
 from incbayes.core.json_digest import digest
+from incbayes.core.outside import is_outside
 from incbayes.core.seal import Seal, seal_path, write_seal
 from incbayes.data.images import ImageSource
 from incbayes.inference.base import EpochRecord
@@ -40,6 +41,7 @@ from incbayes.jobs.request import (
 )
 from incbayes.jobs.scaling import Numbers, described_pixels, scaling_numbers
 from incbayes.jobs.sources import SourceFiles
+from incbayes.kinds import ALGORITHMS
 from incbayes.posterior.file import write_posterior
 from incbayes.posterior.network import NetworkState
 from incbayes.priors.base import Source
@@ -234,13 +236,15 @@ def fit_and_write(
         record.remember(outputs.posterior.parent)
         identity = digest(writer.described)
         checkpoint = Checkpoint(outputs.checkpoint, identity, machine.checkpoint_seconds)
-        fitted = fit_block(
-            request.stage(writer.t, shape),
-            tasks,
-            checkpoint,
-            machine.listener,
-            machine.stacked(device),
-        )
+        algorithm = request.settings.inference.kind
+        with ALGORITHMS.blamed(algorithm, "run") if is_outside(algorithm) else nullcontext():
+            fitted = fit_block(
+                request.stage(writer.t, shape),
+                tasks,
+                checkpoint,
+                machine.listener,
+                machine.stacked(device),
+            )
         histories = {replicate: history for replicate, (_, history) in fitted.items()}
         states = {replicate: state for replicate, (state, _) in fitted.items()}
         writer.write(states, histories, record, checkpoint.before)

@@ -268,8 +268,10 @@ def _is_json(value: Any) -> bool:
 
 
 def _of_class(kind: str, registry: Registry) -> Node:
-    """Return the node of a class that is imported."""
+    """Return the node of a class that is imported, and is whole."""
     cls = registry[kind]
+    if lacking := sorted(getattr(cls, "__abstractmethods__", ())):
+        raise OutsideError(f"{kind}: lacks {', '.join(lacking)}, which every {registry.noun} has")
     facts = getattr(cls, "constraints", {})
     stated = {"x-constraints": dict(facts)} if isinstance(facts, Mapping) else {}
     if dataclasses.is_dataclass(cls) and isinstance(cls, type) and _has_options(cls):
