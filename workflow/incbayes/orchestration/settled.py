@@ -5,6 +5,7 @@ settings of scoring since cannot reach it. Where that would show one thing as an
 before anything is prepared.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from functools import cache
@@ -22,15 +23,15 @@ from incbayes.study.model import to_plain
 from incbayes.study.streams import TEST, part_source
 from incbayes.study.yaml import StudyError, shown
 
-SCORED_BY: dict[str, Any] = {
-    "samples": None,
-    "precision": None,
-    "part_images": None,
-    "test_images": None,
-    "calibration_bins": None,
-    "metrics": (),
-}
-"""Settings that decide the scores of a stage of a stream, and what a seal means that is without."""
+SCORED_BY = (
+    "samples",
+    "precision",
+    "part_images",
+    "test_images",
+    "calibration_bins",
+    "metrics",
+)
+"""Settings that decide the scores of a stage of a stream."""
 
 WAY_OUT = "or give the experiment another name"
 
@@ -149,14 +150,15 @@ def _check_scoring(scored: Seal, meant: Mapping[str, Any], of: tuple[Stream, str
     found = scored.facts.get("evaluation")
     if not isinstance(found, dict):
         return
-    for key, unsaid in SCORED_BY.items():
-        was, now = found.get(key, unsaid), meant.get(key, unsaid)
-        was, now = (tuple(value) if isinstance(value, list) else value for value in (was, now))
-        if key in found and was != now or key not in found and now not in (unsaid, None):
+    for key in SCORED_BY:
+        now = json.loads(json.dumps(meant[key]))
+        # A seal that does not say it is older than the key; it was then without such metrics.
+        was = found.get(key, [] if key == "metrics" else now)
+        if was != now:
             raise StudyError(
                 ("evaluation", key),
-                f"found {shown(to_plain(now))}, but {where} was scored with "
-                f"{shown(to_plain(was))} and cannot be scored again, as its part "
+                f"found {shown(now)}, but {where} was scored with "
+                f"{shown(was)} and cannot be scored again, as its part "
                 f"{shown(stream.parts[t - 1])} or a posterior is gone: state what was stated, "
                 f"{WAY_OUT}",
             )
