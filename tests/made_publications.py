@@ -17,10 +17,11 @@ from incbayes.report.provenance import TIMING_COLUMNS, chain_of
 from incbayes.results.collect import ordered_records
 from incbayes.results.frames import Frames
 from incbayes.results.records import records_digest
+from incbayes.study.blocks import block_replicates
 from incbayes.study.chains import chain_name, chosen_chains
 from incbayes.study.merging import merged
 from incbayes.study.model import plain_study, study_of
-from incbayes.study.resolve import block_replicates, resolve_study
+from incbayes.study.resolve import resolve_study
 
 SHAPE = Shape(methods=3, experiments=2, parts=(1, 2, 3), replicates=4, layers=2)
 TIMINGS = pd.DataFrame([["fit", "a", 61.0, 60.0, 512.0]], columns=TIMING_COLUMNS)

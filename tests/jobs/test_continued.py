@@ -8,10 +8,12 @@ import pytest
 import torch
 from refusals import refusal
 from running import TINY, planned, run
+from stage_files import changed
 from tiny_chain import SETTINGS, SILENT, TRAINING, tiny_chain, training_of
 
 from incbayes.core.files import sha256_file
 from incbayes.core.seal import SealError, any_seal
+from incbayes.data.images import ImageSource
 from incbayes.jobs.fit import Lineage, run_stage
 from incbayes.jobs.request import Machine
 from incbayes.posterior.file import PosteriorError, read_metadata, read_posterior
@@ -101,6 +103,40 @@ def test_another_network_family_or_scaling_is_refused_in_one_line(expected, fini
     assert not chain.posterior(1).exists()
 
 
+def test_files_that_are_no_blocks_of_one_chain_are_refused_with_both_names(finished, tmp_path):
+    def refused(other):
+        files = [finished.posterior(2), other.posterior(2)]
+        return refusal(lambda: go_on(finished.at(tmp_path / "next"), files), PosteriorError)
+
+    same = finished.at(tmp_path / "same")
+    shutil.copytree(finished.folder, same.folder)
+    both = f"{same.posterior(2)}: holds replicate 0, and so does {finished.posterior(2)}"
+    assert refused(same).startswith(both)
+    read = read_posterior(finished.posterior(2))
+    names = {key: {"1": read.metadata[key]["0"]} for key in ("classes", "class_names", "images")}
+    pixels = read.metadata["pixels"]
+    names["pixels"] = pixels | {key: {"1": pixels[key]["0"]} for key in ("mean", "std")}
+    for key, value in {"seed": 1, "config": "0" * 64, "t": 1}.items():
+        of_another = finished.at(tmp_path / key)
+        path = of_another.posterior(2)
+        path.parent.mkdir(parents=True)
+        # Of another replicate, so that this alone is the fault.
+        changed(finished.posterior(2), path, {1: read.states[0]}, **{**names, key: value})
+        text = refused(of_another)
+        assert text.startswith(f"{path}: {key} is {value!r}, that of {finished.posterior(2)} is ")
+
+
+def test_images_that_were_cut_otherwise_are_refused(finished, tmp_path, monkeypatch):
+    last = finished.posterior(2)
+    stated = {"resize": "crop", "convert": "refuse", "background": 255}
+    cut = changed(last, tmp_path / "cut.safetensors", decoding=stated)
+    pads = property(lambda images: {"resize": "pad", "convert": "grey", "background": 255})
+    monkeypatch.setattr(ImageSource, "decoding", pads)
+    text = refusal(lambda: go_on(finished.at(tmp_path / "next"), [cut]), PosteriorError)
+    assert text.startswith(f"{cut}: resize of its images is 'crop', expected 'pad'")
+    go_on(finished.at(tmp_path / "of no files"), [last])  # which says nothing of it
+
+
 def test_other_bytes_than_were_planned_or_than_the_seal_says_are_refused(finished, tmp_path):
     copied = shutil.copytree(finished.folder, tmp_path / "copy") / "t02" / "posterior.safetensors"
     request = finished.asked(settings=GOES_ON).request
@@ -118,17 +154,21 @@ def test_other_bytes_than_were_planned_or_than_the_seal_says_are_refused(finishe
 def test_a_chain_is_named_by_its_folder_of_which_the_last_stage_counts(finished, tmp_path):
     chain = tmp_path / "T2"
     shutil.copytree(finished.folder, chain / "r0-1")
-    shutil.copytree(finished.folder, chain / "r1-2")
+    shutil.copytree(finished.folder, chain / "r2-3")
 
     def files(path):
         return continued_files(KindSpec("posterior", {"continue_from": str(path)}), ("prior",))
 
-    last = [chain / block / "t02" / "posterior.safetensors" for block in ("r0-1", "r1-2")]
+    last = [chain / block / "t02" / "posterior.safetensors" for block in ("r0-1", "r2-3")]
     assert files(chain) == last
     assert files(last[0]) == last[:1]
     assert continued_files(KindSpec("normal", {"sigma": None}), ("prior",)) == []
+    shutil.copytree(finished.folder, chain / "r3-3")  # of a run with other blocks
+    text = refusal(lambda: files(chain), StudyError)
+    assert f"{chain / 'r2-3'} and {chain / 'r3-3'} are both of replicate 3" in text
+    shutil.rmtree(chain / "r3-3")
     last[0].unlink()
-    assert "r0-1 at t01, r1-2 at t02" in refusal(lambda: files(chain), StudyError)
+    assert "r0-1 at t01, r2-3 at t02" in refusal(lambda: files(chain), StudyError)
     assert "neither a posterior nor" in refusal(lambda: files(tmp_path / "none"), StudyError)
     assert "not the folder of a chain" in refusal(lambda: files(chain / "r0-1"), StudyError)
 

@@ -41,7 +41,7 @@ def test_every_command_of_the_page_works_as_typed_and_prints_what_it_says(tmp_pa
                 code, said = run(line, tmp_path)
                 assert (code == 0) == (REFUSED not in line), f"{line}\n{said}"
                 ran.append(line)
-    assert sum(line.startswith("snakemake") for line in ran) == 6
+    assert sum(line.startswith("snakemake") for line in ran) == 7
     further = load_study([tmp_path / "photos.yaml", tmp_path / "next.yaml"], {})
     continued = further.methods["ffg"].prior.options["continue_from"]
     assert list((tmp_path / continued).glob("r*/t03/posterior.safetensors"))

@@ -13,9 +13,10 @@ from study_places import ODD, places
 from incbayes.inference.objective import Objective
 from incbayes.inference.training import Training
 from incbayes.kinds import ALGORITHMS, DATASETS, FAMILIES, LIKELIHOODS, MODELS, PIXELS, PRIORS
+from incbayes.study.blocks import blocks
 from incbayes.study.datasets import data_constraints, data_root
 from incbayes.study.model import plain_study, study_of
-from incbayes.study.resolve import blocks, resolve_study
+from incbayes.study.resolve import resolve_study
 from incbayes.study.schema import kind_constraints, study_schema
 from incbayes.study.settings import evaluation_settings, method_settings, pretrain_training
 from incbayes.study.yaml import StudyError

@@ -11,9 +11,10 @@ from small_study import HALVES, PLAIN, SMALL, changed
 from study_places import ODD, places
 
 from incbayes.inference.objective import Objective
+from incbayes.study.blocks import block_replicates, blocks
 from incbayes.study.model import to_plain
 from incbayes.study.published_code import AS_PUBLISHED
-from incbayes.study.resolve import block_replicates, blocks, resolve_study
+from incbayes.study.resolve import resolve_study
 from incbayes.study.settings import (
     evaluation_settings,
     method_settings,

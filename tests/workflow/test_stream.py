@@ -3,69 +3,19 @@
 import copy
 import json
 import shutil
-from collections import Counter
 
 import pandas as pd
 import pytest
 from fault_table import survived
-from running import planned, run
-from stream_images import CLASSES, STATED, arrive, forget, images, picture, put, stream
-
-STUDY = {
-    "study": "arriving",
-    "replicates": 2,
-    "replicates_per_block": 1,
-    "data_root": ".",
-    "training": {"epochs": 2, "batch_size": 8, "learning_rate": 0.01},
-    "evaluation": {"samples": 3},
-    "experiments": {"photos": {"dataset": STATED, "model": {"kind": "mlp", "widths": [4]}}},
-    "methods": {"ffg": {"family": "ffg"}},
-}
-A_DAY = {"prepare_part": 1, "fit_part": 2, "evaluate_part": 2}
-AFTER = {"all", "collect", "figures", "report"}
-
-
-def study(**dataset):
-    changed = copy.deepcopy(STUDY)
-    changed["experiments"]["photos"]["dataset"] |= dataset
-    return changed
-
-
-def counted(jobs):
-    """Return how many jobs there are of a rule, of those that are there once a part or a stage."""
-    return Counter(job.split()[0] for job in jobs if job.split()[0] not in AFTER)
-
-
-def done(folder, asked=STUDY, *options):
-    found = run(folder, asked, *options)
-    assert found.returncode == 0, found.stdout
-    return found.stdout
-
-
-def refused(folder, asked=STUDY, *options):
-    found = run(folder, asked, *options)
-    assert found.returncode != 0
-    return found.stdout
-
-
-def digests(folder):
-    """Return the bits of all posteriors and scores that are there, by path."""
-    results = folder / "results" / "arriving"
-    names = ("posterior.safetensors", "metrics.json", "drift.json", "training.csv")
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for name in (*names, "metrics.csv")
-        for path in results.rglob(name)
-    }
+from running import planned
+from stream_images import CLASSES, arrive, forget, images, picture, put, stream
+from stream_study import A_DAY, STUDY, counted, digests, done, fitted, refused, study
 
 
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
     """A chain that was fitted to three parts."""
-    folder = tmp_path_factory.mktemp("three")
-    stream(folder)
-    done(folder)
-    return folder
+    return fitted(tmp_path_factory.mktemp("three"))
 
 
 @pytest.fixture
@@ -165,6 +115,8 @@ def test_a_stream_goes_on_from_another_and_outlives_it(chain):
     assert parent.endswith("arriving/photos/ffg/stream/r1-1/t03/posterior.seal.json")
     shutil.rmtree(chain / "results" / "arriving")
     assert not counted(planned(chain, later))
+    again = counted(planned(chain, later | {"evaluation": {"samples": 4}}))
+    assert again == {"evaluate_part": 2}  # settled, and yet all that scoring takes is there
     put(chain / "more" / "parts" / "p5", images(5))
     assert counted(planned(chain, later)) == A_DAY
     assert "neither a posterior nor" in refused(chain, later | {"seed": 3}, "--dry-run")

@@ -53,9 +53,11 @@ from incbayes.report.escapes import for_rst, for_scripts
 from incbayes.study.continuation import continued_digests as digests_of_files
 from incbayes.study.datasets import TAKEN_BACK, check_sources, data_root, source_files
 from incbayes.study.model import plain_claims, plain_study, to_plain
-from incbayes.study.resolve import block_replicates, claims_of
+from incbayes.study.blocks import block_replicates
+from incbayes.study.resolve import claims_of
 from incbayes.study.statement import plain_stated, stated
 from incbayes.study.sources import command_line, load_module_study, load_study
+from incbayes.study.stream_seals import stated_data
 from incbayes.study.tuning import FOLDER, candidates, search_of, search_order, previous_candidates
 from snakemake.shell import shell
 
@@ -137,6 +139,10 @@ STUDY, STREAM_PLAN = in_one_line(
     Path(placed(f"results/{STUDY.study_id}")),
 )
 PLAN = Plan(STUDY, STREAM_PLAN)
+if workflow.is_main_process and any(STREAM_PLAN.settled.values()):
+    from incbayes.orchestration.settled import check_settled
+
+    in_one_line(check_settled, PLAN, DATA_ROOT, Path(placed(f"results/{STUDY.study_id}")))
 in_one_line(check_kinds, PLAN.planned)
 if workflow.is_main_process:
     in_one_line(check_networks, PLAN.planned)

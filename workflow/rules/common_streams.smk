@@ -15,6 +15,24 @@ def of_part(name):
     return path
 
 
+def of_scored_part(name):
+    """Return the same for scoring, which a settled stage is for as long as its files are there."""
+
+    def path(wildcards):
+        t = int(wildcards.t)
+        stage = Path(placed(named(STREAM_STAGE, wildcards)))
+        if t > len(STREAM_PLAN.streams[wildcards.experiment].parts):
+            return STREAM_PLAN.nothing
+        if is_settled(wildcards) and not STREAM_PLAN.is_scored_again(
+            wildcards.experiment, stage, t
+        ):
+            return STREAM_PLAN.nothing
+        folder = STREAM_PLAN.part_folder(wildcards.experiment, t)
+        return f"{folder}/{name}"
+
+    return path
+
+
 def is_settled(wildcards):
     """Return whether a stage stays as it is, or is of a part that is yet to come."""
     names, t = (wildcards.experiment, wildcards.method, wildcards.block), int(wildcards.t)
@@ -43,11 +61,12 @@ def before(name):
 
 
 def names_of_parts(wildcards):
-    """Return the names of a stage's part and of the one before it."""
+    """Return the names of a stage's part and of the one before it, and what is stated of both."""
     t = int(wildcards.t)
     return {
         "part": STREAM_PLAN.part(wildcards.experiment, t),
         "before": STREAM_PLAN.part(wildcards.experiment, t - 1),
+        "dataset": stated_data(STREAM_PLAN.streams[wildcards.experiment].experiment.dataset),
     }
 
 

@@ -1,7 +1,8 @@
 """Opens the posterior that a chain goes on from: of another chain, in this study or elsewhere.
 
-What it must agree in with the chain that goes on from it is checked here: network, family, classes
-in their order, pixel scaling. A file names kinds, whose code the study says, never the file.
+What it must agree in with the chain that goes on from it is checked here: network, family, columns,
+classes in their order, how image files became images, pixel scaling. A file names kinds, whose
+code the study says, never the file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,11 @@ from incbayes.core.seal import Seal, read_seal, seal_path
 from incbayes.data.images import ImageSource
 from incbayes.data.partition import Partition
 from incbayes.inference.stage import networks_fitted
+from incbayes.jobs.meaning import check_classes, check_inputs
 from incbayes.jobs.request import POSTERIOR, ChainRequest
 from incbayes.jobs.scaling import Numbers, described_pixels, scaling_numbers
 from incbayes.kinds import PIXELS
-from incbayes.posterior.described import Described, described
+from incbayes.posterior.described import Described, check_same_chain, described
 from incbayes.posterior.file import Posterior, PosteriorError, read_posterior
 from incbayes.posterior.members import members_of
 from incbayes.priors.base import Source
@@ -86,13 +88,14 @@ def read_continued(
 
     Raises:
         PosteriorError: a file is absent, damaged or another one than when the job was planned, of
-            another network, family, classes or scaling, or there is none of a replicate.
+            another network, family, inputs, classes or scaling, or of another chain than the first
+            one; or there is none of a replicate, or two.
         SealError: a file is not what the seal beside it says.
     """
     opened = [_open(path, sha256, network) for path, sha256 in files.items()]
     for one in opened:
-        _check_columns(one, images)
-    held = {number: one for one in opened for number in one.posterior.states}
+        check_inputs(one.path, one.posterior.metadata, images)
+    held = _by_replicate(opened)
     sources, numbers = {}, Numbers()
     for replicate, cut in cuts.items():
         number = next(iter(held)) if len(held) == 1 else replicate
@@ -103,7 +106,8 @@ def read_continued(
             )
         one = held[number]
         _check_members(one, number, networks_fitted(request.settings))
-        _check_classes(one, number, [images.class_names[place] for place in cut.target_classes])
+        classes = [images.class_names[place] for place in cut.target_classes]
+        check_classes(one.path, number, one.of.classes[number], classes)
         sources[replicate] = Source(state=one.posterior.states[number])
         numbers[replicate] = one.of.numbers[number]
     _check_scaling(opened, request, images, cuts, numbers)
@@ -134,13 +138,23 @@ def _open(path: Path, sha256: str, network: Mapping[str, Any]) -> _Opened:
     return _Opened(path, posterior, described(str(path), meant))
 
 
-def _check_columns(one: _Opened, images: ImageSource) -> None:
-    found = one.posterior.metadata.get("table")
-    meant = images.table.facts if images.table else None
-    if found != meant:
-        raise PosteriorError(
-            f"{one.path}: the columns are {found}, expected {meant}: its inputs stand for others"
-        )
+def _by_replicate(opened: list[_Opened]) -> dict[int, _Opened]:
+    """Return the file of every replicate, of files that are blocks of one chain.
+
+    Raises:
+        PosteriorError: naming two files, where they are not, or hold one replicate.
+    """
+    held: dict[int, _Opened] = {}
+    for one in opened:
+        check_same_chain(opened[0].of, one.of)
+        for number in one.posterior.states:
+            if number in held:
+                raise PosteriorError(
+                    f"{one.path}: holds replicate {number}, and so does {held[number].path}; "
+                    "delete the one that is of no use any more"
+                )
+            held[number] = one
+    return held
 
 
 def _check_members(one: _Opened, number: int, meant: int) -> None:
@@ -149,15 +163,6 @@ def _check_members(one: _Opened, number: int, meant: int) -> None:
         raise PosteriorError(
             f"{one.path}: replicate {number} is an ensemble of {found}, from which a chain of "
             f"{meant} cannot go on; give it inference: {{kind: ensemble, members: {found}}}"
-        )
-
-
-def _check_classes(one: _Opened, number: int, meant: list[str]) -> None:
-    found = list(one.of.classes[number])
-    if found != meant:
-        raise PosteriorError(
-            f"{one.path}: the classes of replicate {number} are {found}, expected {meant}, in this "
-            "order: its outputs stand for other classes"
         )
 
 

@@ -15,7 +15,7 @@ from incbayes.evaluation.drift import Drift, drift
 from incbayes.evaluation.score import Evaluation, share_of
 from incbayes.jobs.evaluate import SCORES, StageScores, scored_images, scores_facts
 from incbayes.jobs.part import PartRequest
-from incbayes.jobs.request import POSTERIOR, Machine, read_sealed_posterior
+from incbayes.jobs.request import Machine
 from incbayes.jobs.scaling import scaling_numbers
 from incbayes.jobs.scoring import FoundEvidence, Scoring, scores_summary
 from incbayes.posterior.file import Posterior
@@ -69,9 +69,7 @@ def run_part_evaluation(
     test = held
     if scored.test is not None:
         test = ImageSource.open(scored.test, "test", request.pixels, device)
-    posterior, seal = read_sealed_posterior(
-        scored.posterior, POSTERIOR, request.identity(t), {"images": train.seal}
-    )
+    posterior, seal = request.read_own(scored.posterior, t, train.seal)
     parents: dict[str, Seal] = {"images": train.seal, "test": test.seal, "posterior": seal}
     before: Posterior | None = None
     if scored.before is not None:

@@ -1,6 +1,7 @@
 """Fits the stage of a part that has arrived: from the posterior before, and from its part alone."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from incbayes.jobs.beginning import (
     tasks_of,
 )
 from incbayes.jobs.fit import Lineage, StageOutputs, fit_and_write, stage_writer
+from incbayes.jobs.meaning import check_classes, check_inputs
 from incbayes.jobs.request import (
     POSTERIOR,
     ChainRequest,
@@ -30,6 +32,7 @@ from incbayes.jobs.request import (
 )
 from incbayes.jobs.scaling import scaling_numbers
 from incbayes.posterior.file import Posterior
+from incbayes.study.stream_seals import DATASET, data_folder
 
 
 class PartError(UserError, ValueError):
@@ -44,22 +47,24 @@ class PartRequest(ChainRequest):
         part: name of the part.
         data: folder of its prepared images.
         before: name of the part of stage t-1; None for the first.
+        dataset: what the study states of the stream, for the seals of its stages.
     """
 
     part: str
     data: Path
     before: str | None = None
+    dataset: Mapping[str, Any] = field(default_factory=dict)
 
     def count(self, t: int) -> None:
         """Return None: nothing that a stage computes depends on how many parts there are."""
 
     def identity(self, t: int) -> dict[str, Any]:
         """Return the metadata of the artifacts of stage t, whose part this is."""
-        return super().identity(t) | {"part": self.part}
+        return self._identity_of(t, self.part)
 
-    def identity_before(self, t: int) -> dict[str, Any]:
-        """Return the metadata of the posterior that stage t starts from."""
-        return super().identity(t - 1) | {"part": self.before}
+    def _identity_of(self, t: int, part: str | None) -> dict[str, Any]:
+        stated = {DATASET: dict(self.dataset)} if self.dataset else {}
+        return super().identity(t) | {"part": part} | stated
 
     def images(self, split: str, device: torch.device) -> ImageSource:
         """Open `train` or `test` of the part: what is fitted to, or what was held out."""
@@ -81,10 +86,42 @@ class PartRequest(ChainRequest):
         """Return the posterior of stage t-1, verified, and its seal.
 
         Raises:
-            SealError: it is damaged, edited, of another run or setting, or of another part.
+            SealError: it is damaged, edited, of another run or setting, of another part, or of a
+                data set of which something else was stated.
             PosteriorError: its content is not what its metadata say.
         """
-        return read_sealed_posterior(path, POSTERIOR, self.identity_before(t), {})
+        return self._read(path, self._identity_of(t - 1, self.before), {})
+
+    def read_own(self, path: Path, t: int, images: Seal) -> tuple[Posterior, Seal]:
+        """Return the posterior of stage t, verified, and its seal.
+
+        Args:
+            path: of its file.
+            t: the stage.
+            images: seal of the part.
+
+        Raises:
+            SealError, PosteriorError: as of `read_before`; it was fitted to other images.
+        """
+        return self._read(path, self.identity(t), {"images": images})
+
+    def _read(
+        self, path: Path, identity: dict[str, Any], parents: Mapping[str, Seal]
+    ) -> tuple[Posterior, Seal]:
+        """Return a posterior of this chain and its seal, which may be one that names no data set.
+
+        Such a seal, of an earlier release, names the folder of its prepared part.
+        """
+        found = read_seal(seal_path(path), POSTERIOR)
+        if DATASET in identity and DATASET not in found.identity:
+            folder, meant = data_folder(found), self.data.parents[1].name
+            if folder != meant:
+                raise SealError(
+                    f"{found.path}: was fitted to the data set {folder}, expected {meant}: options "
+                    "of the data set are others; delete it, and the same command makes it again"
+                )
+            identity = {key: value for key, value in identity.items() if key != DATASET}
+        return read_sealed_posterior(path, POSTERIOR, identity, parents)
 
 
 def run_part(
@@ -100,8 +137,9 @@ def run_part(
         machine: where to run.
 
     Raises:
-        UserError: the parent is not of this run, the part has the content of an earlier one, data
-            are damaged, or training diverged; the parent stays as it is and no output appears.
+        UserError: the parent is not of this run, or of other classes or columns; the part has the
+            content of an earlier one; data are damaged, or training diverged. The parent stays as
+            it is and no output appears.
     """
     device = machine.prepare()
     opened = request.opened(device)
@@ -110,6 +148,7 @@ def run_part(
     _refuse_repeated(request, t, data_digest(images, indices), outputs)
     if lineage.parent is not None:
         posterior, seal = request.read_before(lineage.parent, t)
+        _check_meaning(lineage.parent, posterior, images)
         starts = later_starts(request, posterior.states)
         numbers = scaling_numbers(request, images, cuts, [lineage.parent])
         beginning = Beginning(starts, numbers, posterior.sha256, {"parent": seal})
@@ -125,6 +164,17 @@ def run_part(
     given = Given(images, cuts, indices, opened.seals)
     writer = stage_writer(request, t, given, beginning, outputs)
     fit_and_write(writer, tasks_of(given, beginning), images.shape, machine, device)
+
+
+def _check_meaning(path: Path, parent: Posterior, images: ImageSource) -> None:
+    """Check that inputs and outputs of the posterior before are those of the part.
+
+    Raises:
+        PosteriorError: columns, classes or how images were made are others.
+    """
+    check_inputs(path, parent.metadata, images)
+    for replicate, names in parent.metadata.get("class_names", {}).items():
+        check_classes(path, int(replicate), names, images.class_names)
 
 
 def _refuse_repeated(request: PartRequest, t: int, data: str, outputs: StageOutputs) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from incbayes.core.errors import UserError
+from incbayes.orchestration.stream import PREPARED
 
 POSTERIOR = "posterior.safetensors"
 OTHER_REASONS = (
@@ -49,7 +50,8 @@ def refuse_refits(dag: Any) -> None:
             raise LostSourceError(
                 f"{kept[0]} is there and would be fitted again, only because {first}{more} is "
                 f"gone; make only what you need, `snakemake --cores all … -- FILE`, be it that "
-                f"file or the next stage's {POSTERIOR}; or delete what is to be fitted again"
+                f"file or the next stage's {POSTERIOR}{_all_at_once(gone)}; or delete what is to "
+                "be fitted again"
             )
 
 
@@ -73,6 +75,14 @@ def _lost_files(
                 return None
             found |= behind
     return found
+
+
+def _all_at_once(gone: set[str]) -> str:
+    """Return what else may be asked for where the files are all of parts of streams."""
+    of_streams = all(
+        Path(path).name in PREPARED and Path(path).parent.parent.name == "parts" for path in gone
+    )
+    return "; of parts that arrived, all at once: `-- prepare_parts`" if of_streams else ""
 
 
 def _is_posterior(path: Any) -> bool:

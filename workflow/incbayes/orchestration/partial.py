@@ -10,9 +10,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from incbayes.study.blocks import blocks
 from incbayes.study.chains import Chain, chain_name, chosen_chains, fewest_names
 from incbayes.study.model import Study
-from incbayes.study.resolve import blocks
 from incbayes.study.yaml import StudyError
 
 OFFER = "a report on what is done: the same command with --config partial=true"

@@ -23,6 +23,7 @@ from incbayes.orchestration.kind_modules import (
 from incbayes.orchestration.prepared_files import data_file, image_files
 from incbayes.orchestration.resources import Demand, Job, demand, needs_gpu
 from incbayes.orchestration.stream_plan import STREAM, StreamPlan
+from incbayes.study.blocks import block_replicates, blocks
 from incbayes.study.chains import chosen_chains, chosen_experiments
 from incbayes.study.continuation import continued_files
 from incbayes.study.corrupted import copies_of, corrupted_sets
@@ -39,7 +40,6 @@ from incbayes.study.model import (
 )
 from incbayes.study.model.study import NOT_SHOWN
 from incbayes.study.outliers import data_sets_among
-from incbayes.study.resolve import block_replicates, blocks
 from incbayes.study.schema import kind_constraints
 from incbayes.study.settings import (
     evaluation_settings,

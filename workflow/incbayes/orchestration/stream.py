@@ -1,8 +1,9 @@
 """What is to be done for streams: which parts have arrived, and which stages are settled.
 
-A stage is settled when something that made it is gone (its part, the posterior before it, or its
-own posterior) and its scores are there: it stays as it is, and so does all before it. What would
-have to be fitted from a part that is gone is refused by name, before anything runs.
+A stage is settled when something that made it is gone (its part, both prepared and as it came, the
+posterior before it, or its own posterior) and its scores are there: it stays as it is, and so does
+all before it. What would have to be fitted from a part that is gone is refused by name, before
+anything runs; so is a data set of which another option is stated than the stage was fitted with.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,11 +15,12 @@ from msgspec.structs import replace
 
 from incbayes.core.seal import Seal, SealError, read_seal
 from incbayes.inference.settings import StageSettings
+from incbayes.study.blocks import block_replicates, blocks
 from incbayes.study.continuation import continued_path
 from incbayes.study.datasets import data_name
 from incbayes.study.model import Experiment, KindSpec, Study, to_plain
-from incbayes.study.resolve import block_replicates, blocks
 from incbayes.study.settings import method_settings
+from incbayes.study.stream_seals import other_data
 from incbayes.study.streams import (
     TEST,
     arrived_parts,
@@ -184,6 +186,8 @@ class StreamChain:
             meant = {**self.expected, "t": t, "T": t, "part": self.stream.parts[t - 1]}
             if any(seal.identity.get(key) != value for key, value in meant.items()):
                 break
+            if other_data(seal, self.stream.experiment.dataset):
+                break
             number = t
         return number
 
@@ -191,17 +195,25 @@ class StreamChain:
         return (self.stage(t) / "posterior.safetensors").is_file()
 
     def _whole(self, t: int) -> bool:
-        """Return whether all that stage t was made from is there, and its posterior."""
+        """Return whether all that stage t was made from is there, and its posterior.
+
+        A part that is there as it came is there: once it is prepared, its seal says whether it is
+        what the stage was fitted to.
+        """
         if t == 1:
             before = self.continued is None or self.continued.exists()
         else:
             before = self._posterior(t - 1)
-        return before and self._posterior(t) and self.stream.is_prepared(t)
+        return before and self._posterior(t) and self.stream.is_there(t)
 
     def _why(self, t: int, kept: int) -> str:
         if t <= kept:
             return "its posterior and every later one are gone"
-        if self.stage(t).joinpath("posterior.seal.json").is_file():
+        seal = _stage_seal(self.stage(t))
+        other = seal and other_data(seal, self.stream.experiment.dataset)
+        if other:
+            return other
+        if seal is not None:
             return "its settings, or a part before it, are not those that it was fitted with"
         return "it was never fitted"
 
@@ -211,7 +223,7 @@ class StreamChain:
             ("experiments", self.stream.name),
             f"stage {t} of {self.method} ({self.folder}) has to be made anew, as {why}; but the "
             f"part {shown(part)} is gone: put it back into {self.stream.source / 'parts'}, or "
-            "restore what was there",
+            "state what was stated, or give the experiment another name",
         )
 
 

@@ -45,6 +45,18 @@ class StreamPlan:
         """Return the last settled stage of a chain; 0 for none."""
         return self.settled.get(f"{experiment}/{method}/{STREAM}/{block}", 0)
 
+    def is_scored_again(self, experiment: str, stage: Path, t: int) -> bool:
+        """Return whether all that scoring stage t takes is there, also where it is settled.
+
+        Args:
+            experiment: over a stream.
+            stage: folder of the stage.
+            t: its number.
+        """
+        names = [f"t{number:02d}" for number in (t - 1, t) if number]
+        files = [stage.parent / name / "posterior.safetensors" for name in names]
+        return self.streams[experiment].is_there(t) and all(path.is_file() for path in files)
+
     def begins(self, experiment: str, method: str) -> bool:
         """Return whether a first stage of a method's chains may have to be fitted."""
         if experiment not in self.streams:
@@ -96,9 +108,15 @@ class StreamPlan:
             chains = [last for place, last in self.settled.items() if place.startswith(f"{name}/")]
             first = min(chains, default=0) + 1
             for t, part in enumerate(stream.parts, 1):
-                if t >= first or stream.is_prepared(t):
+                if t >= first or stream.is_there(t):
                     found[f"{name}, part {part}"] = str(stream.part_folder(t))
         return found
+
+    def data_files(self, experiments: Collection[str]) -> list[str]:
+        """Return the seals of all parts and test images that are there, or will be."""
+        tests = [self.test_folder(name) for name in experiments if name in self.streams]
+        folders = [*self.part_folders(experiments).values(), *filter(None, tests)]
+        return [f"{folder}/checksums.json" for folder in dict.fromkeys(folders)]
 
     def is_deleted(self, posterior: Path) -> bool:
         """Return whether a posterior is that of a settled stage, and was deleted."""

@@ -46,6 +46,9 @@ STANDARDISED = ("standard", "columns")
 SHOWN = 80
 """Characters of a value that a message shows."""
 
+SAME = ("study", "experiment", "method", "T", "t", "seed", "budget", "config", "network")
+"""Metadata that blocks of one chain have in common."""
+
 NAMES = ("study", "experiment", "method")
 MOST = {"T": 10_000, "t": 10_000, "seed": 2**63 - 1}
 """Whole numbers that a posterior states, and the largest that each may be."""
@@ -96,6 +99,25 @@ class Described:
         if self.table is None or self.table.classes is not None or numbers is None:
             return None
         return Unit(numbers.mean[-1], numbers.std[-1])
+
+
+def check_same_chain(first: Described, other: Described) -> None:
+    """Check that two files are blocks of one stage of one chain.
+
+    Raises:
+        PosteriorError: naming both, and in what they differ.
+    """
+    for key in SAME:
+        mine, theirs = first.metadata.get(key), other.metadata.get(key)
+        if mine != theirs:
+            raise PosteriorError(
+                f"{other.file}: {key} is {theirs!r}, that of {first.file} is {mine!r}: they are "
+                "not blocks of one chain and stage"
+            )
+    if first.pixels != other.pixels:
+        raise PosteriorError(
+            f"{other.file}: pixels is {other.pixels}, that of {first.file} is {first.pixels}"
+        )
 
 
 def described(file: str, posterior: Posterior, own: type | None = None) -> Described:

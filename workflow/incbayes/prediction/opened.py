@@ -4,16 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from incbayes.posterior.described import Described, described
+from incbayes.posterior.described import Described, check_same_chain, described
 from incbayes.posterior.file import Posterior, PosteriorError, read_posterior
 from incbayes.posterior.network import NetworkState
 from incbayes.prediction.own import own_model
 
 Given = str | Path | Posterior
 """A posterior: its file, or what `read_posterior` returned of it."""
-
-SAME = ("study", "experiment", "method", "T", "t", "seed", "budget", "config", "network")
-"""Metadata that blocks of one chain have in common."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def open_replicates(
         raise PosteriorError("no posterior was given")
     all_described = [described(file, posterior, own) for file, posterior in posteriors]
     for other in all_described[1:]:
-        _check_same(all_described[0], other)
+        check_same_chain(all_described[0], other)
     found: dict[int, Replicate] = {}
     for of, (file, posterior) in zip(all_described, posteriors, strict=True):
         for number, state in posterior.states.items():
@@ -89,20 +86,6 @@ def _read(given: Given) -> tuple[str, Posterior]:
     if isinstance(given, Posterior):
         return f"posterior {given.sha256[:12]}", given
     return str(given), read_posterior(Path(given))
-
-
-def _check_same(first: Described, other: Described) -> None:
-    for key in SAME:
-        mine, theirs = first.metadata.get(key), other.metadata.get(key)
-        if mine != theirs:
-            raise PosteriorError(
-                f"{other.file}: {key} is {theirs!r}, that of {first.file} is {mine!r}: they are "
-                "not blocks of one chain and stage"
-            )
-    if first.pixels != other.pixels:
-        raise PosteriorError(
-            f"{other.file}: pixels is {other.pixels}, that of {first.file} is {first.pixels}"
-        )
 
 
 def _wanted(found: dict[int, Replicate], replicates: Sequence[int] | None) -> Iterator[int]:

@@ -14,9 +14,10 @@ import pandas as pd
 from incbayes.core.errors import UserError
 from incbayes.report.methods import dotted, value
 from incbayes.report.provenance import chain_of
+from incbayes.study.blocks import block_replicates
 from incbayes.study.chains import Chain, all_chains, chain_name, chosen_chains
 from incbayes.study.model import Study
-from incbayes.study.resolve import block_replicates, replicates_of
+from incbayes.study.resolve import replicates_of
 from incbayes.study.settings import chain_settings
 from incbayes.study.tuning import tried_by_method
 

@@ -13,9 +13,9 @@ import yaml
 from incbayes.core.errors import UserError
 from incbayes.core.files import atomic_write
 from incbayes.publication.publish import read_published
+from incbayes.study.blocks import block_replicates
 from incbayes.study.chains import Chain
 from incbayes.study.model import Statement, Study, to_plain
-from incbayes.study.resolve import block_replicates
 from incbayes.study.statement import groups_of, stated, statement_digest
 
 FILE = "stated.yaml"

@@ -15,7 +15,7 @@ from incbayes.core.seal import SHOWN, Seal, SealError, read_seal
 from incbayes.results.collect import read_records
 from incbayes.results.evidence import EvidenceError, published_name, read_evidence
 from incbayes.results.records import records_digest, stage_name
-from incbayes.study.resolve import block_replicates
+from incbayes.study.blocks import block_replicates
 
 RECORDS, SEAL, ARTIFACT = "metrics.csv", "publication.seal.json", "publication"
 

@@ -21,9 +21,9 @@ from incbayes.data.prepared import read_images_seal
 from incbayes.results.collect import POSTERIOR, CollectError
 from incbayes.results.records import block_name, stage_name
 from incbayes.results.verification import check_place
+from incbayes.study.blocks import block_replicates
 from incbayes.study.chains import Chain, all_chains, chain_name, fewest_names
 from incbayes.study.model import Study
-from incbayes.study.resolve import block_replicates
 
 PACKAGES = (
     "incbayes",

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from incbayes.core.files import sha256_file
+from incbayes.study.blocks import block_replicates
 from incbayes.study.model import KindSpec
 from incbayes.study.settings import prior_option
 from incbayes.study.user_paths import named_path
@@ -43,7 +44,8 @@ def continued_files(prior: KindSpec, key: KeyPath) -> list[Path]:
     Args: as of `continued_path`.
 
     Raises:
-        StudyError: they are not there, or the blocks of a chain end at different stages.
+        StudyError: they are not there, the blocks of a chain end at different stages, or two of
+            them are of one replicate.
     """
     path = continued_path(prior, key)
     if path is None:
@@ -61,7 +63,26 @@ def continued_files(prior: KindSpec, key: KeyPath) -> list[Path]:
     if len({stage.name for stage in stages.values()}) > 1:
         found = ", ".join(f"{block.name} at {stage.name}" for block, stage in stages.items())
         raise StudyError(here, f"{path} is not finished, its blocks are at other stages: {found}")
+    _check_replicates(list(stages), here)
     return [stage / POSTERIOR for stage in stages.values()]
+
+
+def _check_replicates(folders: list[Path], key: KeyPath) -> None:
+    """Refuse blocks of a chain that share a replicate: one of them is of an earlier run."""
+    held: dict[int, Path] = {}
+    for folder in folders:
+        try:
+            replicates = block_replicates(folder.name)
+        except ValueError:
+            continue  # renamed: what it holds its file says
+        for number in replicates:
+            if number in held:
+                raise StudyError(
+                    key,
+                    f"{held[number]} and {folder} are both of replicate {number}: blocks of runs "
+                    "with another replicates_per_block; delete those that are of no use any more",
+                )
+            held[number] = folder
 
 
 def continued_digests(files: list[str]) -> dict[str, str]:

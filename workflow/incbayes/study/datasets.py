@@ -95,14 +95,18 @@ def data_name(dataset: KindSpec) -> str:
     stem = ENDING.sub("", Path(dataset.options["source"]).name.lower())
     plain = re.sub(r"[^a-z0-9]+", "_", stem).strip("_")[:LONGEST_STEM]
     plain = plain or ("table" if is_table(dataset) else "images")
+    stated = json.dumps(stated_options(dataset), sort_keys=True)
+    return f"{plain}_{hashlib.sha256(stated.encode()).hexdigest()[:8]}"
+
+
+def stated_options(dataset: KindSpec) -> dict[str, Any]:
+    """Return `kind` and the options that prepared files depend on, but for those at a default."""
     defaults = kind_defaults("dataset", dataset.kind)
-    stated = {
+    return {
         key: value
         for key, value in dataset.items()
         if key not in (LARGEST_PART, TAKEN_BACK) and (key not in defaults or value != defaults[key])
     }
-    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
-    return f"{plain}_{digest[:8]}"
 
 
 def data_sets(experiments: Experiments) -> dict[str, KindSpec]:

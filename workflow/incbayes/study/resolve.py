@@ -30,8 +30,6 @@ FULL = "full"
 FIXED = ("study", "budget", "budgets")
 """Keys that no budget overrides."""
 
-BLOCK = re.compile(r"r(\d+)-(\d+)", re.ASCII)
-
 NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """Control characters, halves of a surrogate pair, …: no path, page or figure can hold them."""
 
@@ -93,32 +91,10 @@ def claims_of(study: Study) -> dict[str, Claim]:
     }
 
 
-def blocks(total: int, size: int, first: int = 0) -> list[str]:
-    """Return the names of the blocks of `size` replicates, the last of which may be shorter.
-
-    Three a block, five replicates are `r0-2` and `r3-4`; beginning with 5, `r5-7` and `r8-9`.
-    """
-    end = first + total
-    return [f"r{begin}-{min(begin + size, end) - 1}" for begin in range(first, end, size)]
-
-
 def replicates_of(study: Study, experiment: str) -> range:
     """Return the numbers of the replicates that a study runs of an experiment."""
     first = study.first_replicate
     return range(first, first + study.experiments[experiment].replicates)
-
-
-def block_replicates(block: str) -> range:
-    """Return the numbers of the replicates of a block, e.g. 3 and 4 of `r3-4`.
-
-    Raises:
-        ValueError: the text is not the name of a block.
-    """
-    match = BLOCK.fullmatch(block)
-    first, last = map(int, match.groups()) if match else (1, 0)
-    if first > last:
-        raise ValueError(f"block {block!r}: expected r<first>-<last>, such as r0-4")
-    return range(first, last + 1)
 
 
 def _group(study: Study, group: Group | float) -> Group | float:
