@@ -41,6 +41,7 @@ MODULES = (
     "test_freshness.py",
     "test_damage.py",
     "test_stream.py",
+    "test_repeats.py",
 )
 """In the order of the table."""
 

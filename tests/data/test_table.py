@@ -103,12 +103,15 @@ def test_held_out_rows_have_the_share_of_each_class_and_are_always_the_same(tmp_
     assert raws[0].test_images.tolist() == raws[1].test_images.tolist()
     held = {*raws[0].train_images.ravel(), *raws[0].test_images.ravel()}
     assert held == set(range(100))
+    assert raws[0].remarks == ("rows that repeat another one of source: 0",)
 
 
 def test_rows_to_score_on_may_be_files_of_their_own(tmp_path):
     written(written(tmp_path), CSV[: CSV.index("3,60")], "test.csv")
     stated = STATED | {"test_source": "test.csv", "test_share": None}
-    raw = Table(**stated).load(tmp_path)
+    line = refused(lambda: Table(**stated).load(tmp_path), error=DataError)
+    assert "test.csv: 2 of 2 rows are in rows.csv, too, value by value" in line
+    raw = Table(**stated, duplicates="allow").load(tmp_path)
     assert (len(raw.train_labels), len(raw.test_labels)) == (6, 2)
     assert raw.remarks == ("rows of test_source that are in source, too: 2 of 2",)
 
@@ -117,6 +120,7 @@ def test_columns_are_standardised_by_the_first_rows_and_indicators_stay(tmp_path
     folder = tmp_path / "rows_x"
     folder.mkdir()
     spec = {"kind": "table", **STATED, "test_source": "rows.csv", "test_share": None}
+    spec["duplicates"] = "allow"
     prepare(spec, written(tmp_path), folder)
     source = opened(folder)
     first = source.numbers([0, 1])
@@ -131,7 +135,7 @@ def test_columns_are_standardised_by_the_first_rows_and_indicators_stay(tmp_path
 def test_a_number_is_standardised_and_what_is_missing_becomes_the_mean(tmp_path):
     folder = tmp_path / "rows_x"
     folder.mkdir()
-    spec = {"kind": "table", **NUMBER, "test_source": "rows.csv"}
+    spec = {"kind": "table", **NUMBER, "test_source": "rows.csv", "duplicates": "allow"}
     prepare(spec, written(tmp_path), folder)
     source = opened(folder)
     numbers = source.numbers([0, 1, 2])
@@ -282,7 +286,7 @@ def test_a_table_that_is_written_to_while_it_is_read_is_refused(ending, tmp_path
 )
 def test_rows_that_nothing_can_be_fitted_to_are_refused_when_prepared(tmp_path, text, said):
     spec = {"kind": "table", **STATED, "missing": "mean", "test_source": "rows.csv"}
-    spec["test_share"] = None
+    spec |= {"test_share": None, "duplicates": "allow"}
     assert said in refused(
         lambda: prepare(spec, written(tmp_path, text), tmp_path / "x"), error=DataError
     )
@@ -294,6 +298,7 @@ def test_a_column_that_is_constant_among_the_first_rows_is_named(tmp_path):
     folder.mkdir()
     text = CSV.replace("2,50", "2,40")
     spec = {"kind": "table", **STATED, "test_source": "rows.csv", "test_share": None}
+    spec["duplicates"] = "allow"
     prepare(spec, written(tmp_path, text), folder)
     line = refused(lambda: opened(folder).numbers([0, 1]), error=DataError)
     assert "'age' is the same in all of the first 2 rows" in line

@@ -36,7 +36,7 @@ def put(folder, name, text):
 
 
 def prepared(folder, part, said=lambda line: None, **changes):
-    place = folder / "data" / (part or "test")
+    place = folder / "data" / ("parts" if part else "") / (part or "test")
     prepare_part({**STATED, **changes}, folder, part, place, said)
     return place
 
@@ -45,7 +45,7 @@ def test_a_part_is_prepared_with_the_numbers_of_its_columns_and_its_target(tmp_p
     put(tmp_path, "parts/p1.csv", rows(1))
     lines = []
     place = prepared(tmp_path, "p1", lines.append)
-    assert lines == ["20 rows to fit, 0 to score"]
+    assert lines == ["rows that repeat another one of the part: 0", "20 rows to fit, 0 to score"]
     facts, split = load_checksums(place / "checksums.json"), open_split(place / "train.safetensors")
     inputs = split.images.numpy()[..., 0, 0]
     assert facts["mean"] == pytest.approx([inputs[:, 0].mean(), 0, 0, split.targets.mean().item()])
@@ -83,6 +83,13 @@ def test_a_share_is_held_out_or_the_folder_test_is_scored(tmp_path):
     held = prepared(tmp_path, "p1", held_out=0.2)
     counts = [len(open_split(held / f"{name}.safetensors").labels) for name in ("train", "test")]
     assert counts == [16, 4]
+    put(tmp_path, "parts/p2.csv", rows(3) + rows(3).partition("\n")[2])
+    lines = []
+    prepared(tmp_path, "p2", lines.append, held_out=0.5)
+    twice, both, counts = lines
+    assert twice == "rows that repeat another one of the part: 20"
+    assert both.startswith("rows to score that are among those to fit, too: ")
+    assert 0 < int(both.split()[-3]) < 20 and counts == "20 rows to fit, 20 to score"
     test = prepared(tmp_path, None)
     assert load_checksums(test / "checksums.json")["test"]["images"] == 7
 
@@ -91,7 +98,10 @@ def test_a_later_part_may_lack_a_column_and_classes(tmp_path):
     put(tmp_path, "parts/p1.csv", "area,district,rent\n,south,low\nNA,,low\n")
     lines = []
     prepared(tmp_path, "p1", lines.append, classes=["low", "high"])
-    assert lines == ["2 rows to fit, 0 to score; no row of high"]
+    assert lines == [
+        "rows that repeat another one of the part: 0",
+        "2 rows to fit, 0 to score; no row of high",
+    ]
 
 
 FAULTS = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from incbayes.evaluation.drift import FEWEST, drift
+from incbayes.evaluation.drift import FEWEST, drift, unmarked
 from incbayes.kinds import METRICS
 
 OF_CLASSES = {
@@ -46,6 +46,16 @@ def test_equal_models_do_not_differ_and_few_images_never_do():
     assert not any(row.differs for row in found(0.8, 0.8).values())
     few = found(1.0, 0.0, number=FEWEST - 1)
     assert few["accuracy"].high == -1.0 and not any(row.differs for row in few.values())
+
+
+def test_nothing_is_called_a_difference_of_images_that_one_was_fitted_to():
+    rows = list(found(0.5, 1.0).values())
+    assert all(row.differs for row in rows)
+    bare = unmarked(rows)
+    assert {row.differs for row in bare} == {None}
+    assert [(row.before, row.after, row.low) for row in bare] == [
+        (row.before, row.after, row.low) for row in rows
+    ]
 
 
 def test_the_interval_holds_the_true_difference_about_as_often_as_it_says():

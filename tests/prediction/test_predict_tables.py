@@ -40,6 +40,7 @@ def chain(request, tmp_path_factory):
     frame(120, 1).to_csv(folder / "rows.csv", index=False)
     frame(40, 2).to_csv(folder / "test.csv", index=False)
     stated = {"kind": "table", "source": "rows.csv", "test_source": "test.csv", "missing": "mean"}
+    stated["duplicates"] = "allow"  # where the number is absent, rows of a class are equal
     stated |= {"features": ["x", "colour"], "categories": {"colour": ["red", "blue"]}}
     stated |= {"target": TARGETS[request.param]}
     likelihood = KindSpec("gaussian", {"noise": "learnt"})

@@ -59,7 +59,7 @@ def test_what_is_counted_is_what_is_prepared(write, ending, share, tmp_path):
 def test_rows_to_score_on_are_those_of_their_own_file(tmp_path):
     csv(tmp_path / "a.csv")
     parquet(tmp_path / "t.parquet", 6)
-    table, found = counted(tmp_path, source="a.csv", test_source="t.parquet")
+    table, found = counted(tmp_path, source="a.csv", test_source="t.parquet", duplicates="allow")
     raw = table.load(tmp_path)
     assert found == {"train": len(raw.train_labels), "test": len(raw.test_labels)}
     assert found == {"train": ROWS, "test": 6}

@@ -36,8 +36,8 @@ def source(tmp_path):
 def test_parts_count_in_the_order_of_their_names_or_of_the_manifest(source):
     assert parts(source) == ("a", "b", "c")
     assert part_source(source, "c").name == "c.tar.gz" and part_source(source, "d") is None
-    (source / "parts.yaml").write_text("parts: [c, a]")
-    assert parts(source) == ("c", "a")
+    (source / "parts.yaml").write_text("parts: [c, a, b]")
+    assert parts(source) == ("c", "a", "b")
 
 
 def test_ten_thousand_names_take_a_moment(tmp_path):
@@ -86,6 +86,47 @@ def test_a_manifest_that_is_none_is_refused(source, text, says):
     assert says in refusal(lambda: parts(source))
 
 
+@pytest.mark.parametrize("fitted", [(), ("d", "c")], ids=["there", "fitted and gone"])
+def test_a_part_that_the_manifest_does_not_name_is_refused_unless_it_is_taken_back(source, fitted):
+    text = "parts: [c, a, b]" if fitted else "parts: [c, a]"
+    (source / "parts.yaml").write_text(text)
+    left_out = "d" if fitted else "b"
+    assert f"does not name the part '{left_out}', which has arrived" in refusal(
+        lambda: parts(source, fitted)
+    )
+    assert left_out not in parts(source, fitted, without=[left_out])
+
+
+NUMBERED = ["part_1", "part_10", "part_2"]
+
+
+def numbered(folder, names):
+    for name in names:
+        (folder / "parts" / name).mkdir(parents=True)
+    return folder
+
+
+def test_numbers_that_count_otherwise_as_text_are_refused_where_several_parts_are_new(tmp_path):
+    source = numbered(tmp_path, NUMBERED)
+    said = refusal(lambda: parts(source))
+    assert "'part_10' comes before 'part_2'; write their numbers with as many digits" in said
+    (source / "parts.yaml").write_text("parts: [part_1, part_2, part_10]")
+    assert parts(source) == ("part_1", "part_2", "part_10")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["2026-01", "2026-02", "2026-11"], ["part_01", "part_02", "part_10"], ["10", "a9", "b10"]],
+)
+def test_numbers_that_count_as_text_does_are_taken(names, tmp_path):
+    assert parts(numbered(tmp_path, names)) == tuple(names)
+
+
+def test_a_chain_that_was_begun_in_the_order_of_text_goes_on(tmp_path):
+    source = numbered(tmp_path, [*NUMBERED, "part_3"])
+    assert parts(source, NUMBERED) == (*NUMBERED, "part_3")
+
+
 def test_no_part_yet(tmp_path):
     assert present_parts(tmp_path, KEY) == []
     assert "no part in" in refusal(lambda: parts(tmp_path))
@@ -107,4 +148,6 @@ def test_the_prepared_files_do_not_depend_on_what_is_taken_back_or_on_the_larges
     assert arrives(plain) and not arrives(KindSpec("digits"))
     other = study(without=["a"], largest_part=7).experiments["photos"].dataset
     assert data_name(plain) == data_name(other)
+    allowing = study(duplicates="allow").experiments["photos"].dataset
+    assert data_name(plain) == data_name(allowing)
     assert data_name(plain) != data_name(study(held_out=0.5).experiments["photos"].dataset)

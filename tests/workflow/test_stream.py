@@ -47,6 +47,8 @@ def test_a_new_part_costs_its_own_stage_and_touches_nothing_else(chain, four):
     assert set(records["T"]) == {4} and sorted(set(records["t"])) == [1, 2, 3, 4]
     page = (chain / "results" / "arriving" / "report.html").read_text("utf-8")
     assert "Parts as they arrived" in page and "p4" in page
+    drift = json.loads(next((chain / "results").rglob("r0-0/t04/drift.json")).read_text())
+    assert drift and {row["differs"] for row in drift} == {None}, "of images that it was fitted to"
 
 
 def test_with_all_but_the_last_posterior_and_the_records_gone_the_bits_are_the_same(chain, four):
@@ -151,6 +153,14 @@ def twice(folder):
     put(folder / "photos" / "parts" / "p4", images(1))
 
 
+def cumulative(folder):
+    put(folder / "photos" / "parts" / "p4", images(2) | images(4, 1))
+
+
+def in_the_test(folder):
+    put(folder / "photos" / "parts" / "p4", images(4) | images(99, 2))
+
+
 def unknown_class(folder):
     put(folder / "photos" / "parts" / "p4", {"cat/1.png": picture(1, 0)})
 
@@ -190,6 +200,11 @@ def braces(folder):
     arrive(folder, 4, "p{4}")
 
 
+def left_out_of_the_manifest(folder):
+    arrive(folder, 4)
+    (folder / "photos" / "parts.yaml").write_text("parts: [p1, p2, p3]")
+
+
 def lost_in_the_manifest(folder):
     (folder / "photos" / "parts.yaml").write_text("parts: [p1, p2, p3, p9]")
 
@@ -206,6 +221,8 @@ def _odd():
 
 BAD = {
     twice: "the part 'p4' holds the same images as the part 'p1'",
+    cumulative: "19 of 20 images of the part 'p4' are in the part 'p2', too, pixel by pixel",
+    in_the_test: "of the folder test are in the part 'p4', too, pixel by pixel",
     unknown_class: "holds the classes 'cat', which the key classes does not name",
     empty: "holds no image",
     wrong_shape: "'dark/odd.png' has 5x4 pixels, L; expected 4x4 pixels",
@@ -215,6 +232,7 @@ BAD = {
     before_the_others: "the part 'a1' has a name before 'p3', which was fitted already",
     named_twice: "holds the part 'p2' twice",
     braces: "a name that Snakemake cannot take",
+    left_out_of_the_manifest: "does not name the part 'p4', which has arrived",
     lost_in_the_manifest: "names the part 'p9', which has not arrived",
 }
 
@@ -235,6 +253,16 @@ def test_a_part_with_the_images_of_one_that_is_gone_is_refused(chain):
     assert "holds the images of 'p1', which stage 1 was fitted to" in refused(chain)
 
 
+def test_repeats_that_are_allowed_are_counted_in_the_log_and_nothing_else_is_made_anew(chain):
+    forget(chain, 1)
+    put(chain / "photos" / "parts" / "p4", images(1) | images(4, 1))
+    allowing = study(duplicates="allow")
+    assert counted(planned(chain, allowing)) == A_DAY
+    done(chain, allowing)
+    (log,) = (chain / "results/arriving/logs").rglob("fit/photos/ffg/stream/r1-1/t04.log")
+    assert "19 of 20 images of the part 'p4' are in the part 'p1'" in log.read_text("utf-8")
+
+
 def test_parts_of_one_class_and_of_one_image_and_in_the_order_of_a_manifest(tmp_path):
     photos = put(tmp_path / "photos" / "parts" / "von März", images(1)).parent.parent
     put(photos / "parts" / "april 1", {"dark/1.png": picture(7, 0), "dark/2.png": picture(8, 0)})
@@ -253,6 +281,7 @@ def test_with_a_share_of_each_part_held_out_no_test_set_is_needed(tmp_path):
     results = tmp_path / "results" / "arriving"
     drift = json.loads(next(results.rglob("r0-0/t02/drift.json")).read_text())
     assert {row["images"] for row in drift} == {4}
+    assert {row["differs"] for row in drift} == {False}, "so few images never differ"
     records = pd.read_csv(results / "metrics.csv")
     chosen = records[(records["t"] == 2) & (records["metric"] == "nll")]
     by = chosen.pivot_table(index=["replicate", "predictor"], columns="split", values="value")

@@ -48,10 +48,17 @@ from incbayes.orchestration.progress import follow
 from incbayes.orchestration.report_line import say_report
 from incbayes.orchestration.resources import Job, grown
 from incbayes.orchestration.size import check_size
+from incbayes.orchestration.stream import streams_of
 from incbayes.orchestration.stream_plan import STREAM, plan_streams
 from incbayes.report.escapes import for_rst, for_scripts
 from incbayes.study.continuation import continued_digests as digests_of_files
-from incbayes.study.datasets import TAKEN_BACK, check_sources, data_root, source_files
+from incbayes.study.datasets import (
+    DUPLICATES,
+    TAKEN_BACK,
+    check_sources,
+    data_root,
+    source_files,
+)
 from incbayes.study.model import plain_claims, plain_study, to_plain
 from incbayes.study.blocks import block_replicates
 from incbayes.study.resolve import claims_of
@@ -129,8 +136,9 @@ DATA_ROOT = in_one_line(data_root, STUDY)
 UNFINISHED = []
 if STUDY.partial:
     done = Path(placed(f"results/{STUDY.study_id}"))
-    UNFINISHED = [dataclasses.asdict(chain) for chain in unfinished_chains(STUDY, done)]
-    STUDY = in_one_line(of_done_chains, STUDY, done)
+    arrived = in_one_line(streams_of, STUDY, DATA_ROOT, Path(placed("results/data")), done)
+    UNFINISHED = [dataclasses.asdict(chain) for chain in unfinished_chains(STUDY, done, arrived)]
+    STUDY = in_one_line(of_done_chains, STUDY, done, arrived)
 STUDY, STREAM_PLAN = in_one_line(
     plan_streams,
     STUDY,

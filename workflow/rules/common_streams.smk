@@ -73,7 +73,7 @@ def names_of_parts(wildcards):
 def stream_dataset(stream):
     """Return what a study says of a stream, but for what its prepared files do not depend on."""
     dataset = to_plain(STREAM_PLAN.by_data[stream].experiment.dataset)
-    return {key: value for key, value in dataset.items() if key != TAKEN_BACK}
+    return {key: value for key, value in dataset.items() if key not in (TAKEN_BACK, DUPLICATES)}
 
 
 def code_of_stream(stream):

@@ -28,10 +28,13 @@ def block_request(snakemake: Any, method: str, parts: int) -> BlockRequest:
 
 def part_request(snakemake: Any) -> PartRequest:
     """Return the request of a rule with the params `block`, `settings`, `parts` and `code`."""
+    experiment = snakemake.config["experiments"][snakemake.wildcards.experiment]
     return PartRequest(
         **_chain(snakemake, snakemake.wildcards.method),
         **snakemake.params.parts,
         data=Path(snakemake.input.checksums).parent,
+        # Of the config, and no param: it makes nothing anew.
+        duplicates=experiment["dataset"]["duplicates"],
     )
 
 

@@ -63,24 +63,54 @@ def part_of(root: Path, name: str) -> Path:
     return source
 
 
-def held_out(source: Path, number: int, share: float, one: str) -> np.ndarray:
+def duplicates_option(rows: bool = False) -> Any:
+    """Return what to do where two parts, or a part and `test`, have something in common."""
+    noun, how = ("row", "value by value") if rows else ("image", "pixel by pixel")
+    honest = (
+        " Rows of few columns, or with values missing, can be equal and yet different cases: "
+        "allow them then. Equal rows "
+        "within a part are counted in the log of its preparation, and never refused."
+        if rows
+        else " One that is twice in a part is taken twice, and held out or fitted to as one."
+    )
+    return option(
+        "refuse",
+        f"What to do where one {noun}, {how} as it is taken, is in two parts or in a part and in "
+        f"`test`, also where the earlier part is gone. With `allow` the logs say how many.{honest}",
+    )
+
+
+def held_out(source: Path, groups: np.ndarray, share: float, one: str) -> np.ndarray:
     """Return which of a part no stage is fitted to, bool [N], at random.
 
     Args:
         source: of the part.
-        number: N, how many it holds.
-        share: of them, at least one where it is not 0.
+        groups: number from 0 of the group that each is of, int64 [N], as `equal_groups` gives
+            them: a group is held out together, or not.
+        share: of them, as near to it as whole groups come from below; at least one group where it
+            is not 0.
         one: what each is, such as image.
 
     Raises:
         DataError: none would be left to fit.
     """
+    number, sizes = len(groups), np.bincount(groups)
     held = max(1, images_in(share, number)) if share else 0
     if held >= number:
         raise DataError(
             f"{source}: holds {number} {one}, and held_out takes it; give more {one}s, or "
             "held_out 0 and a folder test"
         )
-    chosen = np.zeros(number, dtype=bool)
-    chosen[numpy_stream(0, "held out of a part").permutation(number)[:held]] = True
-    return chosen
+    taken, left = np.zeros(len(sizes), dtype=bool), held
+    order = numpy_stream(0, "held out of a part").permutation(len(sizes))
+    for group in order:
+        if sizes[group] <= left:
+            taken[group], left = True, left - sizes[group]
+    if share and not taken.any():
+        taken[order[np.argmin(sizes[order])]] = True
+    if taken.all():
+        raise DataError(
+            f"{source}: its {number} {one}s are the same one, and held_out takes it; give more "
+            f"{one}s, or held_out 0 and a folder test"
+        )
+    return taken[groups]

@@ -72,6 +72,15 @@ def image_digests(images: np.ndarray) -> np.ndarray:
     return digests.view(np.uint64)
 
 
+def equal_groups(digests: np.ndarray) -> np.ndarray:
+    """Return the number of the group of equal digests that each is of, int64 [N].
+
+    Groups are numbered by their first member, so that digests which all differ are 0, 1, 2, ….
+    """
+    _, first, group = np.unique(digests, axis=0, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[group.reshape(-1)]
+
+
 def _equal(digests: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the rows of every digest that occurs more than once, in the order of the images."""
     order = np.lexsort(digests.T)  # keeps the order of equal ones

@@ -7,13 +7,14 @@ see. Which parts there are, and in what order, `study.streams` says.
 from collections import Counter
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from incbayes.core.options import option
 from incbayes.data.archives import Limits
 from incbayes.data.arriving import (
+    duplicates_option,
     held_out,
     held_out_option,
     largest_part_option,
@@ -21,7 +22,7 @@ from incbayes.data.arriving import (
     root_of,
     without_option,
 )
-from incbayes.data.duplicates import image_digests
+from incbayes.data.duplicates import equal_groups, image_digests
 from incbayes.data.image_file import Convert, Resize, Wanted, remarks
 from incbayes.data.image_folder import MOST_IMAGES
 from incbayes.data.image_reading import (
@@ -63,6 +64,7 @@ class ImageStream:
     resize: Resize = resize_option()
     convert: Convert = convert_option()
     background: int = background_option()
+    duplicates: Literal["refuse", "allow"] = duplicates_option()
     without: list[str] = without_option()
 
     def load_part(self, data_root: Path, name: str) -> RawSplits:
@@ -76,10 +78,11 @@ class ImageStream:
         """
         source = part_of(root_of(self.source, data_root), name)
         images, labels, done = self._read(source)
-        scored = held_out(source, len(images), self.held_out, "image")
-        return RawSplits(
-            images[~scored], labels[~scored], images[scored], labels[scored], _remarks(done)
-        )
+        groups = equal_groups(image_digests(images))
+        scored = held_out(source, groups, self.held_out, "image")
+        repeats = len(groups) - len(set(groups.tolist()))
+        remarks = (*_remarks(done), f"images that repeat another one of the part: {repeats}")
+        return RawSplits(images[~scored], labels[~scored], images[scored], labels[scored], remarks)
 
     def load_test(self, data_root: Path) -> RawSplits:
         """Return the images of the folder `test`, and none to fit.

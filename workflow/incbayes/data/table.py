@@ -3,9 +3,9 @@
 Knows what a study states of it, and which rows are held out to score on.
 """
 
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -64,6 +64,13 @@ class Table:
         minimum=0,
         maximum=0.9,
     )
+    duplicates: Literal["refuse", "allow"] = option(
+        "refuse",
+        "What to do where one row, value by value with its target, is in `source` and in "
+        "`test_source`. Rows of few columns, or with values missing, can be equal and yet "
+        "different cases: allow them then. Equal rows within `source` are never refused. The log "
+        "of the preparation counts both.",
+    )
 
     @property
     def columns(self) -> TableColumns:
@@ -79,7 +86,7 @@ class Table:
         rows = self._read(data_root, self.source, "source")
         if self.test_source is not None:
             test = self._read(data_root, self.test_source, "test_source")
-            return splits_of(rows, test, (_repeated(rows, test),))
+            return splits_of(rows, test, (self._check_repeated(rows, test),))
         share = USUAL_SHARE if self.test_share is None else self.test_share
         held_out = rows_held_out(vars(self), len(rows.labels))
         if share and not 0 < held_out < len(rows.labels):
@@ -87,7 +94,25 @@ class Table:
                 f"{self.source}: {share:g} of {len(rows.labels)} rows leaves none to "
                 f"{'score on' if held_out == 0 else 'fit'}; give more rows, or a test_source"
             )
-        return cut_rows(rows, held_out)
+        raw = cut_rows(rows, held_out)
+        return replace(
+            raw, remarks=(f"rows that repeat another one of source: {repeated_within(rows)}",)
+        )
+
+    def _check_repeated(self, rows: Rows, test: Rows) -> str:
+        """Refuse rows to score on that are rows to fit, or return for the log how many there are.
+
+        Raises:
+            DataError: there are some, and the study does not allow them.
+        """
+        count, number = repeated(rows, test), len(test.labels)
+        if count and self.duplicates == "refuse":
+            raise DataError(
+                f"{self.test_source}: {count} of {number} rows are in {self.source}, too, value by "
+                "value; a test on rows that were trained on says too much: remove them from one of "
+                "the two, or set the key duplicates to allow where equal rows are different cases"
+            )
+        return f"rows of test_source that are in source, too: {count} of {number}"
 
     def _read(self, data_root: Path, stated: str, key: str) -> Rows:
         source = Path(data_root) / expanded(stated, (key,))
@@ -126,11 +151,15 @@ def chosen_rows(rows: Rows, which: np.ndarray) -> Rows:
     return Rows(rows.inputs[which], rows.labels[which], targets, names)
 
 
-def _repeated(train: Rows, test: Rows) -> str:
-    """Return for a log how many rows to score on are, value by value, rows to fit as well."""
+def repeated(train: Rows, test: Rows) -> int:
+    """Return how many rows to score on are, value by value, rows to fit as well."""
     seen = {_content(train, row) for row in range(len(train.labels))}
-    count = sum(_content(test, row) in seen for row in range(len(test.labels)))
-    return f"rows of test_source that are in source, too: {count} of {len(test.labels)}"
+    return sum(_content(test, row) in seen for row in range(len(test.labels)))
+
+
+def repeated_within(rows: Rows) -> int:
+    """Return how many rows repeat an earlier one, value by value."""
+    return len(rows.labels) - len({_content(rows, row) for row in range(len(rows.labels))})
 
 
 def _content(rows: Rows, row: int) -> bytes:

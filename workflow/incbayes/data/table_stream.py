@@ -6,12 +6,13 @@ should see. Which parts there are, and in what order, `study.streams` says.
 
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from incbayes.core.options import option
 from incbayes.data.arriving import (
+    duplicates_option,
     held_out,
     held_out_option,
     largest_part_option,
@@ -21,7 +22,7 @@ from incbayes.data.arriving import (
 )
 from incbayes.data.columns import Missing, TableColumns
 from incbayes.data.raw import DataError, RawSplits
-from incbayes.data.table import chosen_rows, splits_of
+from incbayes.data.table import chosen_rows, repeated, repeated_within, splits_of
 from incbayes.data.table_file import MOST_ROWS, Rows, read_tables
 from incbayes.data.table_options import (
     categories_option,
@@ -58,6 +59,7 @@ class TableStream:
     missing: Missing = missing_option()
     held_out: float = held_out_option("rows")
     largest_part: int = largest_part_option("Rows", MOST_ROWS)
+    duplicates: Literal["refuse", "allow"] = duplicates_option(rows=True)
     without: list[str] = without_option()
 
     @property
@@ -75,8 +77,14 @@ class TableStream:
         """
         source = part_of(root_of(self.source, data_root), name)
         rows = self._read(source)
-        scored = held_out(source, len(rows.labels), self.held_out, "row")
-        return splits_of(chosen_rows(rows, ~scored), chosen_rows(rows, scored))
+        # Row by row: equal rows of one source are as a rule different cases.
+        scored = held_out(source, np.arange(len(rows.labels)), self.held_out, "row")
+        fitted, held = chosen_rows(rows, ~scored), chosen_rows(rows, scored)
+        remarks = (f"rows that repeat another one of the part: {repeated_within(rows)}",)
+        if self.held_out:
+            both = f"{repeated(fitted, held)} of {len(held.labels)}"
+            remarks += (f"rows to score that are among those to fit, too: {both}",)
+        return splits_of(fitted, held, remarks)
 
     def load_test(self, data_root: Path) -> RawSplits:
         """Return the rows of the folder `test`, and none to fit.

@@ -2,11 +2,11 @@
 
 Two posteriors are scored on the same images, those of the part that has just arrived: the one that
 has not seen it, and the one that was then fitted to it. Resampling the images tells chance from
-change.
+change, but only of images that neither was fitted to.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,7 +35,9 @@ class Drift:
         before: of the posterior of stage t-1.
         after: of the posterior of stage t.
         low, high: of the difference after - before, a bootstrap interval over images.
-        differs: whether the interval leaves out 0, of `FEWEST` images or more.
+        differs: whether the interval leaves out 0, of `FEWEST` images or more; None where the
+            posterior after was fitted to them: it then does better for having seen them, also where
+            nothing has changed.
     """
 
     replicate: int
@@ -45,7 +47,7 @@ class Drift:
     after: float
     low: float
     high: float
-    differs: bool
+    differs: bool | None
 
 
 def drift(
@@ -56,6 +58,8 @@ def drift(
     generator: np.random.Generator,
 ) -> list[Drift]:
     """Return what every metric says before and after, with a paired bootstrap of the difference.
+
+    The images have to be held out from both posteriors; of others, see `unmarked`.
 
     Args:
         replicate: which.
@@ -78,3 +82,8 @@ def drift(
         differs = number >= FEWEST and not low <= 0.0 <= high
         found.append(Drift(replicate, name, number, *values, float(low), float(high), differs))
     return found
+
+
+def unmarked(rows: list[Drift]) -> list[Drift]:
+    """Return rows that call no difference one: of images that the posterior after was fitted to."""
+    return [replace(row, differs=None) for row in rows]

@@ -34,7 +34,8 @@ class Evaluation:
         samples: draws S of the predictive mean.
         earlier_samples: draws for the stages before the last; None for as many.
         batch_size: images at a time.
-        part_images: the first so many images of every part are scored; None for all.
+        part_images: so many images of every part are scored, the first ones, or of a stream's part
+            random ones; None for all.
         test_images: share of the test set that is scored, always the same; 1 is all.
         calibration_bins: bins of the calibration error and the reliability diagram.
         precision: of the networks that predict, `fp32` or `bf16`.

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from incbayes.core.files import write_json
 from incbayes.core.seal import Seal, write_seal
 from incbayes.core.streams import numpy_stream
 from incbayes.data.images import ImageSource
-from incbayes.evaluation.drift import Drift, drift
-from incbayes.evaluation.score import Evaluation, share_of
+from incbayes.evaluation.drift import Drift, drift, unmarked
+from incbayes.evaluation.score import Evaluation, chosen_of_number, share_of
 from incbayes.jobs.evaluate import SCORES, StageScores, scored_images, scores_facts
 from incbayes.jobs.part import PartRequest
 from incbayes.jobs.request import Machine
@@ -54,8 +55,8 @@ def run_part_evaluation(
 
     Beside the scores it writes what the stage says of every scored image, as it is the last of its
     chain by now, and `drift.json`: every metric on the part's held-out images, or on all
-    of it where none were held out, under the posteriors of stages t-1 and t. Earlier parts, which
-    may be gone, are not scored.
+    of it where none were held out, under the posteriors of stages t-1 and t. Only of held-out ones
+    it is said whether they differ. Earlier parts, which may be gone, are not scored.
 
     Args:
         request: of the block, at the part.
@@ -63,8 +64,13 @@ def run_part_evaluation(
         scored: the stage, its posteriors and the test images.
         outputs: where the scores go.
         machine: where to run.
+
+    Raises:
+        UserError: a posterior or data are damaged or of another run, or what is scored is among
+            what was fitted, which the study does not allow.
     """
     device, t = machine.prepare(), scored.t
+    request.check_repeats(t, scored.posterior, machine.listener.log)
     train, held = request.images("train", device), request.images("test", device)
     test = held
     if scored.test is not None:
@@ -82,9 +88,11 @@ def run_part_evaluation(
     drifts: list[Drift] = []
     evidence = FoundEvidence("test", test.sha256)
     images = scored_images(test, cut.target_classes, evaluation.test_images)
+    shown = cut.parts[0][part_rows(len(cut.parts[0]), evaluation.part_images)]
+    is_held_out = len(held.split.labels) > 0
+    arrived = held if is_held_out else train
     for replicate, scaling in numbers.items():
-        part = train.load(cut.parts[0][: evaluation.part_images], cut.target_classes, scaling)
-        arrived = held if len(held.split.labels) else train
+        part = train.load(shown, cut.target_classes, scaling)
         splits = {
             "test": share_of(test.load(None, cut.target_classes, scaling), evaluation.test_images),
             f"part_{t:02d}": part,
@@ -99,7 +107,8 @@ def run_part_evaluation(
                 of_before = {BEFORE: splits[AFTER]}
                 found = {"before": scoring.add(before, of_before, records, bins)[BEFORE].predicted}
                 found["after"] = after.predicted
-                drifts += _drift(request, evaluation, t, after.truth, (replicate, found))
+                rows = _drift(request, evaluation, t, after.truth, (replicate, found))
+                drifts += rows if is_held_out else unmarked(rows)
         machine.listener.log(
             f"replicate {replicate} stage {t}: {scores_summary(records, replicate, 'test')}"
         )
@@ -109,6 +118,18 @@ def run_part_evaluation(
     facts = scores_facts(request, evaluation, "test", records)
     sealed = [*outputs.sealed, outputs.drift]
     write_seal(outputs.seal, SCORES, request.identity(t), sealed, parents, facts)
+
+
+def part_rows(number: int, most: int | None) -> np.ndarray:
+    """Return which of a part's images are scored as `part_…`, int64, ascending.
+
+    At random, always the same ones: those of a part are in the order of their classes.
+
+    Args:
+        number: that the part holds.
+        most: of them are scored; None for all.
+    """
+    return chosen_of_number(number, number if most is None else most).numpy()
 
 
 def _drift(

@@ -1,6 +1,6 @@
 """Fits the stage of a part that has arrived: from the posterior before, and from its part alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from incbayes.jobs.beginning import (
 )
 from incbayes.jobs.fit import Lineage, StageOutputs, fit_and_write, stage_writer
 from incbayes.jobs.meaning import check_classes, check_inputs
+from incbayes.jobs.repeats import Duplicates, check_repeats
 from incbayes.jobs.request import (
     POSTERIOR,
     ChainRequest,
@@ -48,12 +49,27 @@ class PartRequest(ChainRequest):
         data: folder of its prepared images.
         before: name of the part of stage t-1; None for the first.
         dataset: what the study states of the stream, for the seals of its stages.
+        duplicates: what to do where the part has something of an earlier one, or of `test`.
     """
 
     part: str
     data: Path
     before: str | None = None
     dataset: Mapping[str, Any] = field(default_factory=dict)
+    duplicates: Duplicates = "refuse"
+
+    def check_repeats(self, t: int, posterior: Path, log: Callable[[str], None]) -> None:
+        """Compare the part with those of the stages before t, and all of them with the test images.
+
+        Args:
+            t: the stage.
+            posterior: file of its posterior, beside those of the stages before.
+            log: is told what is in two of them, where that is allowed.
+
+        Raises:
+            RepeatError: something is, and it is not allowed.
+        """
+        check_repeats(self.data, posterior.parent, t, self.duplicates, log)
 
     def count(self, t: int) -> None:
         """Return None: nothing that a stage computes depends on how many parts there are."""
@@ -146,6 +162,7 @@ def run_part(
     images, cuts = opened.images, opened.cuts
     indices = {replicate: cut.parts[0] for replicate, cut in cuts.items()}
     _refuse_repeated(request, t, data_digest(images, indices), outputs)
+    request.check_repeats(t, outputs.posterior, machine.listener.log)
     if lineage.parent is not None:
         posterior, seal = request.read_before(lineage.parent, t)
         _check_meaning(lineage.parent, posterior, images)

@@ -15,6 +15,7 @@ from incbayes.data.prepared import (
     write_images,
 )
 from incbayes.data.raw import DataError, RawSplits
+from incbayes.data.seen import write_seen
 from incbayes.kinds import DATASETS
 
 TRAIN = "train.safetensors"
@@ -54,6 +55,7 @@ def prepare_part(
     elif name is not None and columns is not None:
         statistics = columns.statistics(raw.train_images, raw.train_targets, may_lack=True)
         facts["mean"], facts["std"] = statistics
+    write_seen(raw, folder, facts)
     seal = write_images(raw, folder, facts)
     for line in (*raw.remarks, _summary(raw, facts)):
         log(line)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from incbayes.core.seal import Seal
 from incbayes.figures.context import FigureContext
 from incbayes.kinds import METRICS
 from incbayes.report.tables import Table, number
@@ -25,9 +26,11 @@ CAPTION = (
     "Each part as it arrived, scored by the posterior of the stage before, which had not seen it, "
     "and by its own stage, on the same images: those held out of the part where a share is, else "
     "all of it, to which its own stage was then fitted. Means over replicates. “Differs” counts "
-    "the replicates in which a 99 % bootstrap interval over the images leaves out 0, of some "
-    "metric: there the data, or what was known of them, have changed by more than chance explains. "
-    "The file has every metric, with the interval of each replicate."
+    "the replicates in which a 99 % bootstrap interval over held-out images leaves out 0, of some "
+    "metric: there the stage has learnt what was not known before, or forgotten what was, by more "
+    "than chance explains. Where nothing is held out (key held_out) it is “–”: a model does better "
+    "on images that it was fitted to, also where nothing has changed. The file has every metric, "
+    "with the interval of each replicate."
 )
 
 
@@ -45,9 +48,24 @@ def collect_arrivals(paths: Iterable[Path]) -> pd.DataFrame:
         if not isinstance(rows, list) or any(set(row) != set(COLUMNS) for row in rows):
             raise CollectError(f"{path}: expected a list of {', '.join(COLUMNS)}")
         stage: dict[str, Any] = {key: seal.identity[key] for key in KEYS}
-        frames += [{**stage, **row} for row in rows]
+        # Stages of earlier versions say that of fitted images, too.
+        judged = {} if _is_held_out(seal) else {"differs": None}
+        frames += [{**stage, **row, **judged} for row in rows]
     frame = pd.DataFrame(frames, columns=[*KEYS, *COLUMNS])
     return counted(frame, set(frame["experiment"]))
+
+
+def _is_held_out(seal: Seal) -> bool:
+    """Return whether the scored images of a stage are a share of its part: of one seal with it."""
+    return seal.parents["test"].digest == seal.parents["images"].digest
+
+
+def _differing(stage: pd.DataFrame) -> str:
+    """Return in how many replicates some metric differs; a dash where that cannot be said."""
+    if stage["differs"].isna().any():
+        return "–"
+    replicates = stage.groupby("replicate")["differs"].any()
+    return f"{int(replicates.sum())} of {len(replicates)}"
 
 
 def arrival_table(arrivals: pd.DataFrame, experiment: str, context: FigureContext) -> Table | None:
@@ -76,6 +94,5 @@ def arrival_table(arrivals: pd.DataFrame, experiment: str, context: FigureContex
                 number(of_metric[when].mean() * metric.factor, metric.decimals)
                 for when in ("before", "after")
             ]
-        replicates = stage.groupby("replicate")["differs"].any()
-        rows.append([*row, f"{int(replicates.sum())} of {len(replicates)}"])
+        rows.append([*row, _differing(stage)])
     return Table(CAPTION, [*headings, "Differs"], rows, 3, chosen, f"arrivals_{experiment}")

@@ -29,9 +29,9 @@ STATED = ("shape", "classes", "train", "test")
 AUTO = "auto"
 """In place of a number of images: it is counted."""
 
-LARGEST_PART, TAKEN_BACK = "largest_part", "without"
+LARGEST_PART, TAKEN_BACK, DUPLICATES = "largest_part", "without", "duplicates"
 """Options of a stream that its files do not depend on: how many images a part may hold, for what is
-asked of a cluster, and which parts are not to count."""
+asked of a cluster, which parts are not to count, and whether they may have images in common."""
 
 LONGEST_STEM = 40
 
@@ -102,10 +102,11 @@ def data_name(dataset: KindSpec) -> str:
 def stated_options(dataset: KindSpec) -> dict[str, Any]:
     """Return `kind` and the options that prepared files depend on, but for those at a default."""
     defaults = kind_defaults("dataset", dataset.kind)
+    apart = (LARGEST_PART, TAKEN_BACK, DUPLICATES) if arrives(dataset) else ()
     return {
         key: value
         for key, value in dataset.items()
-        if key not in (LARGEST_PART, TAKEN_BACK) and (key not in defaults or value != defaults[key])
+        if key not in apart and (key not in defaults or value != defaults[key])
     }
 
 

@@ -6,6 +6,7 @@ their files are gone: what a chain has seen it has seen.
 
 import itertools
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -180,7 +181,8 @@ def arrived_parts(
 
     Raises:
         StudyError: no part is there; a part that is taken back is unknown; a part has a name before
-            that of one that was fitted; the manifest names one that never came.
+            that of one that was fitted; numbers in new names count otherwise than the names do; the
+            manifest names a part that never came, or leaves out one that did.
     """
     of_table = is_table(experiment.dataset)
     present = present_parts(source, (*key, "source"), TABLE_ENDINGS if of_table else ENDINGS)
@@ -198,16 +200,43 @@ def arrived_parts(
         if lost:
             detail = f"{manifest} names the part {shown(lost[0])}, which has not arrived"
             raise StudyError((*key, "source"), detail)
+        left_out = sorted(known - {*order, *taken_back})
+        if left_out:
+            detail = (
+                f"{manifest} does not name the part {shown(left_out[0])}, which has arrived; add "
+                "it at its place, or take it back (key without)"
+            )
+            raise StudyError((*key, "source"), detail)
         parts = tuple(name for name in order if name not in taken_back)
     else:
         parts = tuple(name for name in sorted(known) if name not in taken_back)
         begun = list(itertools.takewhile(lambda name: name not in taken_back, longest))
         _check_order(parts, begun, (*key, "source"))
+        _check_numbers([name for name in parts if name not in set(begun)], (*key, "source"))
     if not parts:
         what = "a .csv or .parquet file" if of_table else "a folder or an archive of CLASS/IMAGE"
         detail = f"no part in {source / PARTS} yet; add {what}"
         raise StudyError((*key, "source"), detail)
     return parts
+
+
+def _check_numbers(new: Sequence[str], key: KeyPath) -> None:
+    """Refuse names whose order as text is not that of the numbers in them: 1, 10, 2."""
+    counted = sorted(new, key=_as_counted)
+    for name, meant in zip(new, counted, strict=True):
+        if name != meant:
+            raise StudyError(
+                key,
+                f"parts count in the order of their names as text, in which {shown(name)} comes "
+                f"before {shown(meant)}; write their numbers with as many digits (02, 10), or give "
+                f"the order in {MANIFEST}",
+            )
+
+
+def _as_counted(name: str) -> list[tuple[int, str]]:
+    """Return what sorts names by the numbers in them, and by the text between these."""
+    pieces = re.split(r"(\d+)", name)
+    return [(int(piece) if number % 2 else 0, piece) for number, piece in enumerate(pieces)]
 
 
 def _manifest(path: Path) -> list[str]:

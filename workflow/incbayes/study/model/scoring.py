@@ -21,8 +21,9 @@ class EvaluationSettings(Section, frozen=True, kw_only=True):
         precision: Arithmetic of the networks that predict. `bf16` rounds weights and images to 8
             bits of mantissa: several times faster on processors that have it, probabilities to
             about 0.01.
-        part_images: How many images of each part seen so far are evaluated, the first ones of the
-            part; null evaluates all.
+        part_images: How many images of each part seen so far are evaluated: the first ones of the
+            part, which is cut at random; of a stream, whose parts are sorted, always the same
+            random ones. null evaluates all.
         test_images: `all` of the test set, or the same share of it as the `fraction` of the
             training images.
         calibration_bins: Bins of confidence, of equal width, for the calibration error and the
