@@ -2,6 +2,8 @@
 
 import io
 import re
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -125,6 +127,30 @@ def palette(**options):
     return saved(picture, **options)
 
 
+def tiff(values, bits, sample_format=1, photometric=1):
+    """Return a TIFF of grey numbers in one strip, uncompressed, which Pillow does not write.
+
+    Args:
+        values: [H, W], or rows of packed bytes.
+        bits: of a number.
+        sample_format: tag 339, 1 without and 2 with a sign.
+        photometric: tag 262, 0 where 0 is white.
+    """
+    content = values.tobytes()
+    tags = {256: 5, 257: 4, 258: bits, 259: 1, 262: photometric, 273: 0, 277: 1, 278: 4,
+            279: len(content), 339: sample_format}  # fmt: skip
+    tags[273] = 8 + 2 + 12 * len(tags) + 4
+    fields = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    return head + fields + struct.pack("<I", 0) + content
+
+
+def packed(values):
+    """Return numbers of 12 bits, two in three bytes; a row ends with a whole byte."""
+    rows = ["".join(f"{value:012b}" for value in row).ljust(64, "0") for row in values]
+    return np.array([[int(row[i : i + 8], 2) for i in range(0, 64, 8)] for row in rows], np.uint8)
+
+
 GREY = Image.fromarray(COLOUR[:4, :5, 0])
 PLAIN = Image.fromarray(COLOUR[:4, :5])
 LUMA = np.asarray(PLAIN.convert("L"))
@@ -133,6 +159,18 @@ DIVIDED = np.round(DEEP / 257)
 CONVERTED = {
     "transparency": (saved(alpha_ramp()), "RGBA", 3, over(alpha_ramp(), 255)),
     "transparent grey": (saved(alpha_ramp("LA")), "LA", 3, over(alpha_ramp("LA"), 255)),
+    "one transparent colour": (
+        saved(PLAIN, transparency=tuple(COLOUR[1, 2].tolist())),
+        "RGB, with a transparent colour",
+        3,
+        np.where((COLOUR[:4, :5] == COLOUR[1, 2]).all(2, keepdims=True), 255, COLOUR[:4, :5]),
+    ),
+    "one transparent grey": (
+        saved(GREY, transparency=int(COLOUR[1, 2, 0])),
+        "L, with a transparent colour",
+        1,
+        np.where(COLOUR[:4, :5, 0] == COLOUR[1, 2, 0], 255, COLOUR[:4, :5, 0]),
+    ),
     "a palette": (palette(), "P", 3, np.asarray(PLAIN.quantize(4).convert("RGB"))),
     "grey where RGB is stated": (saved(GREY), "L", 3, np.stack([np.asarray(GREY)] * 3, 2)),
     "RGB where grey is stated": (saved(PLAIN), "RGB", 1, LUMA),
@@ -150,6 +188,12 @@ CONVERTED = {
     ),
     "16 bits of grey": (saved(Image.fromarray(DEEP)), "I;16", 1, DIVIDED),
     "16 bits of grey as TIFF": (saved(Image.fromarray(DEEP), "TIFF"), "I;16", 1, DIVIDED),
+    "16 bits of grey as TIFF where 0 is white": (
+        tiff(DEEP.astype("<u2"), 16, photometric=0),
+        "I;16",
+        1,
+        255 - DIVIDED,
+    ),
     "16 bits of grey as PGM": (
         b"P5 5 4 65535\n" + DEEP.astype(">u2").tobytes(),
         "I",
@@ -190,10 +234,41 @@ def test_an_image_of_another_mode_is_refused_or_converted_by_the_rule(what):
     )
 
 
+UNSOUND = {
+    "12 bits": (tiff(packed(DEEP >> 4), 12), "I;16 of 12 bits a number"),
+    "16 bits with a sign": (tiff(DEEP.astype("<u2"), 16, 2), "I of numbers with a sign"),
+    "8 bits with a sign": (tiff(COLOUR[:4, :5, 0], 8, 2), "L of numbers with a sign"),
+}
+
+
+@pytest.mark.parametrize("what", UNSOUND)
+def test_numbers_that_would_become_others_are_refused_whatever_the_keys_say(what):
+    content, named = UNSOUND[what]
+    for convert in ("refuse", "allow"):
+        with pytest.raises(ImageFault, match=f"has 5x4 pixels, {named}$") as caught:
+            decoded(content, (1, 4, 5), convert=convert)
+        assert caught.value.hints == ("store it as unsigned numbers of 8 or 16 bits",)
+    with pytest.raises(ImageFault, match=named):
+        survey(content)
+    survived(
+        "a TIFF of 12 bits a number, or of numbers with a sign",
+        len(UNSOUND),
+        "one line that says how to store it, whatever the keys are",
+    )
+
+
+def test_where_0_is_white_8_and_16_bits_are_the_same_picture():
+    of_8, of_16 = COLOUR[:4, :5, 0], COLOUR[:4, :5, 0].astype("<u2") * 257
+    pixels = [
+        decoded(tiff(values, bits, photometric=0), (1, 4, 5), convert="allow")[0]
+        for values, bits in ((of_8, 8), (of_16, 16))
+    ]
+    np.testing.assert_array_equal(pixels[0].squeeze(), 255 - of_8)
+    np.testing.assert_array_equal(*pixels)
+
+
 def png16(values):
     """Return a PNG of 16 bits of colour, which Pillow does not write."""
-    import struct
-    import zlib
 
     def chunk(name, body):
         return (
