@@ -39,6 +39,7 @@ MODULES = (
     "test_random_studies.py",
     "test_sources.py",
     "test_freshness.py",
+    "test_source_changes.py",
     "test_damage.py",
     "test_stream.py",
 )
