@@ -30,6 +30,7 @@ MODULES = (
     "test_corrupted_copies_workflow.py",
     "test_image_folder.py",
     "test_image_file.py",
+    "test_tiff_numbers.py",
     "test_table.py",
     "test_table_stream.py",
     "test_torchvision_archives.py",

@@ -127,30 +127,6 @@ def palette(**options):
     return saved(picture, **options)
 
 
-def tiff(values, bits, sample_format=1, photometric=1):
-    """Return a TIFF of grey numbers in one strip, uncompressed, which Pillow does not write.
-
-    Args:
-        values: [H, W], or rows of packed bytes.
-        bits: of a number.
-        sample_format: tag 339, 1 without and 2 with a sign.
-        photometric: tag 262, 0 where 0 is white.
-    """
-    content = values.tobytes()
-    tags = {256: 5, 257: 4, 258: bits, 259: 1, 262: photometric, 273: 0, 277: 1, 278: 4,
-            279: len(content), 339: sample_format}  # fmt: skip
-    tags[273] = 8 + 2 + 12 * len(tags) + 4
-    fields = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
-    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
-    return head + fields + struct.pack("<I", 0) + content
-
-
-def packed(values):
-    """Return numbers of 12 bits, two in three bytes; a row ends with a whole byte."""
-    rows = ["".join(f"{value:012b}" for value in row).ljust(64, "0") for row in values]
-    return np.array([[int(row[i : i + 8], 2) for i in range(0, 64, 8)] for row in rows], np.uint8)
-
-
 GREY = Image.fromarray(COLOUR[:4, :5, 0])
 PLAIN = Image.fromarray(COLOUR[:4, :5])
 LUMA = np.asarray(PLAIN.convert("L"))
@@ -188,12 +164,6 @@ CONVERTED = {
     ),
     "16 bits of grey": (saved(Image.fromarray(DEEP)), "I;16", 1, DIVIDED),
     "16 bits of grey as TIFF": (saved(Image.fromarray(DEEP), "TIFF"), "I;16", 1, DIVIDED),
-    "16 bits of grey as TIFF where 0 is white": (
-        tiff(DEEP.astype("<u2"), 16, photometric=0),
-        "I;16",
-        1,
-        255 - DIVIDED,
-    ),
     "16 bits of grey as PGM": (
         b"P5 5 4 65535\n" + DEEP.astype(">u2").tobytes(),
         "I",
@@ -232,39 +202,6 @@ def test_an_image_of_another_mode_is_refused_or_converted_by_the_rule(what):
         len(CONVERTED),
         "one line with the key that takes it; with the key it is converted by the stated rule",
     )
-
-
-UNSOUND = {
-    "12 bits": (tiff(packed(DEEP >> 4), 12), "I;16 of 12 bits a number"),
-    "16 bits with a sign": (tiff(DEEP.astype("<u2"), 16, 2), "I of numbers with a sign"),
-    "8 bits with a sign": (tiff(COLOUR[:4, :5, 0], 8, 2), "L of numbers with a sign"),
-}
-
-
-@pytest.mark.parametrize("what", UNSOUND)
-def test_numbers_that_would_become_others_are_refused_whatever_the_keys_say(what):
-    content, named = UNSOUND[what]
-    for convert in ("refuse", "allow"):
-        with pytest.raises(ImageFault, match=f"has 5x4 pixels, {named}$") as caught:
-            decoded(content, (1, 4, 5), convert=convert)
-        assert caught.value.hints == ("store it as unsigned numbers of 8 or 16 bits",)
-    with pytest.raises(ImageFault, match=named):
-        survey(content)
-    survived(
-        "a TIFF of 12 bits a number, or of numbers with a sign",
-        len(UNSOUND),
-        "one line that says how to store it, whatever the keys are",
-    )
-
-
-def test_where_0_is_white_8_and_16_bits_are_the_same_picture():
-    of_8, of_16 = COLOUR[:4, :5, 0], COLOUR[:4, :5, 0].astype("<u2") * 257
-    pixels = [
-        decoded(tiff(values, bits, photometric=0), (1, 4, 5), convert="allow")[0]
-        for values, bits in ((of_8, 8), (of_16, 16))
-    ]
-    np.testing.assert_array_equal(pixels[0].squeeze(), 255 - of_8)
-    np.testing.assert_array_equal(*pixels)
 
 
 def png16(values):

@@ -135,12 +135,14 @@ def test_where_files_lie_does_not_count_and_their_order_does(tmp_path):
     assert content_of(files) != content_of(files[::-1])
 
 
-def test_a_source_that_is_gone_leaves_what_was_prepared_as_it_is(photos, tmp_path):
-    state = prepared([photos], tmp_path / "data", train=3, test=None)
-    shutil.rmtree(photos)
-    assert current_state([photos], tmp_path / "data") == state
+@pytest.mark.parametrize("gone", [0, 1])
+def test_a_source_that_is_gone_leaves_what_was_prepared_as_it_is(gone, photos, tmp_path):
+    roots = [photos, as_folder(tmp_path / "more", {"a": b"x"})]
+    state = prepared(roots, tmp_path / "data", train=3, test=None)
+    shutil.rmtree(roots[gone])
+    assert current_state(roots, tmp_path / "data") == state
     assert read_record(tmp_path / "data").counted == {"train": 3, "test": None}
-    assert current_state([photos], tmp_path / "never") == ""
+    assert current_state(roots, tmp_path / "never") == ""
 
 
 @pytest.mark.parametrize("said", ["", "[]", '{"state": "x"}', '{"a": 1}'])

@@ -51,11 +51,9 @@ from incbayes.orchestration.size import check_size
 from incbayes.orchestration.stream_plan import STREAM, plan_streams
 from incbayes.report.escapes import for_rst, for_scripts
 from incbayes.study.continuation import continued_digests as digests_of_files
-from incbayes.study.datasets import PREPARED, TAKEN_BACK
-from incbayes.study.datasets import check_sources, data_constraints, data_root, source_files
+from incbayes.study.datasets import PREPARED, TAKEN_BACK, data_root
 from incbayes.study.model import plain_claims, plain_study, to_plain
 from incbayes.study.resolve import block_replicates, claims_of
-from incbayes.study.source_state import current_state
 from incbayes.study.statement import plain_stated, stated
 from incbayes.study.sources import command_line, load_module_study, load_study
 from incbayes.study.tuning import FOLDER, candidates, search_of, search_order, previous_candidates
@@ -123,7 +121,7 @@ def given_study():
 
 
 COMMAND_LINE = in_one_line(command_line, workflow.config_settings.config)
-PREPARED.folder, SOURCE_STATES = Path(placed("results/data")), {}
+PREPARED.folder = Path(placed("results/data"))
 STUDY = in_one_line(given_study)
 in_one_line(check_size, STUDY)
 DATA_ROOT = in_one_line(data_root, STUDY)
@@ -199,35 +197,6 @@ def named(pattern, wildcards, **names):
 def data_file(name):
     """Return an input function of a file of the experiment's data set."""
     return lambda wildcards: f"{DATA}/{name}".format(dataset=PLAN.data_of(wildcards.experiment))
-
-
-def sources(wildcards):
-    """Return the user's own files that a data set is prepared from; nothing for other sets."""
-    users = PLAN.users_of(wildcards.dataset)
-    in_one_line(check_sources, users, DATA_ROOT, Path(placed("results/data")))
-    # A module's prefix is not theirs, and is not set before what is absolute.
-    place = Path.absolute if IN_MODULE else Path
-    found = source_files(PLAN.data_sets[wildcards.dataset], DATA_ROOT)
-    return [str(place(path)) for path in found]
-
-
-def source_state(roots, folder):
-    """Return the state of a user's own files, which are looked at once a run."""
-    place = Path(placed(folder))
-    if place not in SOURCE_STATES:
-        SOURCE_STATES[place] = in_one_line(current_state, roots, place)
-    return SOURCE_STATES[place]
-
-
-def state_of_data(wildcards):
-    """Return the same of a data set, and what was counted in them; None of one that is no user's."""
-    dataset = PLAN.data_sets[wildcards.dataset]
-    roots = in_one_line(source_files, dataset, DATA_ROOT)
-    if not roots:
-        return None
-    found = data_constraints(dataset, STUDY.data_root)
-    counted = {split: found[split] for split in ("train", "test")}
-    return {"source": source_state(roots, DATA.format(dataset=wildcards.dataset)), **counted}
 
 
 def test_images(wildcards):

@@ -87,14 +87,14 @@ def current_state(roots: Sequence[Path], folder: Path) -> str:
     new ones there.
 
     Args:
-        roots: as in `stamps_of`; where none is there, what was prepared stays as it is.
+        roots: as in `stamps_of`; while one is not there, what was prepared stays as it is.
         folder: of the prepared files.
 
     Raises:
         SourceError: one cannot be read.
     """
     known = read_record(folder)
-    if not any(root.exists() for root in roots):
+    if not all(root.exists() for root in roots):
         return known.state if known else ""
     stamps = stamps_of(roots)
     if known is None:
