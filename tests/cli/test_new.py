@@ -206,10 +206,6 @@ REFUSED = {
         {k: v for k, v in photos().items() if k != "test/größe/0.png"} | {"test/größe/.x": b""},
         "test: no image in the classes 'größe'",
     ),
-    "a class that Snakemake would change": (
-        photos(classes=["a", "{b}"]),
-        "holds {b}, which Snakemake replaces; rename the class",
-    ),
     "no part yet": (
         {k: v for k, v in stream().items() if k.startswith("test")} | {"parts/.x": b""},
         "no part in parts yet; add a folder or an archive of CLASS/IMAGE",

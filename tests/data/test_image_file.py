@@ -2,6 +2,8 @@
 
 import io
 import re
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -133,6 +135,18 @@ DIVIDED = np.round(DEEP / 257)
 CONVERTED = {
     "transparency": (saved(alpha_ramp()), "RGBA", 3, over(alpha_ramp(), 255)),
     "transparent grey": (saved(alpha_ramp("LA")), "LA", 3, over(alpha_ramp("LA"), 255)),
+    "one transparent colour": (
+        saved(PLAIN, transparency=tuple(COLOUR[1, 2].tolist())),
+        "RGB, with a transparent colour",
+        3,
+        np.where((COLOUR[:4, :5] == COLOUR[1, 2]).all(2, keepdims=True), 255, COLOUR[:4, :5]),
+    ),
+    "one transparent grey": (
+        saved(GREY, transparency=int(COLOUR[1, 2, 0])),
+        "L, with a transparent colour",
+        1,
+        np.where(COLOUR[:4, :5, 0] == COLOUR[1, 2, 0], 255, COLOUR[:4, :5, 0]),
+    ),
     "a palette": (palette(), "P", 3, np.asarray(PLAIN.quantize(4).convert("RGB"))),
     "grey where RGB is stated": (saved(GREY), "L", 3, np.stack([np.asarray(GREY)] * 3, 2)),
     "RGB where grey is stated": (saved(PLAIN), "RGB", 1, LUMA),
@@ -192,8 +206,6 @@ def test_an_image_of_another_mode_is_refused_or_converted_by_the_rule(what):
 
 def png16(values):
     """Return a PNG of 16 bits of colour, which Pillow does not write."""
-    import struct
-    import zlib
 
     def chunk(name, body):
         return (

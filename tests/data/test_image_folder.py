@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from own_images import (
     CLASSES,
     FORMS,
-    SIZES,
     SPEC,
     STATED,
     as_folder,
@@ -300,13 +299,10 @@ def test_an_absent_source_is_refused_only_while_it_is_needed(tmp_path):
 
 
 @pytest.mark.parametrize("outer", ["", "outer/"])
-def test_the_folders_of_the_classes_stand_for_a_folder(outer, tmp_path):
+def test_a_folder_stands_for_all_that_it_holds(outer, tmp_path):
     files = {f"{outer}{name}": content for name, content in tree().items()}
     path = as_folder(tmp_path / "photos", files)
-    (path / ".DS_Store").touch()
-    found = source_files(KindSpec.of(SPEC | {"source": "photos"}), tmp_path)
-    expected = [f"{split}/{name}" for split in SIZES for name in CLASSES]
-    assert found == [path / f"{outer}{name}" for name in expected]
+    assert source_files(KindSpec.of(SPEC | {"source": "photos"}), tmp_path) == [path]
     assert source_files(KindSpec("digits"), tmp_path) == []
 
 

@@ -256,6 +256,27 @@ def test_a_bad_table_is_refused_in_one_line_that_names_file_and_place(fault, tmp
     survived("a table that is not as stated", len(FAULTS), "one line with file, row and column")
 
 
+@pytest.mark.parametrize("missing", ["mean", "refuse"])
+@pytest.mark.parametrize("text", ["x\n1\n\n3\n", "x\n1\n3\n\n", "\nx\n\n1\n"])
+def test_a_blank_line_in_a_file_of_one_column_is_refused_and_not_passed_over(
+    text, missing, tmp_path
+):
+    columns = Table("rows.csv", target="y", features=["x"], missing=missing).columns
+    file = tmp_path / "rows.csv"
+    file.write_text(text)
+    with pytest.raises(DataError, match=r'row \d is a blank line; .* write "" for a value'):
+        read_tables([file], columns, with_target=False)
+
+
+def test_a_value_that_is_missing_in_a_file_of_one_column_keeps_its_row(tmp_path):
+    columns = Table("rows.csv", target="y", features=["x"], missing="mean").columns
+    frame = pd.DataFrame({"x": [1.0, None, 3.0]})
+    frame.to_csv(tmp_path / "rows.csv", index=False)  # pandas writes "" for what is missing
+    rows = read_tables([tmp_path / "rows.csv"], columns, with_target=False)
+    np.testing.assert_array_equal(rows.inputs[:, 0], [1, np.nan, 3])
+    assert rows.names[2].endswith(":3")
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_a_table_that_is_written_to_while_it_is_read_is_refused(ending, tmp_path, monkeypatch):
     file = tmp_path / f"rows.{ending}"

@@ -1,17 +1,24 @@
 """Defaults by the size of the data: the rule's numbers by hand, what wins over it, what they do."""
 
+import json
 import math
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 import torch
 from made_sets import SETS, accuracies
 
 from incbayes.kinds import MODELS
+from incbayes.study.datasets import data_name
 from incbayes.study.model import KindSpec
 from incbayes.study.resolve import resolve_study
 from incbayes.study.settings import method_settings
 from incbayes.study.small_sets import count_weights
+from incbayes.study.source_state import Record
+from incbayes.study.yaml import StudyError
 
+BOTH = {"objective": {"kl_scale": 0.5}, "training": {"epochs": 7}}
 MLP = {"kind": "mlp", "widths": [50]}
 
 
@@ -122,3 +129,35 @@ def test_with_defaults_alone_a_small_set_in_parts_is_learnt():
 def test_with_defaults_alone_every_family_comes_near_fine_tuning(name):
     torch.set_num_threads(1)
     within_three_points(name, ["ffg", "cfg", "mnf", "planar"], [1, 3], 2)
+
+
+@pytest.mark.parametrize("budget", ["full", "quick"])
+@pytest.mark.parametrize("stated", [{}, {"objective": {"kl_scale": 0.5}}, BOTH], ids=str)
+def test_defaults_of_a_source_that_is_gone_are_kept_or_refused(
+    budget, stated, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    table = {"kind": "table", "source": "a.csv", "target": "y", "features": ["x"]}
+    of_table = {"dataset": table, "likelihood": "gaussian", "parts": [1]}
+    changes = {"budgets": {"quick": {"replicates": 1}}, "budget": budget, "data_root": "."}
+    Path("a.csv").write_text("x,y\n" + "1,2\n" * 50)
+    before = numbers(of_table, **changes, **stated)
+    dataset = study(of_table, **changes).experiments["e"].dataset
+    Path("a.csv").unlink()
+    folder = Path("results/data", data_name(dataset))
+    folder.mkdir(parents=True)
+    record = Record("state", "stamps", "content", {"train": 40, "test": 10})
+    (folder / "source.json").write_text(json.dumps(asdict(record)))
+    assert numbers(of_table, **changes, **stated) == before
+    (folder / "source.json").unlink()
+    numbers(of_table, **changes, **stated)  # nothing was fitted yet
+    name = "small" if budget == "full" else "small-quick"
+    fitted = Path("results", name, "e/ffg/T1/r0-2/t01/posterior.seal.json")
+    fitted.parent.mkdir(parents=True)
+    fitted.touch()
+    if stated == BOTH:
+        assert numbers(of_table, **changes, **stated) == before
+        return
+    with pytest.raises(StudyError, match="the source is gone. State them as they were") as error:
+        numbers(of_table, **changes, **stated)
+    assert ("kl_scale and" in str(error.value)) == (not stated)

@@ -40,6 +40,13 @@ def test_parts_count_in_the_order_of_their_names_or_of_the_manifest(source):
     assert parts(source) == ("c", "a", "b")
 
 
+@pytest.mark.parametrize("name", ["z.ZIP", "z.Tar.Gz", "z.TGZ"])
+def test_an_archive_in_capitals_is_a_part_wherever_it_is_asked_for(name, source):
+    (source / "parts" / name).touch()
+    assert parts(source)[-1] == "z"
+    assert part_source(source, "z").name == name and part_source(source, "y") is None
+
+
 def test_ten_thousand_names_take_a_moment(tmp_path):
     names = [f"{number:05d}" for number in range(10_000)]
     folder = tmp_path / "parts"

@@ -70,6 +70,12 @@ def test_a_table_is_prepared_from_the_files_that_its_pattern_names(tmp_path):
     assert len(names) == 2 and all(name.startswith("table_") for name in names)
 
 
+def test_a_file_that_is_gone_is_named_so_that_what_was_prepared_of_it_stays(tmp_path):
+    dataset = TABLE | {"source": "rows.csv", "test_source": "gone*.csv"}
+    found = source_files(resolved(dataset).dataset, tmp_path)
+    assert found == [tmp_path / "rows.csv", tmp_path / "gone*.csv"]
+
+
 @pytest.mark.parametrize("key", ["source", "test_source"])
 def test_a_source_that_is_not_there_is_named_with_its_key(key, tmp_path):
     (tmp_path / "rows.csv").write_text("x")

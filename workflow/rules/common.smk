@@ -52,13 +52,7 @@ from incbayes.orchestration.stream import streams_of
 from incbayes.orchestration.stream_plan import STREAM, plan_streams
 from incbayes.report.escapes import for_rst, for_scripts
 from incbayes.study.continuation import continued_digests as digests_of_files
-from incbayes.study.datasets import (
-    DUPLICATES,
-    TAKEN_BACK,
-    check_sources,
-    data_root,
-    source_files,
-)
+from incbayes.study.datasets import DUPLICATES, PREPARED, TAKEN_BACK, data_root
 from incbayes.study.model import plain_claims, plain_study, to_plain
 from incbayes.study.blocks import block_replicates
 from incbayes.study.resolve import claims_of
@@ -130,6 +124,7 @@ def given_study():
 
 
 COMMAND_LINE = in_one_line(command_line, workflow.config_settings.config)
+PREPARED.folder = Path(placed("results/data"))
 STUDY = in_one_line(given_study)
 in_one_line(check_size, STUDY)
 DATA_ROOT = in_one_line(data_root, STUDY)
@@ -210,16 +205,6 @@ def named(pattern, wildcards, **names):
 def data_file(name):
     """Return an input function of a file of the experiment's data set."""
     return lambda wildcards: f"{DATA}/{name}".format(dataset=PLAN.data_of(wildcards.experiment))
-
-
-def sources(wildcards):
-    """Return the user's own files that a data set is prepared from; nothing for other sets."""
-    users = PLAN.users_of(wildcards.dataset)
-    in_one_line(check_sources, users, DATA_ROOT, Path(placed("results/data")))
-    # A module's prefix is not theirs, and is not set before what is absolute.
-    place = Path.absolute if IN_MODULE else Path
-    found = source_files(PLAN.data_sets[wildcards.dataset], DATA_ROOT)
-    return [str(place(path)) for path in found]
 
 
 def test_images(wildcards):

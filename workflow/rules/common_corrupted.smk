@@ -1,7 +1,7 @@
 """What the rules ask of corrupted copies of test images that lie in files."""
 
 from incbayes.kinds import SHIFTS
-from incbayes.study.corrupted import check_corrupted, corruption_files, source_folder
+from incbayes.study.corrupted import check_corrupted, corruption_roots
 from incbayes.study.datasets import data_name
 
 CORRUPTED = DATA.replace("{dataset}", "{corrupted}")
@@ -22,8 +22,14 @@ def corrupted_sources(wildcards):
     shift, prepared = PLAN.corrupted[wildcards.corrupted].shift, Path(placed("results/data"))
     in_one_line(check_corrupted, PLAN.chosen, wildcards.corrupted, DATA_ROOT, prepared)
     place = Path.absolute if IN_MODULE else Path
-    files = corruption_files(shift, source_folder(shift, DATA_ROOT)).values()
-    return list(dict.fromkeys(str(place(path)) for pair in files for path in pair))
+    return [str(place(path)) for path in corruption_roots(shift, DATA_ROOT)]
+
+
+def state_of_corrupted(wildcards):
+    """Return the state of these files."""
+    shift = PLAN.corrupted[wildcards.corrupted].shift
+    roots = corruption_roots(shift, DATA_ROOT)
+    return {"source": source_state(roots, DATA.format(dataset=wildcards.corrupted))}
 
 
 def corrupted_images(name):

@@ -1,6 +1,7 @@
 """What the rules of streams ask for, by wildcards; beside `common.smk`."""
 
 STREAM_STAGE = STAGE.replace("T{T}", STREAM)
+STREAM_DATA, STREAM_TEST = f"{DATA}/parts/{{part}}", f"{DATA}/test"
 
 
 def of_part(name):
@@ -74,6 +75,20 @@ def stream_dataset(stream):
     """Return what a study says of a stream, but for what its prepared files do not depend on."""
     dataset = to_plain(STREAM_PLAN.by_data[stream].experiment.dataset)
     return {key: value for key, value in dataset.items() if key not in (TAKEN_BACK, DUPLICATES)}
+
+
+def state_of_part(wildcards):
+    """Return the state of the files of a part."""
+    source = STREAM_PLAN.part_source(wildcards.stream, wildcards.part)
+    folder = STREAM_DATA.format(dataset=wildcards.stream, part=wildcards.part)
+    return {"source": source_state([source], folder)}
+
+
+def state_of_test(wildcards):
+    """Return the same of the test images."""
+    source = STREAM_PLAN.test_source(wildcards.stream)
+    folder = STREAM_TEST.format(dataset=wildcards.stream)
+    return {"source": source_state([source], folder)}
 
 
 def code_of_stream(stream):

@@ -3,7 +3,7 @@
 
 rule prepare_data:
     input:
-        sources,
+        untimed(sources),
     output:
         train=f"{DATA}/train.safetensors",
         test=f"{DATA}/test.safetensors",
@@ -20,6 +20,7 @@ rule prepare_data:
         runtime=growing(60),
     params:
         dataset=plainly(lambda wildcards: PLAN.data_sets[wildcards.dataset]),
+        state=state_of_data,
         code=lambda wildcards: code_digest(
             "scripts.prepare_data", DATASETS.module(PLAN.data_sets[wildcards.dataset].kind)
         ),
@@ -32,7 +33,7 @@ rule prepare_corrupted:
     input:
         checksums=of_corrupted("checksums.json"),
         test=untimed(of_corrupted("test.safetensors")),
-        files=corrupted_sources,
+        files=untimed(corrupted_sources),
     output:
         copies=f"{CORRUPTED}/test.npy",
         checksums=f"{CORRUPTED}/checksums.json",
@@ -49,6 +50,7 @@ rule prepare_corrupted:
         runtime=growing(60),
     params:
         shift=plainly(lambda wildcards: PLAN.corrupted[wildcards.corrupted].prepared),
+        state=state_of_corrupted,
         code=lambda wildcards: code_digest(
             "scripts.prepare_corrupted",
             SHIFTS.module(PLAN.corrupted[wildcards.corrupted].shift.kind),

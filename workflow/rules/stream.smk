@@ -1,7 +1,5 @@
 """Streams: prepares a part that has arrived, fits its stage, and scores it. Earlier parts may be gone."""
 
-STREAM_DATA = f"{DATA}/parts/{{part}}"
-STREAM_TEST = f"{DATA}/test"
 SPLIT_FILES = {
     "train": "train.safetensors",
     "test": "test.safetensors",
@@ -17,7 +15,7 @@ if STREAM_PLAN.streams:
 
     rule prepare_part:
         input:
-            lambda wildcards: STREAM_PLAN.part_sources(wildcards.stream, wildcards.part),
+            untimed(lambda w: str(STREAM_PLAN.part_source(w.stream, w.part))),
         output:
             **{
                 split: f"{STREAM_DATA}/{name}".replace("{dataset}", "{stream}")
@@ -36,13 +34,14 @@ if STREAM_PLAN.streams:
         params:
             dataset=lambda wildcards: stream_dataset(wildcards.stream),
             part=lambda wildcards: wildcards.part,
+            state=state_of_part,
             code=lambda wildcards: code_of_stream(wildcards.stream),
         script:
             "../scripts/prepare_part.py"
 
     rule prepare_stream_test:
         input:
-            lambda wildcards: STREAM_PLAN.test_sources(wildcards.stream),
+            untimed(lambda w: str(STREAM_PLAN.test_source(w.stream))),
         output:
             **{
                 split: f"{STREAM_TEST}/{name}".replace("{dataset}", "{stream}")
@@ -61,6 +60,7 @@ if STREAM_PLAN.streams:
         params:
             dataset=lambda wildcards: stream_dataset(wildcards.stream),
             part=None,
+            state=state_of_test,
             code=lambda wildcards: code_of_stream(wildcards.stream),
         script:
             "../scripts/prepare_part.py"

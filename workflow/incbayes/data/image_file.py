@@ -14,12 +14,24 @@ from typing import Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from incbayes.data.raw import DataError
 
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MODES = {1: "L", 3: "RGB"}
 """How Pillow names grey and colour pixels of one byte a channel, by the number of channels."""
+
+CHANNELS = frozenset(MODES.values())
+WAY_OUT = "store it as unsigned numbers of 8 or 16 bits"
+SOUND_BITS = frozenset({1, 2, 4, 8, 16, 32, 64})
+"""Of a TIFF's numbers: all that Pillow reads to their full range."""
+
+SIGNED = 2
+"""The sample format of a TIFF whose numbers have a sign."""
+
+WHITE_IS_ZERO = 0
+"""The photometric interpretation of a TIFF in which 0 is white."""
 
 GREY = frozenset({"1", "L", "LA", "I;16", "I;16B", "I;16L", "I;16N", "I"})
 """Modes without colour."""
@@ -68,9 +80,11 @@ class Seen:
         mode: of Pillow.
         deep: whether a channel has 16 bits.
         frames: pictures in the file; of a camera's JPEG the first one counts alone.
-        transparent: whether pixels may be transparent.
+        transparent: whether pixels may be transparent: by a channel, a palette, or one colour.
         convertible: whether `convert` has a rule for it.
         orientation: of EXIF, where it has turned width and height; else 1.
+        unsound: what of its numbers Pillow would read as others; empty where there is nothing.
+        inverted: whether 0 is white, in numbers of 16 bits that Pillow leaves so.
     """
 
     width: int
@@ -81,13 +95,26 @@ class Seen:
     transparent: bool
     convertible: bool
     orientation: int = 1
+    unsound: str = ""
+    inverted: bool = False
 
     def __str__(self):
         depth = " with 16 bits a channel" if self.deep and not self.mode.startswith("I") else ""
+        depth += f" of {self.unsound}" if self.unsound else ""
+        depth += ", with a transparent colour" if self.transparent and self.mode in CHANNELS else ""
         frames = f", {self.frames} frames" if self.frames > 1 else ""
         turned = f", turned by its EXIF orientation {self.orientation}"
         turned = turned if self.orientation in TURNED else ""
         return f"{self.width}x{self.height} pixels, {self.mode}{depth}{frames}{turned}"
+
+    def check_numbers(self) -> None:
+        """Refuse an image whose numbers would become others.
+
+        Raises:
+            ImageFault: they have 12 bits, or a sign.
+        """
+        if self.unsound:
+            raise ImageFault(f"has {self}", WAY_OUT)
 
     def check_number_of_pixels(self) -> None:
         """Refuse an image that takes too much memory.
@@ -172,11 +199,11 @@ class Wanted:
 
     def _is_plain(self, seen: Seen) -> bool:
         """Return whether the pixels are taken as they are."""
-        composited = seen.transparent and self.convert == "allow"
-        return seen.mode == self._mode and not seen.deep and not composited
+        return seen.mode == self._mode and not seen.deep and not seen.transparent
 
     def _check(self, fits: bool, seen: Seen) -> None:
         """Refuse an image of another size or mode, by what its head says."""
+        seen.check_numbers()
         fits = fits or self.resize != "refuse"
         has_rule = self._is_plain(seen) or (seen.convertible and self.convert == "allow")
         if not fits or not has_rule or seen.frames > 1:
@@ -196,7 +223,9 @@ class Wanted:
     def _converted(self, image: Image.Image, seen: Seen) -> Image.Image:
         """Return an image of the stated mode, made as the option `convert` says."""
         if seen.mode.startswith("I"):
-            values = (np.asarray(image).astype(np.uint32) + 128) // 257
+            values = np.asarray(image).astype(np.uint32)
+            values = (65535 - values if seen.inverted else values) + 128
+            values //= 257
             image = Image.fromarray(values.astype(np.uint8))
         elif seen.transparent:
             canvas = Image.new("RGBA", image.size, (*(self.background,) * 3, 255))
@@ -282,6 +311,10 @@ def look(image: Image.Image) -> Seen:
         frames=1 if image.format == "MPO" else getattr(image, "n_frames", 1),
         transparent=transparent,
         convertible=has_rule and not (transparent and image.mode.startswith("I")),
+        unsound=_unsound(image) if has_rule else "",
+        inverted=deep
+        and image.mode.startswith("I")
+        and _tag(image, ExifTags.Base.PhotometricInterpretation) == [WHITE_IS_ZERO],
     )
 
 
@@ -294,6 +327,7 @@ def survey(content: bytes) -> Seen:
     """
     with _opened(content) as image:
         seen = look(image)
+        seen.check_numbers()
         if seen.frames > 1 or not seen.convertible:
             raise ImageFault(f"has {seen}", "expected one frame, grey or colour")
         seen.check_number_of_pixels()
@@ -303,6 +337,23 @@ def survey(content: bytes) -> Seen:
         if orientation in SIDEWAYS:
             return replace(seen, width=seen.height, height=seen.width, orientation=orientation)
         return seen
+
+
+def _unsound(image: Image.Image) -> str:
+    """Return which numbers of a TIFF Pillow reads as others: those of 12 bits, those with a sign.
+
+    It keeps 12 bits as they are in numbers of 16, and takes a sign for the highest bit.
+    """
+    odd = [str(bits) for bits in _tag(image, ExifTags.Base.BitsPerSample) if bits not in SOUND_BITS]
+    if odd:
+        return f"{odd[0]} bits a number"
+    return "numbers with a sign" if SIGNED in _tag(image, ExifTags.Base.SampleFormat) else ""
+
+
+def _tag(image: Image.Image, tag: int) -> list[int]:
+    """Return the values of a tag of a TIFF; none of what is no TIFF."""
+    found = image.tag_v2.get(tag, ()) if isinstance(image, TiffImageFile) else ()
+    return list(found) if isinstance(found, tuple) else [found]
 
 
 def _is_deep(image: Image.Image) -> bool:

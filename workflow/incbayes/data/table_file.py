@@ -151,12 +151,19 @@ def _values_of_parquet(file: Path, wanted: Sequence[str]) -> dict[str, list[Any]
 def _values_of_csv(file: Path, wanted: Sequence[str]) -> dict[str, list[Any]]:
     """Return texts; every row must have as many as the head, so that none is of another column."""
     with open(file, newline="", encoding="utf-8-sig") as opened:
-        lines = (line for line in csv.reader(opened, strict=True) if line)
-        head = next(lines, [])
+        lines = csv.reader(opened, strict=True)
+        head = next(filter(None, lines), [])
         check_columns(file, head, wanted)
         places = {name: head.index(name) for name in wanted}
         found: dict[str, list[Any]] = {name: [] for name in wanted}
-        for number, line in enumerate(lines, start=1):
+        # Of a file with one column a blank line may be a row without a value, or none.
+        of_one = len(head) == 1
+        for number, line in enumerate(lines if of_one else filter(None, lines), start=1):
+            if not line:
+                raise DataError(
+                    f'{file}: row {number} is a blank line; in a file of one column write "" for '
+                    "a value that is missing, or remove the line"
+                )
             if len(line) != len(head):
                 raise DataError(
                     f"{file}: row {number} has {len(line)} values, where the head names "

@@ -6,7 +6,6 @@ before anything is prepared.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from incbayes.orchestration.plan import Plan
 from incbayes.orchestration.stream import Stream
 from incbayes.study.datasets import TAKEN_BACK
 from incbayes.study.model import to_plain
+from incbayes.study.source_state import current_state, read_record
 from incbayes.study.streams import TEST, part_source
 from incbayes.study.yaml import StudyError, shown
 
@@ -101,7 +101,7 @@ def _content(stream: Stream, part: str | None, data_root: Path) -> str | None:
         raw = stream.source / TEST if (stream.source / TEST).is_dir() else None
     else:
         raw = part_source(stream.source, part)
-    if raw is None or (found is not None and _newest(raw) <= found.path.stat().st_mtime_ns):
+    if raw is None or (found is not None and _is_as_prepared(raw, prepared)):
         return None if found is None else found.digest
     spec = to_plain(stream.experiment.dataset)
     spec = {key: value for key, value in spec.items() if key != TAKEN_BACK}
@@ -120,15 +120,10 @@ def _seal_of_images(folder: Path) -> Seal | None:
         return None
 
 
-def _newest(source: Path) -> int:
-    """Return the latest time, in nanoseconds, at which anything in a file or folder changed."""
-    inner = (
-        Path(folder) / name
-        for folder, folders, files in os.walk(source)
-        for name in (*folders, *files)
-        if not name.startswith(".")
-    )
-    return max(path.stat().st_mtime_ns for path in (source, *inner))
+def _is_as_prepared(source: Path, prepared: Path) -> bool:
+    """Return whether a file or folder is known to be what was prepared."""
+    known = read_record(prepared)
+    return known is not None and current_state([source], prepared) == known.state
 
 
 def _changed(stream: Stream, where: str, t: int | None) -> StudyError:

@@ -78,22 +78,17 @@ class StreamPlan:
         stream = self.streams[experiment]
         return str(stream.prepared / TEST) if stream.has_test else None
 
-    def part_sources(self, dataset: str, part: str) -> list[str]:
-        """Return the files whose time stamps say that a part has to be prepared again.
+    def part_source(self, dataset: str, part: str) -> Path:
+        """Return the folder or file of a part; where it is gone what is nowhere.
 
-        A part's archive, or its folder and those of its classes; `nothing` where the part is gone,
-        so that what was prepared of it stays.
+        So what was prepared of it stays.
         """
-        stream = self.by_data[dataset]
-        source = part_source(stream.source, part)
-        if source is None:
-            return [self.nothing]
-        return [str(path) for path in _with_folders(source)]
+        return part_source(self.by_data[dataset].source, part) or Path(self.nothing)
 
-    def test_sources(self, dataset: str) -> list[str]:
+    def test_source(self, dataset: str) -> Path:
         """Return the same of the test images."""
         source = self.by_data[dataset].source / TEST
-        return [str(p) for p in _with_folders(source)] if source.is_dir() else [self.nothing]
+        return source if source.is_dir() else Path(self.nothing)
 
     def part_folders(self, experiments: Collection[str]) -> dict[str, str]:
         """Return the folders of the parts that are there, or will be when all is done.
@@ -148,11 +143,3 @@ def plan_streams(
     claims = with_arrived(study.claims, arrived)
     study = replace(study, experiments={**study.experiments, **counted}, claims=claims)
     return study, StreamPlan(streams, settled_stages(study, streams, results), results)
-
-
-def _with_folders(source: Path) -> list[Path]:
-    """Return an archive, or a folder and the folders in it that are not hidden."""
-    if not source.is_dir():
-        return [source]
-    inner = (path for path in sorted(source.iterdir()) if not path.name.startswith("."))
-    return [source, *(path for path in inner if path.is_dir())]

@@ -85,6 +85,16 @@ def corruption_files(shift: KindSpec, folder: Path) -> dict[str, tuple[Path, Pat
     return found
 
 
+def corruption_roots(shift: KindSpec, data_root: Path) -> list[Path]:
+    """Return the files of all corruptions, each once.
+
+    Raises:
+        StudyError: as in `source_folder`.
+    """
+    files = corruption_files(shift, source_folder(shift, data_root)).values()
+    return list(dict.fromkeys(path for pair in files for path in pair))
+
+
 def corrupted_sets(experiments: Mapping[str, Experiment]) -> dict[str, CorruptedSet]:
     """Return the corrupted copies that experiments are scored on, by the name of their folder."""
     found = [each for experiment in experiments.values() for each in copies_of(experiment).values()]

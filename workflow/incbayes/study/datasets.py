@@ -7,15 +7,18 @@ leaves open are counted in the listing of the source, where there is one.
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from incbayes.study.counting import SPLITS, class_folders, count_images
+from incbayes.study.counting import SPLITS, count_images
 from incbayes.study.model import Experiment, KindSpec, Study
 from incbayes.study.outliers import data_sets_among
 from incbayes.study.schema import kind_constraints, kind_defaults
+from incbayes.study.source_state import read_record
 from incbayes.study.streams import arrives
 from incbayes.study.tables import counted_rows, is_table, stated_facts, stated_sources, table_files
 from incbayes.study.user_paths import expanded, taken_for_a_name
@@ -38,13 +41,28 @@ LONGEST_STEM = 40
 ENDING = re.compile(r"\.(zip|tar|tar\.gz|tgz|csv|parquet)$")
 
 
+@dataclass
+class PreparedPlace:
+    """Where prepared data sets lie, which of a module is below its prefix.
+
+    Attributes:
+        folder: of all of them.
+    """
+
+    folder: Path
+
+
+PREPARED = PreparedPlace(Path("results/data"))
+
+
 def data_constraints(dataset: KindSpec, data_root: str | None = None) -> dict[str, Any]:
     """Return `shape` [C, H, W], `classes` (names), and numbers of images `train` and `test`.
 
     Of a table also `table`, true, and where the target is a number `number`, true; its shape is
     [columns, 1, 1], and its number is one class. A number of images is None where the study leaves
-    it to be counted and it is not known yet: the source is absent, holds none, is a tar archive, or
-    a CSV that is too large to be read while planning.
+    it to be counted and it is not known yet: the source is absent and was never prepared, holds
+    none, is a tar archive, or a CSV that is too large to be read while planning. Of a source that
+    is gone the numbers are those that were known when it was prepared.
 
     Args:
         dataset: with its options.
@@ -67,7 +85,10 @@ def data_constraints(dataset: KindSpec, data_root: str | None = None) -> dict[st
 def _counted_rows(dataset: KindSpec, data_root: str) -> dict[str, int]:
     """Return the numbers of rows of a table; nothing where they are not known."""
     try:
-        return counted_rows(dataset, expanded(data_root, ("data_root",)))
+        root = expanded(data_root, ("data_root",))
+        if is_gone(dataset, root):
+            return _counted_before(dataset)
+        return counted_rows(dataset, root)
     except StudyError:  # which is said where the source is needed
         return {}
 
@@ -75,12 +96,41 @@ def _counted_rows(dataset: KindSpec, data_root: str) -> dict[str, int]:
 def _counted(dataset: KindSpec, data_root: str) -> dict[str, int]:
     """Return the numbers of images that a source lists; nothing where they are not known."""
     try:
-        source = expanded(data_root, ("data_root",)) / expanded(
-            dataset.options["source"], ("source",)
-        )
+        root = expanded(data_root, ("data_root",))
+        (source,) = source_files(dataset, root)
     except StudyError:  # which is said where the source is needed
         return {}
+    if is_gone(dataset, root):
+        return _counted_before(dataset)
     return count_images(source, dataset.options["classes"]) or {}
+
+
+def _counted_before(dataset: KindSpec) -> dict[str, int]:
+    """Return the numbers that were known of a source when it was prepared, as it is gone now."""
+    record = read_record(PREPARED.folder / data_name(dataset))
+    counted = record.counted if record else {}
+    return {split: number for split, number in counted.items() if number}
+
+
+def is_gone(dataset: KindSpec, data_root: Path) -> bool:
+    """Return whether a data set is of a user's files, one of which is not there.
+
+    Raises:
+        StudyError: a path cannot be expanded.
+    """
+    try:
+        return not all(root.exists() for root in source_files(dataset, data_root))
+    except OSError:  # which is said where the source is needed
+        return False
+
+
+def is_gone_unrecorded(dataset: KindSpec, data_root: str) -> bool:
+    """Return whether the source of a data set is gone, and no record says what it held."""
+    try:
+        gone = is_gone(dataset, expanded(data_root, ("data_root",)))
+    except StudyError:  # which is said where the source is needed
+        return False
+    return gone and read_record(PREPARED.folder / data_name(dataset)) is None
 
 
 def data_name(dataset: KindSpec) -> str:
@@ -134,26 +184,25 @@ def data_root(study: Study) -> Path:
 
 
 def source_files(dataset: KindSpec, data_root: Path) -> list[Path]:
-    """Return whose time stamps say that a data set has to be prepared again.
+    """Return the files and folders that hold all that a data set is prepared from.
 
-    An archive and the file of a table stand for themselves. Of a folder these are the folders of
-    the classes, which change when an image is added, removed or renamed; one that is replaced in
-    place goes unnoticed. A kind that brings its own data has none.
+    Their content counts, and not their age. Snakemake is told of them, and takes what was prepared
+    as it is while one is not there: a file of a table that is gone is named, too. A kind that
+    brings its own data has none.
 
     Args:
         dataset: with its options.
         data_root: what a relative source is relative to.
+
+    Raises:
+        StudyError: a path cannot be expanded.
     """
     if "source" not in dataset.options:
         return []
     if is_table(dataset):
         sources = stated_sources(dataset, data_root).values()
-        return [file for source in sources for file in table_files(source)]
-    source = data_root / expanded(dataset.options["source"], ("source",))
-    if not source.is_dir():
-        return [source]
-    folders = class_folders(source, dataset.options["classes"])
-    return [folder for split in SPLITS for folder in folders[split]]
+        return [file for source in sources for file in table_files(source) or [source]]
+    return [data_root / expanded(dataset.options["source"], ("source",))]
 
 
 def check_sources(experiments: Experiments, data_root: Path, prepared: Path) -> None:
@@ -191,11 +240,13 @@ def _check_source(path: KeyPath, dataset: KindSpec, data_root: Path, prepared: P
     stated = dataset.options["source"]
     source = data_root / expanded(stated, key)
     try:
-        there, files = source.exists(), source_files(dataset, data_root)
+        there = source.exists()
+        if source.is_dir():
+            os.scandir(source).close()
     except OSError as error:
         cause = error.strerror or error
         raise StudyError(key, f"{source} cannot be read ({cause})") from None
-    _check_names(key, source, files)
+    _check_name(key, source)
     if not there and not (prepared / data_name(dataset) / "checksums.json").is_file():
         raise StudyError(
             key,
@@ -210,7 +261,7 @@ def _check_table(key: KeyPath, dataset: KindSpec, data_root: Path, prepared: Pat
     for option, source in stated_sources(dataset, data_root).items():
         files = table_files(source)
         for file in files:
-            _check_names((*key, option), file, [])
+            _check_name((*key, option), file)
         if not files and not is_prepared:
             raise StudyError(
                 (*key, option),
@@ -220,13 +271,11 @@ def _check_table(key: KeyPath, dataset: KindSpec, data_root: Path, prepared: Pat
             )
 
 
-def _check_names(key: KeyPath, source: Path, files: Iterable[Path]) -> None:
-    """Check that the files of a source have no path that Snakemake would change."""
-    for path in (source, *files):
-        name = taken_for_a_name(path)
-        if name and path == source:
-            way_out = "rename the folder, or give a symbolic link to it"
-        else:
-            way_out = "rename the class, or pack the images into a .zip or .tar"
-        if name:
-            raise StudyError(key, f"{path} holds {name}, which Snakemake replaces; {way_out}")
+def _check_name(key: KeyPath, source: Path) -> None:
+    """Check that a source has no path that Snakemake would change."""
+    if name := taken_for_a_name(source):
+        raise StudyError(
+            key,
+            f"{source} holds {name}, which Snakemake replaces; rename the folder, or give a "
+            "symbolic link to it",
+        )

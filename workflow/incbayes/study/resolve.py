@@ -20,7 +20,7 @@ from incbayes.study.messages import UNQUOTED
 from incbayes.study.model import Claim, Group, Study, study_of
 from incbayes.study.schema import check, expand, fill, study_schema
 from incbayes.study.settings import complete_settings
-from incbayes.study.small_sets import defaults_by_size
+from incbayes.study.small_sets import check_sizes_are_known, defaults_by_size
 from incbayes.study.streams import complete_claims, complete_parts
 from incbayes.study.tables import complete_table
 from incbayes.study.tempering import kl_scale
@@ -58,12 +58,14 @@ def resolve_study(raw: Mapping[str, Any]) -> Study:
         detail = f"found {shown(budget)}{nearest(budget, studies)}; allowed: {', '.join(studies)}"
         raise StudyError(("budget",), detail)
     reduced, name = bool(full.budgets.get(budget)), full.study
-    return replace(
+    chosen = replace(
         studies[budget],
         study_id=f"{name}-{budget}" if reduced else name,
         reduced=reduced,
         only=_chosen_by_both(full, studies[budget]),
     )
+    check_sizes_are_known(chosen, merged(written, dict(full.budgets.get(budget, {}))))
+    return chosen
 
 
 def _chosen_by_both(full: Study, reduced: Study) -> Sequence[str] | None:

@@ -8,14 +8,18 @@ import math
 from typing import Any
 
 from incbayes.study.checks.experiments import target_size
-from incbayes.study.datasets import data_constraints
+from incbayes.study.datasets import PREPARED, data_constraints, is_gone_unrecorded
 from incbayes.study.merging import Plain
 from incbayes.study.model import Experiment, KindSpec, Study, TrainingSettings
 from incbayes.study.schema import kind_constraints
 from incbayes.study.streams import arrives
+from incbayes.study.yaml import StudyError
 
 LEAST_STEPS = 400
 """Steps of a stage below which passes are added."""
+
+SIZED = (("objective", "kl_scale"), ("training", "epochs"))
+"""What follows from the size of the data."""
 
 DIGITS = 2
 """Of a default `kl_scale`, as it is written beside numbers."""
@@ -30,6 +34,7 @@ def defaults_by_size(study: Study, written: Plain) -> Plain:
     max(30, so many that a stage takes 400 steps). All T of an experiment have the same settings.
     An experiment whose N or W is not known while a study is planned takes 1 and 30: a stream, a tar
     archive or a large CSV of one's own, and a network of one's own that does not say its `weights`.
+    A source that is gone counts as it did when it was prepared.
 
     Args:
         study: in its resolved form, sound.
@@ -54,6 +59,40 @@ def defaults_by_size(study: Study, written: Plain) -> Plain:
         if changes:
             found[name] = changes
     return {"experiments": found} if found else {}
+
+
+def check_sizes_are_known(study: Study, written: Plain) -> None:
+    """Check that no experiment that was fitted would be fitted anew by defaults of another size.
+
+    Args:
+        study: in normal form.
+        written: the same as it is written.
+
+    Raises:
+        StudyError: its source is gone, and how many it held is not on record.
+    """
+    for name, experiment in study.experiments.items():
+        stated = [written, written["experiments"][name]]
+        left_open = [".".join(key) for key in SIZED if not _states(stated, *key)]
+        if not left_open or not _is_forgotten(study, experiment):
+            continue
+        fitted = PREPARED.folder.parent / study.study_id / name
+        if any(fitted.glob("*/T*/*/t01/posterior.seal.json")):
+            follow = "follow" if len(left_open) > 1 else "follows"
+            raise StudyError(
+                ("experiments", name),
+                f"{' and '.join(left_open)} {follow} from the number of training images or rows, "
+                "which is not known: the source is gone. State them as they were, or put the "
+                "source back",
+            )
+
+
+def _is_forgotten(study: Study, experiment: Experiment) -> bool:
+    """Return whether nothing says how large a set is whose source could be counted once."""
+    dataset = experiment.dataset
+    if arrives(dataset) or images_of(study, experiment) is not None:
+        return False
+    return is_gone_unrecorded(dataset, study.data_root)
 
 
 def kl_scale_of_size(images: int, weights: int) -> float:

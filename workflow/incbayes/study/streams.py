@@ -115,8 +115,12 @@ def part_source(source: Path, name: str) -> Path | None:
     """Return the folder or the file of a part; None where there is neither."""
     folder = source / PARTS / name
     endings = (*ENDINGS, *TABLE_ENDINGS)
-    found = [folder, *(folder.with_name(name + ending) for ending in endings)]
-    return next((path for path in found if path.exists()), None)
+    usual = [folder, *(folder.with_name(name + ending) for ending in endings)]
+    found = next((path for path in usual if path.exists()), None)
+    if found is None and folder.parent.is_dir():  # one in capitals, such as NAME.ZIP
+        files = (path for path in folder.parent.iterdir() if path.name.startswith(f"{name}."))
+        found = next((path for path in files if _stem(path.name, endings) == name), None)
+    return found
 
 
 def present_parts(source: Path, key: KeyPath, endings: Sequence[str] = ENDINGS) -> list[str]:
