@@ -43,6 +43,7 @@ MODULES = (
     "test_source_changes.py",
     "test_damage.py",
     "test_stream.py",
+    "test_stream_changes.py",
     "test_repeats.py",
 )
 """In the order of the table."""

@@ -31,6 +31,7 @@ from incbayes.jobs.beginning import (
     tasks_of,
 )
 from incbayes.jobs.request import (
+    NOTHING,
     POSTERIOR,
     RUN,
     BlockRequest,
@@ -203,7 +204,7 @@ class StageWriter:
         states: Mapping[int, NetworkState],
         histories: Mapping[int, list[EpochRecord]],
         record: RunRecord,
-        before: Spent,
+        before: Spent = NOTHING,
     ) -> None:
         """Write training history, posterior, their seal, and the run record."""
         outputs, identity = self.outputs, self.request.identity(self.t)
