@@ -199,4 +199,4 @@ def test_a_reduced_budget_is_what_to_change_first():
         for budget in ("full", "quick")
     ]
     assert "Try a tenth of `objective.kl_scale`" in said[0]
-    assert said[1].endswith(". Try all of it: the budget `quick` is to try the workflow.")
+    assert said[1].endswith(". Try the whole study first, as this is its budget `quick`.")

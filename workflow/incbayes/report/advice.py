@@ -153,7 +153,7 @@ class _Chains:
         """Return an advice of what was found and what to try: first of all the whole study."""
         title = self.experiment.title
         if self.study.reduced:
-            tried = [f"all of it: the budget `{self.study.budget}` is to try the workflow"]
+            tried = [f"the whole study first, as this is its budget `{self.study.budget}`"]
         return Advice(kind, self.name, f"{title}: {what}. Try {' or '.join(tried)}.")
 
     def more_epochs(self, methods: Iterable[str]) -> str:
