@@ -177,7 +177,8 @@ def shows_metric(made):
     assert len(values) and values.between(0, 1).all()
     (claim,) = json.loads((made.results / "claims.json").read_text())
     assert claim["metric"] == "confidence" and claim["figure"] == "dots"
-    assert "Confidence (%)" in made.page and re.search(r"\] points", made.page)
+    assert "Confidence (%)" in made.page
+    assert re.search(r"[+−]\d+\.\d, [+−]\d+\.\d</b> points", made.page), "of both replicates"
 
 
 def shows_figure(made):
