@@ -6,7 +6,6 @@ library itself. What is spared is importing torch and the like, most of a short 
 """
 
 import ctypes
-import importlib
 import json
 import os
 import re
@@ -20,19 +19,14 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
-IMPORTED = ("torch", "torch.nn.functional", "torch.distributions", "pandas", "sklearn.metrics")
-DRAWN_WITH = ("matplotlib.pyplot", "seaborn")
+IMPORTED = ("torch", "pandas", "sklearn.metrics", "matplotlib.pyplot", "seaborn")
+"""What jobs import. Not this project's library: each job takes its checkout's."""
+
 COMMAND = re.compile(
     rf"set -euo pipefail; +(trap '' INT; +)?{re.escape(sys.executable)} (.+)", re.DOTALL
 )
 """The command of a job that is a Python script: whether it ignores Ctrl-C, and its quoted path."""
 _BECOME_PARENT_OF_ORPHANS = 36  # prctl(2), PR_SET_CHILD_SUBREAPER
-
-
-def import_all() -> None:
-    """Import what jobs import. Not this project's library: each job takes its checkout's."""
-    for name in (*IMPORTED, *DRAWN_WITH):
-        importlib.import_module(name)
 
 
 class Forked:
@@ -66,9 +60,9 @@ def fork_scripts() -> str | None:
     Returns:
         None in this process; in each fork the path of the script that it is to run.
     """
-    # A process of which the parent has ended becomes a child of the nearest such ancestor.
     if not sys.platform.startswith("linux"):
         return None  # scripts are started as Snakemake starts them
+    # A process of which the parent has ended becomes a child of the nearest such ancestor.
     ctypes.CDLL(None).prctl(_BECOME_PARENT_OF_ORPHANS, 1, 0, 0, 0)
     asking, asked = socket.socketpair()
     if os.fork() == 0:

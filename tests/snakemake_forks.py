@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import snakemake
-from script_forks import fork_scripts, import_all, run_script
+from script_forks import IMPORTED, fork_scripts, run_script
 from snakemake.cli import main
 
 PLANNED_WITH = ("jinja2", "jsonschema", "pandas", "requests", "snakemake_executor_plugin_slurm")
@@ -29,9 +29,8 @@ def serve() -> Callable[[], None] | None:
     Returns:
         In a fork what it is to do: run Snakemake, or the script of a job of one.
     """
-    for name in PLANNED_WITH:
+    for name in (*PLANNED_WITH, *IMPORTED):
         importlib.import_module(name)
-    import_all()
     gc.freeze()  # or every fork's first collection would copy it all
     for line in sys.stdin:
         asked = json.loads(line)

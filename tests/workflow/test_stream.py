@@ -9,18 +9,7 @@ import pytest
 from fault_table import survived
 from running import planned
 from stream_images import CLASSES, arrive, forget, images, picture, put, stream
-from stream_study import A_DAY, STUDY, counted, digests, done, fitted, refused, study
-
-
-@pytest.fixture(scope="module")
-def three(tmp_path_factory):
-    """A chain that was fitted to three parts."""
-    return fitted(tmp_path_factory.mktemp("three"))
-
-
-@pytest.fixture
-def chain(three, tmp_path):
-    return shutil.copytree(three, tmp_path / "chain", symlinks=True)
+from stream_study import A_DAY, STUDY, counted, digests, done, refused, study
 
 
 @pytest.fixture(scope="module")

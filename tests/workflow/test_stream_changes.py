@@ -6,18 +6,7 @@ import pytest
 from fault_table import survived
 from running import planned
 from stream_images import CLASSES, forget, picture, put
-from stream_study import STUDY, counted, digests, done, fitted, refused, study
-
-
-@pytest.fixture(scope="module")
-def three(tmp_path_factory):
-    """A chain that was fitted to three parts."""
-    return fitted(tmp_path_factory.mktemp("three"))
-
-
-@pytest.fixture
-def chain(three, tmp_path):
-    return shutil.copytree(three, tmp_path / "chain", symlinks=True)
+from stream_study import STUDY, counted, digests, done, refused, study
 
 
 def other_source(folder):
@@ -64,6 +53,8 @@ def test_prepared_parts_that_are_gone_are_prepared_again_and_their_seals_decide(
     assert not counted(planned(chain, STUDY))
     put(chain / "photos" / "parts" / "p2", {"dark/new.png": picture(77, 0)})
     shutil.rmtree(chain / "results" / "data")
+    said = refused(chain)
+    assert "would be fitted again, only because" in said and "`-- prepare_parts`" in said
     done(chain, STUDY, "--", "prepare_parts")
     assert counted(planned(chain, STUDY)) == {"fit_part": 4, "evaluate_part": 4}
     assert digests(chain) == before

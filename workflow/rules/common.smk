@@ -51,10 +51,10 @@ from incbayes.orchestration.size import check_size
 from incbayes.orchestration.stream import streams_of
 from incbayes.orchestration.stream_plan import STREAM, plan_streams
 from incbayes.report.escapes import for_rst, for_scripts
+from incbayes.study.blocks import block_replicates
 from incbayes.study.continuation import continued_digests as digests_of_files
 from incbayes.study.datasets import DUPLICATES, PREPARED, TAKEN_BACK, data_root
 from incbayes.study.model import plain_claims, plain_study, to_plain
-from incbayes.study.blocks import block_replicates
 from incbayes.study.resolve import claims_of
 from incbayes.study.statement import plain_stated, stated
 from incbayes.study.sources import command_line, load_module_study, load_study

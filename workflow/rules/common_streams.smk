@@ -4,32 +4,20 @@ STREAM_STAGE = STAGE.replace("T{T}", STREAM)
 STREAM_DATA, STREAM_TEST = f"{DATA}/parts/{{part}}", f"{DATA}/test"
 
 
-def of_part(name):
-    """Return an input function of a file of a stage's part; nothing for a settled stage."""
+def of_part(name, scored=False):
+    """Return an input function of a file of a stage's part; nothing for a settled stage.
+
+    Scoring has it of a settled stage, too, for as long as all that it takes is there.
+    """
 
     def path(wildcards):
-        if is_settled(wildcards):
-            return STREAM_PLAN.nothing
-        folder = STREAM_PLAN.part_folder(wildcards.experiment, int(wildcards.t))
-        return f"{folder}/{name}"
-
-    return path
-
-
-def of_scored_part(name):
-    """Return the same for scoring, which a settled stage is for as long as its files are there."""
-
-    def path(wildcards):
-        t = int(wildcards.t)
+        experiment, t = wildcards.experiment, int(wildcards.t)
+        arrived = STREAM_PLAN.part(experiment, t) is not None
         stage = Path(placed(named(STREAM_STAGE, wildcards)))
-        if t > len(STREAM_PLAN.streams[wildcards.experiment].parts):
+        again = scored and arrived and STREAM_PLAN.is_scored_again(experiment, stage, t)
+        if is_settled(wildcards) and not again:
             return STREAM_PLAN.nothing
-        if is_settled(wildcards) and not STREAM_PLAN.is_scored_again(
-            wildcards.experiment, stage, t
-        ):
-            return STREAM_PLAN.nothing
-        folder = STREAM_PLAN.part_folder(wildcards.experiment, t)
-        return f"{folder}/{name}"
+        return f"{STREAM_PLAN.part_folder(experiment, t)}/{name}"
 
     return path
 

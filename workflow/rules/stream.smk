@@ -109,9 +109,9 @@ if STREAM_PLAN.streams:
 
     rule evaluate_part:
         input:
-            checksums=of_scored_part("checksums.json"),
-            train=untimed(of_scored_part("train.safetensors")),
-            held_out=untimed(of_scored_part("test.safetensors")),
+            checksums=of_part("checksums.json", scored=True),
+            train=untimed(of_part("train.safetensors", scored=True)),
+            held_out=untimed(of_part("test.safetensors", scored=True)),
             test=untimed(of_test("test.safetensors")),
             test_checksums=of_test("checksums.json"),
             posterior=untimed(f"{STREAM_STAGE}/posterior.safetensors"),

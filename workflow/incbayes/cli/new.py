@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from incbayes.core.errors import UserError
 from incbayes.data.arriving import part_of
 from incbayes.data.image_survey import Survey, survey_source, survey_stream
+from incbayes.orchestration.commands import SNAKEFILE
 from incbayes.orchestration.size import check_size
 from incbayes.study.checks.experiments import TAKEN
 from incbayes.study.datasets import check_sources
@@ -55,8 +56,6 @@ WORDS = {"L": "grey", "16-bit I;16": "16-bit grey"}
 
 
 FOUND_BY_SNAKEMAKE = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
-WORKFLOW = Path(__file__).parents[2] / "Snakefile"
-"""Of this checkout; an installed library has none."""
 
 
 class NewStudyError(UserError):
@@ -104,7 +103,7 @@ def _snakefile() -> str:
     """Return the option that names the workflow, where Snakemake would not find one by itself."""
     if any(Path(name).exists() for name in FOUND_BY_SNAKEMAKE):
         return ""
-    found = shlex.quote(str(WORKFLOW)) if WORKFLOW.exists() else "CHECKOUT/Snakefile"
+    found = shlex.quote(str(SNAKEFILE)) if SNAKEFILE.exists() else "CHECKOUT/Snakefile"
     return f" --snakefile {found}"
 
 

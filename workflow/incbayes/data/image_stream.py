@@ -77,10 +77,10 @@ class ImageStream:
             DataError: naming the part, and the file or folder in it that is not as stated.
         """
         source = part_of(root_of(self.source, data_root), name)
-        images, labels, done = self._read(source)
-        groups = equal_groups(image_digests(images))
+        images, labels, digests, done = self._read(source)
+        groups = equal_groups(digests)
         scored = held_out(source, groups, self.held_out, "image")
-        repeats = len(groups) - len(set(groups.tolist()))
+        repeats = len(groups) - len(np.unique(groups))
         remarks = (*_remarks(done), f"images that repeat another one of the part: {repeats}")
         return RawSplits(images[~scored], labels[~scored], images[scored], labels[scored], remarks)
 
@@ -90,11 +90,11 @@ class ImageStream:
         Raises:
             DataError: naming the file or folder in it that is not as stated.
         """
-        images, labels, done = self._read(root_of(self.source, data_root) / TEST)
+        images, labels, _, done = self._read(root_of(self.source, data_root) / TEST)
         return RawSplits(images[:0], labels[:0], images, labels, _remarks(done))
 
-    def _read(self, source: Path) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
-        """Return images uint8 [N, C, H, W], labels int64 [N], and what was done to how many.
+    def _read(self, source: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, Counter[str]]:
+        """Return images uint8 [N, C, H, W], labels int64 [N], digests, and what was done to them.
 
         They are ordered by class and content.
         """
@@ -112,7 +112,7 @@ class ImageStream:
         order = np.lexsort((*digests.T, labels))
         images, labels, digests = images[order], labels[order], digests[order]
         self._check_repeats(source, digests, labels)
-        return images, labels, done
+        return images, labels, digests, done
 
     def _places(self, source: Path) -> list[Parts]:
         """Return the paths of a part's images, `CLASS/IMAGE` of the stated classes."""

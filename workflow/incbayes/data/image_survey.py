@@ -143,20 +143,21 @@ def _is_plain(head: Seen, is_grey: bool) -> bool:
 
 def _classes(source: Path, tree: Tree) -> list[str]:
     """Return the classes, which both splits have to hold images of."""
-    train, test = (tree.classes(split) for split in SPLITS)
+    held = {split: tree.classes(split) for split in SPLITS}
     for split in SPLITS:
         empty = [name for name, images in tree.images[split].items() if not images]
         if empty:
             raise DataError(f"{source}: {split}: no image in the classes {some(empty)}")
-    for split, other, own in ((*SPLITS, train), (*reversed(SPLITS), test)):
-        lacking = (test if split == "train" else train) - own
+    for split, other in (SPLITS, SPLITS[::-1]):
+        lacking = held[other] - held[split]
         if lacking:
-            meant = nearest(min(lacking), own) if len(lacking) == 1 else ""
+            meant = nearest(min(lacking), held[split]) if len(lacking) == 1 else ""
             raise DataError(
                 f"{source}: {other} has the classes {some(lacking)}, which {split} lacks{meant}"
             )
-    if len(train) < LEAST_CLASSES:
+    classes = sorted(held[SPLITS[0]])
+    if len(classes) < LEAST_CLASSES:
         raise DataError(
-            f"{source}: holds the classes {some(train) or 'none'}; allowed: two or more"
+            f"{source}: holds the classes {some(classes) or 'none'}; allowed: two or more"
         )
-    return sorted(train)
+    return classes

@@ -3,7 +3,7 @@
 Knows what a study states of it, and which rows are held out to score on.
 """
 
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -94,10 +94,8 @@ class Table:
                 f"{self.source}: {share:g} of {len(rows.labels)} rows leaves none to "
                 f"{'score on' if held_out == 0 else 'fit'}; give more rows, or a test_source"
             )
-        raw = cut_rows(rows, held_out)
-        return replace(
-            raw, remarks=(f"rows that repeat another one of source: {repeated_within(rows)}",)
-        )
+        remark = f"rows that repeat another one of source: {repeated_within(rows)}"
+        return cut_rows(rows, held_out, (remark,))
 
     def _check_repeated(self, rows: Rows, test: Rows) -> str:
         """Refuse rows to score on that are rows to fit, or return for the log how many there are.
@@ -122,13 +120,13 @@ class Table:
         return read_tables(files, self.columns)
 
 
-def cut_rows(rows: Rows, held_out: int) -> RawSplits:
+def cut_rows(rows: Rows, held_out: int, remarks: tuple[str, ...] = ()) -> RawSplits:
     """Return rows with so many held out to score on: at random, each class by its share."""
     shuffled = numpy_stream(CUT_SEED, "table", "test").permutation(len(rows.labels))
     order = shuffled[class_balanced_order(rows.labels[shuffled])]
     is_test = np.zeros(len(rows.labels), dtype=bool)
     is_test[order[:held_out]] = True
-    return splits_of(chosen_rows(rows, ~is_test), chosen_rows(rows, is_test))
+    return splits_of(chosen_rows(rows, ~is_test), chosen_rows(rows, is_test), remarks)
 
 
 def splits_of(train: Rows, test: Rows, remarks: tuple[str, ...] = ()) -> RawSplits:

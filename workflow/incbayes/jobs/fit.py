@@ -15,7 +15,7 @@ from incbayes.core.outside import is_outside
 from incbayes.core.seal import Seal, seal_path, write_seal
 from incbayes.data.images import ImageSource
 from incbayes.inference.base import EpochRecord
-from incbayes.inference.checkpoint import Checkpoint, Spent
+from incbayes.inference.checkpoint import Checkpoint
 from incbayes.inference.stage import (
     ReplicateTask,
     fit_block,
@@ -31,7 +31,6 @@ from incbayes.jobs.beginning import (
     tasks_of,
 )
 from incbayes.jobs.request import (
-    NOTHING,
     POSTERIOR,
     RUN,
     BlockRequest,
@@ -204,7 +203,6 @@ class StageWriter:
         states: Mapping[int, NetworkState],
         histories: Mapping[int, list[EpochRecord]],
         record: RunRecord,
-        before: Spent = NOTHING,
     ) -> None:
         """Write training history, posterior, their seal, and the run record."""
         outputs, identity = self.outputs, self.request.identity(self.t)
@@ -214,8 +212,7 @@ class StageWriter:
         said = ("data", "code", "torch", "given")
         facts = {key: self.described[key] for key in said if key in self.described}
         seal = write_seal(outputs.seal, POSTERIOR, identity, files, self.parents, facts)
-        epochs = {replicate: len(history) for replicate, history in histories.items()}
-        volatile = record.close(epochs, before)
+        volatile = record.close({r: len(history) for r, history in histories.items()})
         write_seal(outputs.run, RUN, identity, parents={"posterior": seal}, facts=volatile)
 
 
@@ -237,6 +234,7 @@ def fit_and_write(
         record.remember(outputs.posterior.parent)
         identity = digest(writer.described)
         checkpoint = Checkpoint(outputs.checkpoint, identity, machine.checkpoint_seconds)
+        record.go_on(checkpoint.before)
         algorithm = request.settings.inference.kind
         with ALGORITHMS.blamed(algorithm, "run") if is_outside(algorithm) else nullcontext():
             fitted = fit_block(
@@ -248,7 +246,7 @@ def fit_and_write(
             )
         histories = {replicate: history for replicate, (_, history) in fitted.items()}
         states = {replicate: state for replicate, (state, _) in fitted.items()}
-        writer.write(states, histories, record, checkpoint.before)
+        writer.write(states, histories, record)
         checkpoint.delete()
 
 

@@ -308,8 +308,6 @@ def data_digest(images: ImageSource, indices: Mapping[int, Sequence[int]]) -> st
     return value.hexdigest()
 
 
-NOTHING = Spent()
-
 FIRST_RUN = ".first_run"
 """File beside a stage's outputs, and none of them, so that it outlives them."""
 
@@ -319,7 +317,7 @@ class RunRecord:
 
     def __init__(self, machine: Machine, device: torch.device):
         """Start the clock."""
-        self._began = Spent.now()
+        self._began, self._before = Spent.now(), Spent()
         self._machine, self._device = machine, device
         self._started = self._first = datetime.now(UTC)
 
@@ -339,14 +337,13 @@ class RunRecord:
     def _now(self) -> str:
         return self._started.isoformat(timespec="seconds")
 
-    def close(self, epochs: Mapping[int, int], before: Spent = NOTHING) -> dict[str, Any]:
-        """Return the record.
+    def go_on(self, before: Spent) -> None:
+        """Count what was spent by processes that were killed and of which this one goes on."""
+        self._before = before
 
-        Args:
-            epochs: that each replicate took.
-            before: what was spent by processes that were killed and of which this one goes on.
-        """
-        spent, name = before + (Spent.now() - self._began), "cpu"
+    def close(self, epochs: Mapping[int, int]) -> dict[str, Any]:
+        """Return the record; `epochs` counts the epochs that each replicate took."""
+        spent, name = self._before + (Spent.now() - self._began), "cpu"
         if self._device.type == "cuda":
             name = torch.cuda.get_device_name(self._device)
         return {

@@ -7,6 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from incbayes.core.errors import PACKAGE
+
+SNAKEFILE = PACKAGE.parent / "Snakefile"
+"""The workflow of this checkout; an installed library has none."""
+
 
 def study_options(files: Iterable[str], settings: Mapping[str, Any]) -> list[str]:
     """Return the options that choose a study.

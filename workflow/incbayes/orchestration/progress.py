@@ -143,9 +143,7 @@ class Forecast:
 
     def running(self) -> list[Step]:
         """Return the steps that run, the longest first."""
-        return [
-            self.steps[number] for number in sorted(self._running, key=self._running.__getitem__)
-        ]
+        return [self.steps[number] for number in self._running]  # in the order of their starts
 
     def _age(self, number: int, now: float) -> float:
         return (now - self._running[number]) / self._group_size.get(number, 1)

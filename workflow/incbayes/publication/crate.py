@@ -16,8 +16,8 @@ from rocrate.model import ContextEntity
 from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
-import incbayes
 from incbayes.core.files import atomic_write, sha256_file, write_json
+from incbayes.orchestration.commands import SNAKEFILE
 from incbayes.publication.croissant import data_sets_of
 from incbayes.study.chains import chain_name
 from incbayes.study.model import Study
@@ -25,7 +25,6 @@ from incbayes.study.model import Study
 METADATA, WORKFLOW, SETTINGS = "ro-crate-metadata.json", "workflow/Snakefile", "study.yaml"
 """Files of a published folder: its description, where Snakemake starts, what was asked for."""
 
-SNAKEFILE = Path(incbayes.__file__).parents[1] / "Snakefile"
 LICENSE = "https://spdx.org/licenses/MIT"
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 PROFILES = {

@@ -19,7 +19,7 @@ from incbayes.figures.claims import claims_file
 from incbayes.figures.context import FigureContext
 from incbayes.metrics.base import Metric
 from incbayes.metrics.named import metric_of
-from incbayes.report.tables import OF_TWO, number
+from incbayes.report.tables import number, of_two
 from incbayes.results.intervals import FEWEST
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -176,13 +176,15 @@ def _measured(entry: Entry, metric: Metric, context: FigureContext) -> str:
 
 def _effect(comparison: Entry, labels: Sequence[str], metric: Metric) -> dict[str, str | int]:
     evidence, others = comparison["evidence"], comparison.get("on_other_images")
-    value = number(metric.factor * evidence["effect"], metric.decimals, signed=True)
+    effect = evidence["effect"]
+
+    def written(difference: float) -> str:
+        return number(metric.factor * difference, metric.decimals, signed=True)
+
+    value = written(effect)
     interval = _interval(evidence, metric) if evidence["low"] is not None else ""
-    if interval and evidence["n"] < FEWEST:  # an interval of two says nothing: both values
-        apart = (evidence["high"] - evidence["effect"]) / OF_TWO
-        both = (evidence["effect"] - apart, evidence["effect"] + apart)
-        value = ", ".join(number(metric.factor * v, metric.decimals, signed=True) for v in both)
-        interval, others = "", None
+    if interval and evidence["n"] < FEWEST:  # an interval of two says nothing
+        value, interval, others = of_two(effect, evidence["high"] - effect, written), "", None
     return {
         "value": value,
         "interval": f"{interval} {metric.difference_unit}".strip(),

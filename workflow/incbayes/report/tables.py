@@ -3,7 +3,7 @@
 Knows the tidy records; the same frames are shown on the page and offered as CSV.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -206,6 +206,12 @@ def _table(
     return Table(caption, headings, rows, 2, chosen, name)
 
 
+def of_two(mean: float, half_width: float, written: Callable[[float], str]) -> str:
+    """Return both of two values, the lower first, of their mean and t-interval."""
+    apart = half_width / OF_TWO
+    return f"{written(mean - apart)}, {written(mean + apart)}"
+
+
 def _chains(frame: pd.DataFrame) -> set[tuple[str, str]]:
     return set(zip(frame["experiment"], frame["method"], strict=True))
 
@@ -229,8 +235,7 @@ def _cell(summary: pd.Series, metric: Metric, signed: bool, n: int) -> str:
         low, high = (low - high, high - low) if signed else (low, high)
         ends = mean - half_width, mean + half_width
         if summary["n"] < FEWEST:
-            apart = half_width / OF_TWO
-            text = f"{written(mean - apart)}, {written(mean + apart)}"
+            text = of_two(mean, half_width, written)
         elif low <= ends[0] and ends[1] <= high:
             text += f" ± {written(half_width, False)}"
         else:

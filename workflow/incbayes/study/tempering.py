@@ -30,9 +30,11 @@ def kl_scale(study: Study, experiment: str, method: str) -> float | None:
     bayesian = kind_constraints("family", settings.family.kind)["bayesian"]
     if not bayesian or objective.beta == "none":
         return None
+    scale = objective.kl_scale
+    if objective.likelihood == "sum" and objective.batches == "used":
+        return float(scale)
     described = study.experiments[experiment]
     part, task = images_of(study, described) or (None, None)
-    scale = objective.kl_scale
     if objective.likelihood == "mean":
         scale *= batch if part is None else min(batch, part)
     if objective.batches == "whole_set":
