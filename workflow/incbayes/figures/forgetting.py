@@ -148,7 +148,7 @@ FIGURE = StudyFigure(
         "test set. A part is training data, so its line usually starts above the test set's. A "
         "line that sinks to the dashed one has lost what was special to its part, which by itself "
         "costs no test accuracy; a dashed line that falls is the task being forgotten. Accuracy "
-        "of the predictive mean on the first images of the part (evaluation.part_images), mean "
+        "of the predictive mean on images of the part, at most evaluation.part_images, mean "
         "over replicates; the 95 % intervals are in the CSV."
     ),
     alt="Lines of accuracy on each part over the stages after it arrived, one panel a method, "
