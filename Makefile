@@ -105,8 +105,9 @@ $(READY): requirements.lock pyproject.toml
 	@test -e $@ || { $(FIND_PYTHON); "$$python" -m venv --clear $(VENV); }
 	@rm -f $@
 	@test $(UV) != $(VENV)/bin/uv || test -x $(VENV)/bin/uv || { $(INSTALL_UV); }
-	$(UV) pip sync --python $(VENV) --require-hashes --compile-bytecode requirements.lock
-	$(UV) pip install --python $(VENV) --quiet --no-deps --no-build-isolation --editable .
+	@echo "Setting up $(VENV): $$(grep -c '^[A-Za-z0-9].*==' requirements.lock) packages, one to a few minutes"
+	@$(UV) pip sync --python $(VENV) --quiet --require-hashes --compile-bytecode requirements.lock
+	@$(UV) pip install --python $(VENV) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 FIND_PYTHON = \

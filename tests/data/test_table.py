@@ -116,6 +116,14 @@ def test_rows_to_score_on_may_be_files_of_their_own(tmp_path):
     assert raw.remarks == ("rows of test_source that are in source, too: 2 of 2",)
 
 
+def test_a_zero_with_a_sign_is_the_same_value_as_one_without(tmp_path):
+    written(written(tmp_path, "age,ill\n0,no\n1,yes\n"), "age,ill\n-0.0,no\n2,yes\n", "test.csv")
+    stated = STATED | {"features": ["age"], "categories": {}, "duplicates": "allow"}
+    stated |= {"test_source": "test.csv", "test_share": None}
+    (remark,) = Table(**stated).load(tmp_path).remarks
+    assert remark == "rows of test_source that are in source, too: 1 of 2"
+
+
 def test_columns_are_standardised_by_the_first_rows_and_indicators_stay(tmp_path):
     folder = tmp_path / "rows_x"
     folder.mkdir()

@@ -9,8 +9,9 @@ from refusals import refusal as refused
 from stream_images import STATED, images, put
 
 from incbayes.core.seal import SealError, write_seal
+from incbayes.data.duplicates import content_digests
 from incbayes.data.prepared import open_split
-from incbayes.data.seen import content_digests, read_seen, seen_path
+from incbayes.data.seen import read_seen, seen_path
 from incbayes.jobs.part_data import prepare_part
 from incbayes.jobs.repeats import RepeatError, check_repeats
 

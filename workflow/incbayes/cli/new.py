@@ -145,6 +145,7 @@ def study_text(source: Path, name: str, found: Survey) -> str:
     model = _model(shape)
     images = max(1, found.counts["train"] // (found.parts or most_parts))
     weights = count_weights(KindSpec.of(model), (shape[0], shape[1], shape[2]), len(found.classes))
+    assert weights is not None, f"{model} states no layers"
     return environment.get_template(TEMPLATE).render(
         name=name,
         source=str(source).replace("$", "$$"),

@@ -134,8 +134,9 @@ def remove_stale_partials(folder: Path | str, name: str | None = None) -> list[P
     removed = []
     for path in sorted(Path(folder).glob(".*.partial")):
         match = _PARTIAL.match(path.name)
-        wanted = match and name in (None, match["name"])
-        if wanted and _is_stale(path, match["host"], int(match["pid"])):
+        if match is None or name not in (None, match["name"]):
+            continue
+        if _is_stale(path, match["host"], int(match["pid"])):
             path.unlink(missing_ok=True)
             removed.append(path)
     return removed

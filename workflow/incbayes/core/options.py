@@ -81,7 +81,7 @@ def options_schema(kind: str, cls: type) -> dict[str, Any]:
     }
 
 
-def _default(field: dataclasses.Field) -> Any:
+def _default(field: "dataclasses.Field[Any]") -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return field.default

@@ -67,7 +67,7 @@ class Registry(Mapping[str, Any]):
         check_not_ours(name, self.noun, self._entries)
         source_file(parted(name)[0])
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 
     def __len__(self) -> int:

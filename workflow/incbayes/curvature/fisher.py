@@ -5,6 +5,7 @@ factors, g² (a²)ᵀ, and sums over a batch in one product; where a layer has p
 square of a sum over them and is formed example by example. Never the square of a batch mean.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -18,6 +19,7 @@ from incbayes.likelihoods.categorical import CATEGORICAL
 from incbayes.networks.layers import Layer, Normalisation, State, weighted_modules
 
 Kind = Literal["empirical", "mc", "ggn"]
+ForwardHook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
 
 
 class FisherError(UserError, ArithmeticError):
@@ -85,7 +87,7 @@ def label_terms(
     kind: Kind,
     likelihood: Likelihood,
     generator: torch.Generator,
-):
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (targets [B], weights [B]) whose weighted squares sum to the expectation over y."""
     ones, found = torch.ones_like(logits[:, 0]), logits.detach()
     if kind == "empirical":
@@ -113,8 +115,8 @@ class _Recorder:
             for name, module in weighted_modules(network)
         ]
 
-    def _hook(self, name: str):
-        def record(module: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
+    def _hook(self, name: str) -> ForwardHook:
+        def record(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
             layer, x = self.layers[name], args[0].detach()
             if isinstance(layer, Normalisation):
                 running = {key: getattr(module, key) for key in layer.buffers}

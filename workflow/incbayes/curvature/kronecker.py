@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor, nn
 
-from incbayes.curvature.fisher import FisherError, Kind, label_terms, patches
+from incbayes.curvature.fisher import FisherError, ForwardHook, Kind, label_terms, patches
 from incbayes.data.part import Part
 from incbayes.likelihoods.base import Likelihood
 from incbayes.networks.layers import Layer, weighted_modules
@@ -82,8 +82,8 @@ class _Recorder:
             module.register_forward_hook(self._hook(name)) for name, module in modules.items()
         ]
 
-    def _hook(self, name: str):
-        def record(module: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
+    def _hook(self, name: str) -> ForwardHook:
+        def record(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
             self._seen[name] = _rows(self.layers[name], args[0].detach()), output
 
         return record

@@ -1,7 +1,7 @@
-"""Images that are in a data set more than once, pixel by pixel.
+"""What is in a data set more than once: images pixel by pixel, rows value by value.
 
-Knows pixels and labels alone: which file an image came from, and whether it may be there twice,
-the data set says.
+Knows pixels, values and labels alone: which file they came from, and whether they may be there
+twice, the data set says.
 """
 
 import hashlib
@@ -70,6 +70,23 @@ def image_digests(images: np.ndarray) -> np.ndarray:
         digest = hashlib.blake2b(image.tobytes(), digest_size=DIGEST_BYTES).digest()
         digests[row] = np.frombuffer(digest, np.uint8)
     return digests.view(np.uint64)
+
+
+def content_digests(
+    images: np.ndarray, labels: np.ndarray, targets: np.ndarray | None = None
+) -> np.ndarray:
+    """Return a digest of every image, or of every row with what is to be predicted, uint64 [N, 2].
+
+    Args:
+        images: uint8 [N, C, H, W]; of a table float64 [N, D, 1, 1].
+        labels: int64 [N], which count with a row alone: an image has them once.
+        targets: float64 [N], of a table whose target is a number.
+    """
+    if images.dtype == np.uint8:
+        return image_digests(images)
+    last = labels if targets is None else targets
+    rows = np.column_stack([images[:, :, 0, 0], last])
+    return image_digests(rows + 0.0)  # -0.0 becomes 0.0
 
 
 def equal_groups(digests: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 
 from incbayes.core.files import atomic_write
 from incbayes.core.seal import read_seal, seal_path, write_seal
-from incbayes.data.duplicates import image_digests
+from incbayes.data.duplicates import content_digests
 from incbayes.data.prepared import SPLITS, open_split, read_images_seal
 from incbayes.data.raw import RawSplits
 from incbayes.study.streams import PARTS, TEST
@@ -42,23 +42,6 @@ class Seen:
             return 0
         others = set(map(tuple, other.digests.tolist()))
         return sum(tuple(digest) in others for digest in self.digests[maybe].tolist())
-
-
-def content_digests(
-    images: np.ndarray, labels: np.ndarray, targets: np.ndarray | None = None
-) -> np.ndarray:
-    """Return a digest of every image, or of every row with what is to be predicted, uint64 [N, 2].
-
-    Args:
-        images: uint8 [N, C, H, W]; of a table float64 [N, D, 1, 1].
-        labels: int64 [N], which count with a row alone: an image has them once.
-        targets: float64 [N], of a table whose target is a number.
-    """
-    if images.dtype == np.uint8:
-        return image_digests(images)
-    last = labels if targets is None else targets
-    rows = np.column_stack([images[:, :, 0, 0], last])
-    return image_digests(rows + 0.0)  # -0.0 becomes 0.0
 
 
 def write_seen(raw: RawSplits, folder: Path, facts: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from incbayes.core.options import option
 from incbayes.core.streams import numpy_stream
 from incbayes.data.columns import Missing, TableColumns
+from incbayes.data.duplicates import content_digests
 from incbayes.data.partition import class_balanced_order
 from incbayes.data.raw import DataError, RawSplits
 from incbayes.data.table_file import Rows, read_tables
@@ -151,15 +152,15 @@ def chosen_rows(rows: Rows, which: np.ndarray) -> Rows:
 
 def repeated(train: Rows, test: Rows) -> int:
     """Return how many rows to score on are, value by value, rows to fit as well."""
-    seen = {_content(train, row) for row in range(len(train.labels))}
-    return sum(_content(test, row) in seen for row in range(len(test.labels)))
+    seen = set(_digests(train))
+    return sum(digest in seen for digest in _digests(test))
 
 
 def repeated_within(rows: Rows) -> int:
     """Return how many rows repeat an earlier one, value by value."""
-    return len(rows.labels) - len({_content(rows, row) for row in range(len(rows.labels))})
+    return len(rows.labels) - len(set(_digests(rows)))
 
 
-def _content(rows: Rows, row: int) -> bytes:
-    target = rows.labels[row] if rows.targets is None else rows.targets[row]
-    return rows.inputs[row].tobytes() + target.tobytes()
+def _digests(rows: Rows) -> list[tuple[int, ...]]:
+    found = content_digests(rows.inputs[:, :, None, None], rows.labels, rows.targets)
+    return [tuple(digest) for digest in found.tolist()]

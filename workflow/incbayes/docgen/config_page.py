@@ -146,14 +146,9 @@ def _metrics(metrics: Mapping[str, Metric]) -> str:
     """Return a table of the metrics and their facts."""
     rows = []
     for name, metric in metrics.items():
-        words = (metric.value.__doc__ or metric.title).strip().splitlines()[0]
         figure = f"`{metric.figure}`" if metric.figure else NOTHING
         values = "{:g} to {:g}".format(*metric.bounds)
-        meaning = words.removeprefix("Return ")
-        meaning = meaning[0].upper() + meaning[1:]
-        if metric.tempered:
-            meaning += " Of predictions at a temperature fitted on other images."
-        rows.append([f"`{name}`", metric.heading, values, metric.better, figure, meaning])
+        rows.append([f"`{name}`", metric.heading, values, metric.better, figure, metric.meaning])
     return _table(rows, ["Metric", "Written as", "Values", "Better", "Figure", "Meaning"])
 
 

@@ -41,7 +41,7 @@ STUDY_HEADER = """\
 """
 
 
-class PlainDumper(yaml.SafeDumper):
+class PlainDumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
     """Writes every value out, without the anchors that only machines read well."""
 
     def ignore_aliases(self, data: Any) -> bool:

@@ -114,7 +114,7 @@ class _Writer:
         if origin is not None and issubclass(origin, Mapping):
             return self._mapping(*arguments)
         if hint is KindSpec:
-            (kinds,) = (meta.extra["kinds"] for meta in metas if "kinds" in (meta.extra or {}))
+            (kinds,) = (m.extra["kinds"] for m in metas if m.extra and "kinds" in m.extra)
             return {"$ref": f"{KINDS}#/$defs/{kinds}"}
         if hint is Any:
             return {}

@@ -78,9 +78,10 @@ def drift(
         ]
         tail = (1 - LEVEL) / 2
         low, high = np.quantile(resampled, [tail, 1 - tail])
-        values = [metric(of, labels, bins) for of in (before, after)]
         differs = number >= FEWEST and not low <= 0.0 <= high
-        found.append(Drift(replicate, name, number, *values, float(low), float(high), differs))
+        was, became = (metric(of, labels, bins) for of in (before, after))
+        row = Drift(replicate, name, number, was, became, float(low), float(high), differs)
+        found.append(row)
     return found
 
 

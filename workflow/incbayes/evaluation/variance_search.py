@@ -117,7 +117,7 @@ def choose_variance(
             scores[variance], failure = math.inf, f"variance {variance:g}: {error}"
             continue
         scores[variance] = nll(log_p.cpu(), validation.labels.cpu(), evaluation.calibration_bins)
-    best = min(scores, key=scores.get)
+    best = min(scores, key=lambda variance: scores[variance])
     if math.isinf(scores[best]):
         raise PredictionError(f"replicate {replicate}, no variance is left; {failure}")
     return Choice(best, {f"{v:g}": score for v, score in scores.items()}, len(validation.labels))

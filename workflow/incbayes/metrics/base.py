@@ -102,6 +102,13 @@ class Metric:
         return "number" if self.of == "number" else "classes"
 
     @property
+    def meaning(self) -> str:
+        """What it is, in a sentence: the first line of what `value` says of itself."""
+        words = (self.value.__doc__ or self.title).strip().splitlines()[0].removeprefix("Return ")
+        scaled = " Of predictions at a temperature fitted on other images." if self.tempered else ""
+        return words[0].upper() + words[1:] + scaled
+
+    @property
     def superlative(self) -> str:
         """What the best of several has, in words, e.g. `highest accuracy`."""
         if self.better == "nominal":

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from incbayes.figures.write import read_numbers, sealed_figures
 from incbayes.kinds import FIGURES
+from incbayes.publication.kept import PublicationError
 from incbayes.publication.publish import (
     Measured,
-    PublicationError,
     joined,
     publish,
     read_published,

@@ -94,9 +94,9 @@ def data_sets_of(study: Study, sources: Iterable[Mapping[str, Any]]) -> dict[str
         digests |= source["images"]
     sets: dict[tuple[str, ...], list[str]] = {}
     for experiment in filter(digests.get, chosen_experiments(study)):
-        files = (digests[experiment][split] for split in SPLITS)
         name = data_name(study.experiments[experiment].dataset)
-        sets.setdefault((name, *files), []).append(experiment)
+        key = (name, *(digests[experiment][split] for split in SPLITS))
+        sets.setdefault(key, []).append(experiment)
     names = [name for name, *_ in sets]
     found = {}
     for (name, *files), experiments in sets.items():

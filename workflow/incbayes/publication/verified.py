@@ -6,6 +6,7 @@ the folder holds.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,6 @@ def _verify_evidence(folder: Path, seal: Seal) -> None:
                 f"{path}: the evidence of {stage} is {shown}, and {meant[:SHOWN]}… was scored"
             )
         try:
-            seal.read(path, lambda path, stage=stage: read_evidence(path, stage))
+            seal.read(path, partial(read_evidence, stage=stage))
         except EvidenceError as error:
             raise SealError(str(error)) from error

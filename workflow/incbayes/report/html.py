@@ -40,7 +40,7 @@ from incbayes.report.templates import FOLDER, environment
 from incbayes.report.tuning import search_tables, unsearched
 from incbayes.study.chains import chosen_experiments
 from incbayes.study.datasets import TAKEN_BACK
-from incbayes.study.model import Study, shown_study
+from incbayes.study.model import Outcome, Study, shown_study
 
 ARTIFACT = "report"
 
@@ -96,6 +96,7 @@ def write_report(out: Path, study: Study, shown: Numbers) -> None:
         next=next_table(shown.steps, study, context),
         figures=[_figure(figure, out.parent) for figure in figures],
         results=_results(shown.records, context),
+        columns=tables.column_meanings(tables.summarise(shown.records, context)),
         convergence=_convergence(shown.ends, context),
         arrivals=_arrivals(shown.arrivals, context),
         taken_back=_taken_back(study),
@@ -105,7 +106,7 @@ def write_report(out: Path, study: Study, shown: Numbers) -> None:
         of_numbers=[
             title for name, title in context.experiments.items() if name in context.of_numbers
         ],
-        search=_search(study, context) if study.tuned else None,
+        search=_search(study, study.tuned, context) if study.tuned else None,
         experiments=_experiments(study, context),
         config=yaml.safe_dump(shown_study(study), sort_keys=False, allow_unicode=True, width=90),
         sources=sources(provenance, study),
@@ -232,12 +233,12 @@ def _taken_back(study: Study) -> dict[str, list[str]]:
     }
 
 
-def _search(study: Study, context: FigureContext) -> dict[str, Any]:
+def _search(study: Study, outcome: Outcome, context: FigureContext) -> dict[str, Any]:
     """Return the search whose outcome the study uses, for the template."""
     return {
         "tables": [_download(table) for table in search_tables(study, context)],
         "unsearched": unsearched(study, context),
-        "decided_by": METRICS[study.tuned.metric].superlative,
+        "decided_by": METRICS[outcome.metric].superlative,
     }
 
 

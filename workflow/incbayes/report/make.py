@@ -104,7 +104,8 @@ def make_report(
     parents, ledger = {"records": seal, "figures": sealed_figures(folder, name, seal)}, None
     drawn: list[Path] = []
     if sources.ledger:
-        ledger, parents["claims"] = sealed_ledger(*sources.ledger, name, seal)
+        entries, table = sources.ledger
+        ledger, parents["claims"] = sealed_ledger(entries, table, name, seal)
         context = context_of(study)
         pictures = [
             write(ledger.entries, context, files.page.parent / "figures")

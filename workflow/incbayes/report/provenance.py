@@ -246,9 +246,11 @@ def stage_costs(runs: Sequence[dict[str, Any]]) -> pd.DataFrame:
     )
 
 
-def stage_seconds(runs: Sequence[dict[str, Any]], *keys: str) -> dict[tuple, list[float]]:
+def stage_seconds(
+    runs: Sequence[Mapping[str, Any]], *keys: str
+) -> dict[tuple[Any, ...], list[float]]:
     """Return the wall seconds of the stages, by what their run records say under `keys`."""
-    times: dict[tuple, list[float]] = {}
+    times: dict[tuple[Any, ...], list[float]] = {}
     for run in runs:
         times.setdefault(tuple(run[key] for key in keys), []).append(run["seconds"])
     return times

@@ -28,6 +28,13 @@ CELLS = "; where that leaves the metric’s range [low, high] within it; of two 
 """How a caption of intervals goes on."""
 
 
+BETTER = {
+    "greater": "More is better.",
+    "less": "Less is better.",
+    "nominal": "Best where it is what its name says.",
+}
+"""Which values of a metric are the better ones, by `Metric.better`."""
+
 GROUP = ["experiment", "method", "T", "predictor"]
 
 OF_TWO = float(stats.t.ppf(0.5 + LEVEL / 2, 1))
@@ -151,6 +158,14 @@ def number(value: float, decimals: int, signed: bool = False) -> str:
 def _final(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
     test = records[records["split"] == "test"]
     return in_order(final_stage(test), context, "T", "replicate")
+
+
+def column_meanings(summary: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the heading of each metric of `summarise` and what it is, better values included."""
+    return [
+        (metric.heading, f"{metric.meaning} {BETTER[metric.better]}")
+        for metric in _metrics_in(summary).values()
+    ]
 
 
 def _metrics_in(frame: pd.DataFrame) -> dict[str, Metric]:

@@ -390,6 +390,6 @@ def _refuse_duplicates(frame: pd.DataFrame, sources: Sequence[Path], key: list[s
         return
     first = frame.loc[duplicated.argmax(), key]
     alike = np.flatnonzero((frame[key] == first).all(axis=1))
-    files = dict.fromkeys(str(sources[row]) for row in alike)
+    files = dict.fromkeys(str(sources[int(row)]) for row in alike)
     what = ", ".join(f"{column} {first[column]}" for column in key)
     raise CollectError(f"{', '.join(files)}: two values for {what}")

@@ -4,7 +4,7 @@
 where an artifact lies; it reads no number.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,9 +155,9 @@ def check_place(seal: Seal) -> None:
         )
 
 
-def _named(identity: dict[str, Any]) -> dict[str, Any]:
+def _named(identity: Mapping[str, Any]) -> dict[str, Any]:
     replicates = identity.get("replicates")
-    return {**identity, "block": block_name(replicates)} if replicates else identity
+    return {**identity, **({"block": block_name(replicates)} if replicates else {})}
 
 
 def _verify_files(seal: Seal, found: Verification) -> None:

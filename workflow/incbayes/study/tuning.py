@@ -30,7 +30,7 @@ from incbayes.study.yaml import StudyError, shown
 
 Scores = Sequence[Score]
 
-SCORES = ("accuracy", "nll")
+SCORES: tuple[Metric, ...] = ("accuracy", "nll")
 """Metrics that a candidate is scored by; one of them decides."""
 
 FOLDER = "tuning"
