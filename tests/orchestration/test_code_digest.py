@@ -30,12 +30,12 @@ def library(tmp_path, monkeypatch):
         text = (tmp_path / name).read_text()
         assert old in text
         (tmp_path / name).write_text(text.replace(old, new))
-        for cached in (module.code_digest, module._imports, module._code):
+        for cached in (module.code_digest, module._read):
             cached.cache_clear()
 
     edit("base.py", "X", "X")
     yield edit
-    for cached in (module.code_digest, module._imports, module._code):
+    for cached in (module.code_digest, module._read):
         cached.cache_clear()
 
 
@@ -53,6 +53,36 @@ def test_comments_docstrings_and_registry_lines_do_not_count(library):
     library("families/__init__.py", "{", '{"new": "incbayes.families.new:New", ')
     library("kinds.py", "{", '{"new": "incbayes.families.new:New", ')
     assert code_digest(FAMILY, ADAPTER) == before
+
+
+DEPTHS = {
+    "if": "if X:\n    {}\n",
+    "else": "if X:\n    pass\nelse:\n    {}\n",
+    "try": "try:\n    {}\nfinally:\n    pass\n",
+    "except": "try:\n    pass\nexcept ImportError:\n    {}\n",
+    "finally": "try:\n    pass\nfinally:\n    {}\n",
+    "except*": "try:\n    pass\nexcept* ImportError:\n    {}\n",
+    "for … else": "for x in X:\n    pass\nelse:\n    {}\n",
+    "while": "while X:\n    {}\n",
+    "with": "with X:\n    {}\n",
+    "case": "match X:\n    case 1:\n        {}\n",
+    "method": "class A:\n    async def f(self):\n        def g():\n            {}\n",
+}
+
+
+@pytest.mark.parametrize("form", DEPTHS.values(), ids=DEPTHS)
+def test_imports_count_and_docstrings_do_not_wherever_they_stand(form, library, tmp_path):
+    path = tmp_path / "other.py"
+    path.write_text(form.format("from incbayes.base import X"))
+    before = code_digest("incbayes.other")
+    library("base.py", "X = 1", "X = 2")
+    assert code_digest("incbayes.other") != before
+    digests = set()
+    for words in ("one", "two"):
+        path.write_text(form.format(f'def f(): "{words}"'))
+        library("base.py", "X", "X")  # which forgets what was read
+        digests.add(code_digest("incbayes.other"))
+    assert len(digests) == 1
 
 
 def test_an_unknown_module_is_named():

@@ -9,6 +9,8 @@ names only, and do not count.
 
 import ast
 import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +25,10 @@ WITHOUT_EFFECT = frozenset({"incbayes.jobs.console", "incbayes.kinds"})
 
 Not followed, as neither can change a result.
 """
+
+
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Fields of a statement that hold statements, or what holds some."""
 
 
 class CodeError(UserError, ImportError):
@@ -51,7 +57,7 @@ def code_digest(*modules: str) -> str:
     """
     digest = hashlib.sha256()
     for module in sorted(_closure(modules)):
-        digest.update(f"{module}\n{_code(module)}\n".encode())
+        digest.update(_read(module).code)
     return digest.hexdigest()
 
 
@@ -60,9 +66,9 @@ def _closure(modules: tuple[str, ...]) -> set[str]:
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module not in found | WITHOUT_EFFECT:
+        if module not in found and module not in WITHOUT_EFFECT:
             found.add(module)
-            waiting.extend(_imports(module))
+            waiting.extend(_read(module).imports)
     return found
 
 
@@ -81,10 +87,30 @@ def _is_ours(module: str) -> bool:
     return module.partition(".")[0] in (PACKAGE, SCRIPTS)
 
 
+@dataclass(frozen=True)
+class _Module:
+    """What of a module counts.
+
+    Attributes:
+        imports: the modules whose code counts too, by name.
+        code: its name, and its code without comments and docstrings.
+    """
+
+    imports: list[str]
+    code: bytes
+
+
 @cache
-def _imports(module: str) -> list[str]:
+def _read(module: str) -> _Module:
+    tree = module_tree(module)
+    imports = _imports(module, tree)
+    return _Module(imports, f"{module}\n{_code(tree)}\n".encode())
+
+
+def _imports(module: str, tree: ast.Module) -> list[str]:
+    """Return the names of the modules of ours, or of a user's own, that a module imports."""
     found = []
-    for node in ast.walk(module_tree(module)):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -127,12 +153,20 @@ def module_tree(module: str) -> ast.Module:
         raise CodeError(f"{path}: {error}") from error
 
 
-@cache
-def _code(module: str) -> str:
-    """Return the module's code without comments and docstrings."""
-    tree = module_tree(module)
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield a module and its statements at every depth, without expressions: most of it."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for key in BLOCKS:
+            waiting.extend(getattr(node, key, ()))
+
+
+def _code(tree: ast.Module) -> str:
+    """Return code without comments and docstrings, which are taken out of the tree."""
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
