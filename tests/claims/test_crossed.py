@@ -106,10 +106,10 @@ def accuracies(of):
     }
 
 
-def ledger(of, groups=("good", "poor"), **keys):
+def ledger(of, groups=("good", "poor"), relation="greater", **keys):
     """Return the entry of a claim, of made evidence by method."""
     readers = {("e", method, 2): [lambda found=found: found] for method, found in of.items()}
-    claims = {"c": claim("greater", *groups, **keys)}
+    claims = {"c": claim(relation, *groups, **keys)}
     return judge(claims, records(**accuracies(of)), False, evidence=ImageEvidence(readers))[0]
 
 
@@ -141,6 +141,18 @@ def test_a_group_beside_a_constant_has_an_interval_over_its_own_images():
     found, effect = comparison["on_other_images"], comparison["evidence"]["effect"]
     assert found["high"] - effect == pytest.approx(effect - found["low"])
     assert found["high"] - found["low"] > 2 * 1.96 * np.sqrt(0.09 / 400) * 0.9, "of the images"
+
+
+def test_so_has_one_that_a_constant_comes_before():
+    of = {"good": evidence("good", 0.05), "poor": evidence("poor!", 0.3)}
+    above, below = ledger(of, ("good", 0.8, "poor"), relation="ordered")["comparisons"]
+    alone = ledger(of, ("poor", 0.8))["comparisons"][0]["on_other_images"]
+    assert below["on_other_images"] == {
+        "images": 400,
+        "low": pytest.approx(-alone["high"], abs=1e-12),
+        "high": pytest.approx(-alone["low"], abs=1e-12),
+    }
+    assert above["on_other_images"]["high"] > above["evidence"]["effect"]
 
 
 @pytest.mark.parametrize(

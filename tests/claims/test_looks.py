@@ -112,11 +112,25 @@ def test_replicates_run_after_a_claim_was_stated_are_counted_and_can_be_all_that
     assert confirmed["comparisons"][0]["evidence"]["effect"] == pytest.approx((a[5:] - 0.9).mean())
     looked = entry_of(data, known, evidence="confirmatory", looks=LOOKS)
     assert looked["comparisons"][0]["evidence"]["tested"] == 5, "they begin with the first new one"
+    # What was run elsewhere by then, and came here later, is not what they begin with either.
+    elsewhere = entry_of(data, history(statement_first=0), evidence="confirmatory", looks=LOOKS)
+    assert elsewhere["comparisons"] == looked["comparisons"]
     # One that was run before under another number's place is not new evidence.
     fewer = entry_of(data, history(later=[6, 7, 8]), evidence="confirmatory", looks=LOOKS)
     assert fewer["run_after_stated"] == 3 and fewer["verdict"] == "inconclusive"
     both = dict(known.first_runs) | {("e", "b", 2, 5): STATED - timedelta(days=1)}
     assert entry_of(data, History(known.stated, both))["run_after_stated"] == 4
+
+
+def test_a_stated_claim_that_is_taken_out_still_counts():
+    data = records(a=[0.9, 0.91, 0.95], b=[0.8, 0.82, 0.81])
+    claims = {name: claim("greater", "a", "b") for name in "cde"}
+    whole = judge(claims, data, False, history())[0]["p_support_corrected"]
+    known = History(Stated({}, frozenset("d")))
+    for name, counts in (("d", True), ("e", False)):
+        out = claims | {name: claim("greater", "a", "b", status="exploratory")}
+        corrected = judge(out, data, False, known)[0]["p_support_corrected"]
+        assert corrected == pytest.approx(whole if counts else whole * 2 / 3), name
 
 
 def test_a_claim_that_is_not_stated_has_no_confirmatory_evidence():

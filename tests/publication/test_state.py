@@ -44,6 +44,14 @@ def test_a_stated_claim_stays_stated_and_knows_what_was_there(tmp_path):
     assert kept == said and "as it is" in lines[0]
 
 
+def test_one_that_is_exploratory_now_keeps_its_statement(tmp_path):
+    said, _ = state(study(), tmp_path)
+    out = [("claims.good.status", "exploratory"), ("claims.later.status", "primary")]
+    kept, lines = state(study(*out, stated=said), tmp_path)
+    assert kept["good"] == said["good"] and set(kept) == {"good", "later"}
+    assert lines[0].endswith("exploratory now")
+
+
 @pytest.mark.parametrize(
     ("change", "void"),
     [

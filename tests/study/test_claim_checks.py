@@ -74,6 +74,11 @@ SAME_AS_FFG = {
         ("claims.good.metric", "acuracy", "claims.good.metric: unknown metric 'acuracy' (did you"),
         ("claims.good.figure", "stage", "claims.good.figure: unknown figure 'stage' (did you me"),
         ("claims.good.level", 0, "claims.good.level: found 0; allowed: a number greater than 0"),
+        (
+            "claims.other",
+            CLAIM | {"level": 0.5},
+            "claims.other.level: found 0.5, and 0.05 of good; the level is of all primary claims",
+        ),
         ("claims.good.sentence", "", "claims.good.sentence: found ''; allowed: text (one line"),
         ("claims.good.relation", "graeter", "claims.good.relation: unknown relation 'graeter' (d"),
         (

@@ -47,6 +47,8 @@ def test_the_rule_by_hand():
     assert numbers() == (float(f"{PART / WEIGHTS:.2g}"), math.ceil(400 / math.ceil(PART / 128)))
     assert numbers({"parts": [1]}) == (0.38, 34), "1437 / 3760, and 400 steps of 12 a pass"
     assert numbers({"partition": {"fraction": 0.5}, "parts": [1]}) == (0.19, 67)
+    calibrated = {"fraction": 0.5, "calibration": 0.5}  # 718 images, of which half are for the fit
+    assert numbers({"partition": calibrated, "parts": [1]}) == (0.095, 134)
     halves = {"source_classes": 5, "target_classes": [5, 6, 7, 8, 9]}
     assert numbers({"partition": halves, "parts": [1]})[0] == float(f"{718 / 3505:.2g}")
 

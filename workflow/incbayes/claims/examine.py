@@ -192,7 +192,7 @@ def _on_other_images(
 
 def _differences(first: Values, second: Values) -> pd.Series:
     """Return first minus second of the replicates that both have, by their numbers."""
-    difference: pd.Series = first - second  # a constant is never the first
+    difference: pd.Series = first - second  # of which one at most is a constant
     return difference.dropna().sort_index()
 
 

@@ -53,6 +53,20 @@ class History:
         ]
         return frozenset(set.intersection(*of_groups)) if of_groups else frozenset()
 
+    def _after_earlier_runs(self, statement: Statement, claim: Claim) -> int:
+        """Return the number after the last replicate of any group that was run before the date.
+
+        That is beyond `Statement.first` where it was run elsewhere, and came here later.
+        """
+        date = datetime.fromisoformat(statement.date)
+        chains = groups_of(claim)
+        earlier = [
+            replicate
+            for (*chain, replicate), first in self.first_runs.items()
+            if tuple(chain) in chains and first <= date
+        ]
+        return max(earlier, default=-1) + 1
+
     def choice(self, name: str, claim: Claim) -> Choice:
         """Return the replicates that a claim is to be judged on."""
         if claim.evidence == "all":
@@ -65,7 +79,7 @@ class History:
                 lack=f"to be judged on replicates run after it was stated; it is {how}: "
                 "snakemake state_claims",
             )
-        return Choice(after, statement.first)
+        return Choice(after, max(statement.first, self._after_earlier_runs(statement, claim)))
 
 
 def read_runs(paths: Iterable[Path]) -> list[dict[str, Any]]:

@@ -117,8 +117,8 @@ class ImageEvidence:
         """Return the interval of a comparison over replicates and images.
 
         Args:
-            first: a group.
-            second: that it is compared with, or a constant.
+            first: a group, or a constant.
+            second: that it is compared with, likewise; not both are constants.
             metric: its name.
             replicates: numbers of those that are compared.
 
@@ -141,8 +141,11 @@ class ImageEvidence:
         alike = len(images) == 1 and len(set(places)) == 1
         if not alike or any(np.isnan(table).any() for table in tables):
             return None
-        other = second if isinstance(second, float | int) else tables[-1]
-        differences = tables[0] - other
+        in_order = iter(tables)
+        of_first, of_second = (
+            next(in_order) if isinstance(group, Group) else group for group in (first, second)
+        )
+        differences = np.asarray(of_first - of_second)
         if min(differences.shape) < 2:
             return None
         return OnOtherImages(differences.shape[1], *crossed_interval(differences))

@@ -82,7 +82,7 @@ def judge(
         history: when claims were stated and replicates first run.
         evidence: of every image, for an interval that is shown beside and decides nothing.
     """
-    family = sum(claim.status != EXPLORATORY for claim in claims.values())
+    family = family_size(claims, history)
     entries = []
     for name, claim in claims.items():
         examined = examine(claim, records, history.choice(name, claim), evidence)
@@ -101,13 +101,25 @@ def judge(
     return entries
 
 
+def family_size(claims: Mapping[str, Claim], history: History) -> int:
+    """Return the number of claims m that verdicts are corrected for.
+
+    These are the primary claims, and those that were stated and are exploratory now: who takes one
+    out once results are seen does not make the others easier to support.
+    """
+    return sum(
+        claim.status != EXPLORATORY or name in history.stated.names
+        for name, claim in claims.items()
+    )
+
+
 def correct(examined: Examined, level: float, family: int) -> Corrected:
     """Return the p-values of a claim, corrected for the number of claims.
 
     Args:
         examined: the claim.
         level: its level.
-        family: number of primary claims of the study, with those that were not run.
+        family: of the study, as `family_size` returns it; claims that were not run count.
     """
     return Corrected(
         min(1.0, family * examined.p_support),

@@ -15,10 +15,10 @@ import pandas as pd
 from incbayes.claims.examine import Examined, examine
 from incbayes.claims.history import History
 from incbayes.claims.ledger import (
-    EXPLORATORY,
     INCONCLUSIVE,
     UNKNOWN,
     chance_of_decision,
+    family_size,
     judge,
 )
 from incbayes.claims.looks import levels
@@ -108,7 +108,7 @@ def open_claims(
     For one without looks no run can be named: with replicates that are added as it is open, it
     would be judged twice, at a level that holds for once. A run of all replicates anew decides it.
     """
-    family = sum(claim.status != EXPLORATORY for claim in claims.values())
+    family = family_size(claims, history)
     found = {}
     for entry in judge(claims, records, False, history):
         name = entry["claim"]

@@ -33,8 +33,9 @@ class StatementError(UserError, ValueError):
 def state_claims(study: Study, published: Path, results: Path) -> list[str]:
     """State the primary claims of a study that are not stated yet; return what was done, in lines.
 
-    A claim that is stated, and still what it then was, keeps its date. All are written to
-    `stated.yaml` in `results`.
+    A claim that is stated, and still what it then was, keeps its date; so does one that is
+    exploratory now, which still counts among those that verdicts are corrected for. All are written
+    to `stated.yaml` in `results`.
 
     Args:
         study: in normal form.
@@ -52,7 +53,12 @@ def state_claims(study: Study, published: Path, results: Path) -> list[str]:
     kept = stated(study)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     statements, lines = {}, []
-    for name in primary:
+    for name in study.claims:
+        if name not in primary:
+            if name in study.stated:
+                statements[name] = study.stated[name]
+                lines.append(f"{name}: stated {study.stated[name].date}, exploratory now")
+            continue
         if name in kept.current:
             statements[name] = kept.current[name]
             lines.append(f"{name}: stated {kept.current[name].date}, as it is")

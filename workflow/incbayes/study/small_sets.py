@@ -7,7 +7,7 @@ form sees numbers. What a study states, at any level, stays.
 import math
 from typing import Any
 
-from incbayes.study.checks.experiments import target_size
+from incbayes.study.checks.experiments import images_to_fit, target_size
 from incbayes.study.datasets import PREPARED, data_constraints, is_gone_unrecorded
 from incbayes.study.merging import Plain
 from incbayes.study.model import Experiment, KindSpec, Study, TrainingSettings
@@ -155,9 +155,9 @@ def images_of(study: Study, experiment: Experiment) -> tuple[int, int] | None:
     data = data_constraints(experiment.dataset, study.data_root)
     if data.get("train") is None:
         return None
-    task = data["train"] * target_size(experiment, data) / len(data["classes"])
-    part = task * experiment.partition.fraction / max(experiment.parts)
-    return max(1, int(part)), max(1, int(task))
+    task = data["train"] * target_size(experiment, data) // len(data["classes"])
+    part = images_to_fit(experiment.partition, task) // max(experiment.parts)
+    return max(1, part), max(1, task)
 
 
 def _weights(study: Study, experiment: Experiment) -> int | None:

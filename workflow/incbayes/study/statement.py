@@ -36,6 +36,11 @@ class Stated:
     current: Mapping[str, Statement]
     changed: frozenset[str] = frozenset()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The claims that were stated, whatever they are now."""
+        return frozenset(self.current) | self.changed
+
 
 def statement_digest(study: Study, name: str) -> str:
     """Return the digest of a claim and of the settings of its groups.

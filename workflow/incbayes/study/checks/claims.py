@@ -73,8 +73,30 @@ def check_claims(study: Study) -> None:
         _check_looks((*path, "looks"), claim)
         _check_evidence((*path, "evidence"), claim)
         _check_arriving(path, claim, study)
+    _check_levels(study)
     for name in study.stated:
-        _check_name(("stated", name), "claim", name, study.claims)
+        if name not in study.claims:
+            close = nearest(name, study.claims)
+            raise StudyError(
+                ("stated", name),
+                f"unknown claim {name!r}{close}; a claim that was stated stays in the study, as "
+                "exploratory where it is no longer made",
+            )
+
+
+def _check_levels(study: Study) -> None:
+    """Check that the primary claims have one level, as it is of all of them together."""
+    first = None
+    for name, claim in study.claims.items():
+        if claim.status != "primary":
+            continue
+        first = first or (name, claim.level)
+        if claim.level != first[1]:
+            raise StudyError(
+                ("claims", name, "level"),
+                f"found {shown(claim.level)}, and {first[1]:g} of {first[0]}; the level is of all "
+                "primary claims together: give each the same",
+            )
 
 
 def _check_groups(path: KeyPath, claim: Claim, study: Study) -> None:
