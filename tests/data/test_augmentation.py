@@ -50,12 +50,12 @@ def test_whether_images_are_flipped_does_not_change_their_crops():
 def test_the_usual_is_that_of_the_paper_and_nothing_where_nothing_is_stated():
     study = resolve_study(changed(("experiments.plain.augmentation", {})))
     assert study.experiments["plain"].augmentation == AugmentationSettings(crop=4, flip=True)
-    described = dict(describe_experiment(study, "plain"))
+    described = dict(describe_experiment(study, "plain", [3]))
     words = "random crops after 4 pixels of padding and random flips, in training alone"
     assert described["Augmentation"] == words
     without = resolve_study(changed())
     assert "augmentation" not in plain_study(without)["experiments"]["plain"]
-    assert "Augmentation" not in dict(describe_experiment(without, "plain"))
+    assert "Augmentation" not in dict(describe_experiment(without, "plain", [3]))
     assert Augmentation.of(without.experiments["plain"].augmentation) is None
 
 

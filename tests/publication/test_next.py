@@ -4,13 +4,22 @@ import pytest
 from made_provenance import made_provenance
 from made_studies import Shape, made_claims, made_context, made_frames, made_study
 from msgspec.structs import replace
+from small_study import changed
 
 from incbayes.claims.next_runs import NextRuns
 from incbayes.orchestration.commands import reproducing
 from incbayes.publication.kept import PublicationError
-from incbayes.publication.next import lines_of, published_steps, settings_of, with_settings
+from incbayes.publication.next import (
+    lines_of,
+    over_budget,
+    published_steps,
+    settings_of,
+    with_settings,
+)
 from incbayes.report.next_table import next_table, steps_of
+from incbayes.study.merging import merged
 from incbayes.study.model import claims_of_plain
+from incbayes.study.resolve import replicates_of, resolve_study
 
 STEP = NextRuns(
     {("e0", "m0", 3): (5, 6, 7, 9), ("e0", "m1", 3): (5, 6, 7, 9), ("e1", "m0", 1): (4,)},
@@ -35,6 +44,21 @@ def test_each_range_of_replicates_is_a_command_of_all_its_chains():
             "experiments": {"e0": {"replicates": 1}},
         },
     ]
+
+
+def test_what_a_budget_states_is_set_within_it():
+    further = {"only": ["e.m.T1"], "first_replicate": 5, "experiments": {"e": {"replicates": 5}}}
+    quick = {"experiments": {"e": {"replicates": 2, "title": "E"}, "f": {"replicates": 1}}}
+    plain = changed() | {"budget": "quick"}
+    for budget, within in ((quick, {"experiments": {"e": {"replicates": 5}}}), ({}, None)):
+        study = replace(made_study(SHAPE), budget="quick", budgets={"quick": budget})
+        assert over_budget(study, further).get("budgets", {}).get("quick") == within
+    plain["budgets"] = {"quick": {"experiments": {"plain": {"replicates": 2}}}}
+    further["experiments"] = {"plain": {"replicates": 5}}
+    found = resolve_study(
+        merged(plain, over_budget(resolve_study(plain), further) | {"only": None})
+    )
+    assert replicates_of(found, "plain") == range(5, 10)
 
 
 def test_commands_keep_the_settings_that_were_given():

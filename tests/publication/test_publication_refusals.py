@@ -9,7 +9,7 @@ from made_publications import changed, measured, publish_in_turn
 from msgspec.structs import replace
 
 from incbayes.core.seal import write_seal
-from incbayes.publication.kept import check_images
+from incbayes.publication.kept import check_origins
 from incbayes.publication.publish import SEAL, PublicationError, joined, read_published
 
 
@@ -86,12 +86,21 @@ def test_nor_do_chains_with_other_outliers_or_other_data_of_given_weights():
     images = {"e": {"train": "a"}, "e, outliers x": {"test": "b"}, "other": {"train": "c"}}
     images |= {"e, shifts c": {"test": "e"}}
     sources = [{"chains": [f"e.m{place}.T1"], "images": dict(images)} for place in (0, 1)]
-    check_images(sources)
+    check_origins(sources)
     del sources[0]["images"]["e, outliers x"]  # published before outliers were scored
-    check_images(sources)
+    check_origins(sources)
     sources[0]["images"] |= {"e, outliers x": {"test": "d"}, "other": {"train": "d"}}
     with pytest.raises(PublicationError, match="made of other images than .* of e, outliers x"):
-        check_images(sources)
+        check_origins(sources)
+
+
+def test_nor_do_chains_of_other_weights_under_one_name():
+    sources = [{"chains": [f"e.m{n}.T1"], "images": {}, "weights": {"e": "a" * 64}} for n in (0, 1)]
+    sources[1]["weights"] = {"e": "b" * 64, "other": "c" * 64}
+    with pytest.raises(PublicationError, match="e.m1.T1: made of other weights .bbbb.*than.*aaaa"):
+        check_origins(sources)
+    del sources[1]["weights"]["e"]  # published before weights were named
+    check_origins(sources)
 
 
 def test_a_search_behind_published_settings_is_not_lost(one_method):

@@ -255,6 +255,14 @@ def test_numbers_have_a_true_minus():
     assert tables.number(-0.001, 2) == "0.00" and tables.number(-0.001, 2, signed=True) == "+0.00"
 
 
+def test_replicates_are_counted_by_chain():
+    records, study = made_frames(FULL).records, made_study(FULL)
+    (whole,) = tables.replicate_counts(records, study)["e0"]
+    fewer = records.query("not (method == 'm1' and `T` == 3 and replicate == 0)")
+    assert tables.replicate_counts(fewer, study)["e0"] == {whole - 1, whole}
+    assert tables.replicate_counts(records.iloc[:0], study)["e0"] == {whole}
+
+
 def test_settings_in_words():
     spec = {"kind": "grid", "variances": [1e-3, 0.1], "exact": True, "limit": None}
     assert (
@@ -265,10 +273,9 @@ def test_settings_in_words():
     *_, objective, scoring = methods.describe_method(study, "e0", "m0")
     assert objective == "NLL alone: no KL"
     assert scoring.startswith("samples 100, ") and "test_images all" in scoring
-    assert methods.replicates(study) == "1 replicate"
-    more = replace(study.experiments["e0"], replicates=3)
-    study = replace(study, experiments={**study.experiments, "more": more})
-    assert methods.replicates(study) == "1 or 3 replicates"
+    assert methods.replicates([1]) == "1" and methods.replicates({10, 3, 5}) == "3, 5 or 10"
+    described = dict(methods.describe_experiment(study, "e0", {3, 5}))
+    assert described["Replicates"] == "3 or 5"
     penalised = replace(study.methods["m0"], family=KindSpec("point", {"l2": 2.0}))
     study = replace(study, methods={**study.methods, "m0": penalised})
     assert "kl_scale 0.1 × the penalty of l2" in methods.describe_method(study, "e0", "m0")[-2]
@@ -316,7 +323,7 @@ def test_runs_are_read_beside_their_posteriors(tmp_path):
         path.write_text(path.name)
     facts = {"images": {"train": 2, "test": 1}}
     checksums = {"e0": images / "checksums.json"}
-    code = provenance.Code(COMMAND, "c0de", tmp_path)
+    code = provenance.Origin(COMMAND, "c0de", tmp_path)
     arguments = (code, [posterior], checksums, records, {"files": 9})
     with pytest.raises(SealError, match="checksums.json: no such file"):
         provenance.collect_provenance(*arguments)

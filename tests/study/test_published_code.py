@@ -9,7 +9,7 @@ from incbayes.study.model import Group, to_plain
 from incbayes.study.published_code import AS_PUBLISHED
 from incbayes.study.resolve import resolve_study
 from incbayes.study.settings import evaluation_settings, method_settings
-from incbayes.study.yaml import read_yaml
+from incbayes.study.yaml import StudyError, read_yaml
 
 STUDIES = Path(__file__).parents[2] / "studies"
 TRANSFERS = ("transfer_010", "transfer_050", "transfer_100")
@@ -53,6 +53,29 @@ def test_claims_on_transfer_are_of_the_text_and_of_the_published_code(study):
         if isinstance(group, Group) and group.experiment in TRANSFERS
     }
     assert named == {"transfer", "transfer_published", "blundell", "blundell_published"}
+
+
+@pytest.mark.parametrize(
+    ("path", "stated"),
+    [
+        ("experiments.beta.settings.blundell_published.objective.draws", 10),
+        ("experiments.flow.settings.planar_published.family.log_determinant", "once"),
+        ("tune.search.beta.blundell_published.objective.draws", [5, 10]),
+    ],
+)
+def test_what_the_reading_overrules_is_not_stated_of_a_single_method(path, stated):
+    raw = read_yaml(STUDIES / "wohlert2017.yaml")
+    section, *keys = path.split(".")
+    place = raw.setdefault(section, {} if section != "tune" else {"validation": 0.1})
+    if section == "tune":
+        keys[-2:] = [".".join(keys[-2:])]
+    for key in keys[:-1]:
+        place = place.setdefault(key, {})
+    place[keys[-1]] = stated
+    with pytest.raises(StudyError) as caught:
+        resolve_study(raw)
+    assert str(caught.value).replace("'", "").startswith(f"{path}: found ")
+    assert "and `reading: as_published` of " in str(caught.value)
 
 
 def test_where_q_starts_on_the_target_is_no_deviation_of_the_published_code():

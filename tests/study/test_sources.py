@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fault_table import survived
-from running import TINY, environment, planned, run
+from running import TINY, environment, options_of, planned, run, typed
 from small_study import PLAIN, SMALL, changed
 from snakemake.cli import parse_config
 
@@ -124,14 +124,30 @@ def test_the_later_kind_alone_reaches_the_jobs(tmp_path):
     study["methods"]["ffg"]["family"] = LONG
     whole["methods"]["ffg"]["family"] = "cfg"
     (second,) = files_of(tmp_path, family(OTHER))
-    files = ("--configfile", str(tmp_path / "tiny.yaml"), str(second))
+    options = options_of(tmp_path, study)
+    options.insert(options.index("--cores"), str(second))
     posterior = "results/tiny/digits/ffg/T1/r0-1/t01/posterior.safetensors"
-    done = run(tmp_path, study, *files, "--", posterior)
+    done = typed(tmp_path, *options, "--", posterior)
     assert done.returncode == 0, done.stdout
     assert read_posterior(tmp_path / posterior).metadata["family"] == "cfg"
     # A setting that came of the first file would be another one than the whole study has.
     assert planned(tmp_path, whole, "--", posterior) == set()
     assert planned(tmp_path, study, "--", posterior) != set()
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("--config", ["budget=quick"]),
+        ("-C", ["seed=1"]),
+        ("--configfile", [str(ROOT / "config.yaml")]),
+    ],
+)
+def test_an_option_of_settings_is_given_once(tmp_path, option, values):
+    done = run(tmp_path, TINY, "--config", "seed=2", option, *values, "--dry-run")
+    assert done.returncode == 1, "Snakemake would take the last alone"
+    kind = option.replace("-C", "--config")
+    assert f"{kind} is given 2 times, and Snakemake would take the last alone" in done.stdout
 
 
 def test_make_prints_the_report_of_the_study_that_snakemake_makes(tmp_path):

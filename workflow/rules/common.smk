@@ -35,6 +35,7 @@ from incbayes.kinds import DATASETS, FIGURES, METRICS
 from incbayes.orchestration.captions import write_captions
 from incbayes.orchestration.code_digest import code_digest as digest_of_code
 from incbayes.orchestration.commands import reproducing, running_alone
+from incbayes.orchestration.config_files import refuse_repeated
 from incbayes.orchestration.failures import watch
 from incbayes.orchestration.interpreter import name_for_shells
 from incbayes.orchestration.job_rate import lift_default_rate
@@ -96,6 +97,8 @@ def in_one_line(check, *arguments):
         sys.exit(str(error))
 
 
+if workflow.is_main_process:  # the command line of a job is Snakemake's own
+    in_one_line(refuse_repeated, sys.argv)
 in_one_line(check_writable, ".snakemake")
 PYTHON = in_one_line(name_for_shells)
 

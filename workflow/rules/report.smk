@@ -90,6 +90,7 @@ rule report:
         command=for_scripts(reproduce()),
         code=code_digest("scripts.report", *PLAN.metric_modules, *FIGURES.modules),
         fitting=in_one_line(code_of_fits, PLAN.study),
+        weights=lambda wildcards: in_one_line(PLAN.given.digests),
         benchmarks=placed(BENCHMARKS),
     script:
         "../scripts/report.py"

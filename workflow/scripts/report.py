@@ -13,7 +13,12 @@ with job(snakemake, "report") as console:
     roots = [*given.seals, *given.runs, given.figures_seal, *given.ledger_seal]
     make_report(
         study_of(from_scripts(params.study)),
-        Made(from_scripts(params.command), params.fitting, from_scripts(params.unfinished)),
+        Made(
+            from_scripts(params.command),
+            params.fitting,
+            params.weights,
+            from_scripts(params.unfinished),
+        ),
         ReportSources(
             records=Path(given.records),
             training=[Path(path) for path in given.training],

@@ -54,7 +54,8 @@ snakemake --cores all --configfile studies/NAME.yaml
 
 Several files may be named, of which the later ones win, and every key can also be given on the
 command line, e.g. `--config budget=quick data_root=PATH` or `--config training='{epochs: 3}'`,
-which wins over all files. The whole study is checked before anything runs; a mistake ends in one
+which wins over all files; a budget wins over both. Give each of the two options once, with all that
+belongs to it. The whole study is checked before anything runs; a mistake ends in one
 line with the path of the key, what was found and what is allowed.
 
 ## Example

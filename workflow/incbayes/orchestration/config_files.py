@@ -1,13 +1,35 @@
 """Reads the config files of a run before Snakemake does, which says little of their mistakes."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from incbayes.core.errors import UserError
 from incbayes.study.yaml import StudyError, one_line, read_yaml
 
 TEMPLATE = "__use_yte__"
 """Key with which Snakemake runs what a config file holds as Python."""
+
+TAKE_SEVERAL = {"--config": {"--config", "-C"}, "--configfile": {"--configfile", "--configfiles"}}
+"""Options of Snakemake that take several values, with their other spellings."""
+
+
+def refuse_repeated(arguments: Sequence[str]) -> None:
+    """Refuse a command line on which Snakemake would forget settings without a word.
+
+    Given twice, such an option has the values of the last time alone: the study without what was
+    chosen for it, or the full budget for the reduced one.
+
+    Raises:
+        UserError: naming the option.
+    """
+    for option, spellings in TAKE_SEVERAL.items():
+        given = [word for word in arguments if word.partition("=")[0] in spellings]
+        if len(given) > 1:
+            raise UserError(
+                f"{option} is given {len(given)} times, and Snakemake would take the last alone: "
+                f"give it once, with all that belongs to it, such as `{option} A B`"
+            )
 
 
 def refuse_unreadable(files: Iterable[str | Path]) -> None:

@@ -10,6 +10,7 @@ from incbayes.core.errors import UserError
 from incbayes.core.files import sha256_file
 from incbayes.kinds import PIXELS
 from incbayes.orchestration.networks import given_outputs
+from incbayes.study.chains import chosen_experiments
 from incbayes.study.checks.given import weights_file
 from incbayes.study.datasets import data_name
 from incbayes.study.model import MethodSettings, Study
@@ -41,6 +42,11 @@ class GivenWeights:
         """Return the SHA-256 of that file; None without one."""
         path = self.file(experiment)
         return None if path is None else sha256_file(path)
+
+    def digests(self) -> dict[str, str]:
+        """Return the digest of each chosen experiment that has such a file."""
+        found = {name: self.digest(name) for name in chosen_experiments(self._study)}
+        return {name: digest for name, digest in found.items() if digest is not None}
 
     def data(self, experiment: str) -> str | None:
         """Return the name of the data set that the weights were fitted to; None without."""

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from incbayes.core.errors import UserError
+from incbayes.core.seal import SHOWN
 from incbayes.report.methods import dotted, value
 from incbayes.report.provenance import chain_of
 from incbayes.study.blocks import block_replicates
@@ -86,13 +87,37 @@ def check_code(kept: "Measured", stated: Study, found: Kept, code: str) -> None:
             )
 
 
-def check_images(sources: Iterable[Mapping[str, Any]]) -> None:
-    """Check that all runs of an experiment, as provenance names them, were made of the same images.
+def with_codes(
+    entries: Iterable[Mapping[str, Any]], sources: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return entries of a ledger with `codes`, how many states of the code made what they compare.
+
+    Args:
+        entries: as `claims.ledger.judge` returns them.
+        sources: as provenance names them.
+    """
+    codes: dict[str, set[str]] = {}
+    for source in sources:
+        for chain in source["chains"]:
+            codes.setdefault(chain, set()).add(source["code_digest"])
+    found = []
+    for entry in entries:
+        compared = [chain_of(group) for group in entry["groups"] if "constant" not in group]
+        of_all = set().union(*(codes.get(chain_name(chain), ()) for chain in compared))
+        found.append({**entry, "codes": len(of_all)})
+    return found
+
+
+def check_origins(sources: Iterable[Mapping[str, Any]]) -> None:
+    """Check that all runs of an experiment, as provenance names them, were made of the same files.
+
+    These are its images, and the weights that it was given.
 
     Raises:
         PublicationError: naming a chain that was not.
     """
     first: dict[str, Any] = {}
+    given: dict[str, str] = {}
     for source in sources:
         for chain in source["chains"]:
             experiment = chain.partition(".")[0]
@@ -105,6 +130,13 @@ def check_images(sources: Iterable[Mapping[str, Any]]) -> None:
                         f"{chain}: made of other images than what is published of {key}; "
                         f"give one of the two another name, or run all of it again"
                     )
+            weights = source.get("weights", {}).get(experiment)
+            if weights is not None and given.setdefault(experiment, weights) != weights:
+                raise PublicationError(
+                    f"{chain}: made of other weights ({weights[:SHOWN]}…) than what is published "
+                    f"of {experiment} ({given[experiment][:SHOWN]}…); give one of the two another "
+                    "name, or run all of it again"
+                )
 
 
 def replicates_by_chain(frame: pd.DataFrame) -> dict[Chain, set[int]]:

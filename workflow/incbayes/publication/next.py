@@ -95,6 +95,30 @@ def with_settings(given: Mapping[str, Any], further: Mapping[str, Any]) -> dict[
     return both
 
 
+def over_budget(study: Study, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings, and within the study's budget those that it states: a budget wins over all.
+
+    Args:
+        study: in normal form.
+        settings: for --config.
+    """
+    stated = _common(settings, study.budgets.get(study.budget, {}))
+    return {**settings, **({"budgets": {study.budget: stated}} if stated else {})}
+
+
+def _common(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings whose keys, of mappings all the way down, another mapping has, too."""
+    found = {}
+    for key in settings.keys() & other.keys():
+        value, of_other = settings[key], other[key]
+        if isinstance(value, Mapping) and isinstance(of_other, Mapping):
+            value = _common(value, of_other)
+            if not value:
+                continue
+        found[key] = value
+    return found
+
+
 def _ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:
     """Return first number and length of each run of numbers that follow each other."""
     found: list[tuple[int, int]] = []

@@ -52,7 +52,7 @@ def published_page(study: Study, shown: Numbers) -> str:
         results.append({"title": context.experiments[name], "tables": list(filter(None, found))})
     return _template().render(
         study=study,
-        replicates=replicates(study),
+        replicates=replicates(set().union(*tables.replicate_counts(records, study).values())),
         tempering=context.tempering,
         missing=_missing(study, context),
         ledger=_ledger(ledger, context) if ledger else None,

@@ -35,10 +35,11 @@ from incbayes.publication.kept import (
     Kept,
     PublicationError,
     check_code,
-    check_images,
+    check_origins,
     kept_replicates,
     rows_kept,
     runs_kept,
+    with_codes,
 )
 from incbayes.publication.numbers import joined_numbers, numbers_file, ordered, together, with_gaps
 from incbayes.publication.page import published_page
@@ -188,7 +189,7 @@ def joined(kept: Measured | None, run: Measured) -> Measured:
     for source in run.provenance["sources"]:
         check_code(kept, run.study, found, source["code_digest"])
     provenance = _joined_provenance(kept.provenance, run.provenance, found)
-    check_images(provenance["sources"])
+    check_origins(provenance["sources"])
     made = set(chosen_chains(run.study))
     only = fewest_names(run.study, made | set(found))
     ends = together(rows_kept(kept.ends, found), run.ends)
@@ -299,6 +300,7 @@ def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
         files_of = {stage: folder / published_name(stage) for stage in measured.evidence}
         evidence = of_publication(files_of)
         entries = judge(claims_of(study), records, study.reduced, history, evidence)
+        entries = with_codes(entries, provenance["sources"])
         write_ledger(entries, *files)
         for write in (write_claims_figure, write_against_paper):
             write(entries, context, folder / "figures", [KEPT_PICTURE])

@@ -84,12 +84,13 @@ def write_report(out: Path, study: Study, shown: Numbers) -> None:
     """
     figures, ledger, provenance = shown.figures, shown.ledger, shown.provenance
     context = context_of(study)
+    counts = tables.replicate_counts(shown.records, study)
     template = environment(autoescape=True).get_template("report.html.j2")
     page = template.render(
         study=study,
         unfinished=shown.unfinished,
         advice=shown.advice,
-        replicates=replicates(study),
+        replicates=replicates(set().union(*counts.values())),
         style=Markup((FOLDER / "report.css").read_text("utf-8")),
         script=Markup((FOLDER / "report.js").read_text("utf-8")),
         ledger=_ledger(ledger, figures, context, out.parent) if ledger else None,
@@ -107,7 +108,7 @@ def write_report(out: Path, study: Study, shown: Numbers) -> None:
             title for name, title in context.experiments.items() if name in context.of_numbers
         ],
         search=_search(study, study.tuned, context) if study.tuned else None,
-        experiments=_experiments(study, context),
+        experiments=_experiments(study, counts, context),
         config=yaml.safe_dump(shown_study(study), sort_keys=False, allow_unicode=True, width=90),
         sources=sources(provenance, study),
         costs=_costs(shown.timings, provenance, context),
@@ -266,12 +267,14 @@ def _budgets(records: pd.DataFrame, context: FigureContext) -> list[dict[str, An
     ]
 
 
-def _experiments(study: Study, context: FigureContext) -> list[dict[str, Any]]:
+def _experiments(
+    study: Study, counts: Mapping[str, set[int]], context: FigureContext
+) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
             "title": context.experiments[name],
-            "facts": describe_experiment(study, name),
+            "facts": describe_experiment(study, name, counts[name]),
             "methods": [describe_method(study, name, method) for method in experiment.methods],
         }
         for name, experiment in chosen_experiments(study).items()

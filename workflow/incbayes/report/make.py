@@ -18,7 +18,7 @@ from incbayes.report.claims_table import sealed_ledger
 from incbayes.report.convergence import stage_ends
 from incbayes.report.html import Numbers, seal_report, write_report
 from incbayes.report.next_table import steps_of
-from incbayes.report.provenance import Code, collect_provenance, collect_timings
+from incbayes.report.provenance import Origin, collect_provenance, collect_timings
 from incbayes.results.collect import collect_training, sealed_records
 from incbayes.results.verification import verify
 from incbayes.study.chains import chosen_experiments
@@ -79,11 +79,13 @@ class Made:
     Attributes:
         command: that makes it again.
         code: digest of all code that fits and scores.
+        weights: SHA-256 of the file of weights of each experiment that has one.
         unfinished: chains that a partial report leaves out, and why.
     """
 
     command: str
     code: str
+    weights: Mapping[str, str]
     unfinished: Sequence[Mapping[str, Any]]
 
 
@@ -113,9 +115,9 @@ def make_report(
         ]
         ledger = replace(ledger, picture=pictures[0], against_paper=pictures[1])
         drawn = [path for of in pictures for path in (of.svg, of.png, of.pdf, of.csv)]
-    code = Code(made.command, made.code, sources.checkout)
+    origin = Origin(made.command, made.code, sources.checkout, made.weights)
     provenance = collect_provenance(
-        code, sources.posteriors, sources.checksums, seal, verified.summary()
+        origin, sources.posteriors, sources.checksums, seal, verified.summary()
     )
     write_json(files.provenance, provenance)
     advice = advise(study, records, training.frame, spreads_of(study, sources.checksums))

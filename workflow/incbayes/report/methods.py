@@ -3,14 +3,14 @@
 Knows the resolved form of a study; knows nothing of results.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import UNSET
 
 from incbayes.core.outside import is_outside
 from incbayes.kinds import PIXELS
-from incbayes.study.chains import chains_left_out, chosen_experiments
+from incbayes.study.chains import chains_left_out
 from incbayes.study.model import Experiment, KindSpec, MethodSettings, Study, to_plain
 from incbayes.study.schema import kind_constraints
 from incbayes.study.settings import (
@@ -26,17 +26,22 @@ USUAL_INFERENCE, USUAL_LIKELIHOOD = "vi", "categorical"
 """What a report does not say of a method and of an experiment."""
 
 
-def replicates(study: Study) -> str:
-    """Return how many replicates what is run has, e.g. `3 or 5 replicates`."""
-    counts = sorted({e.replicates for e in chosen_experiments(study).values()})
-    return " or ".join(map(str, counts)) + (" replicate" if counts == [1] else " replicates")
+def replicates(counts: Iterable[int]) -> str:
+    """Return how many replicates chains have, e.g. `3, 5 or 10`."""
+    *others, last = map(str, sorted(set(counts)))
+    return f"{', '.join(others)} or {last}" if others else last
 
 
-def describe_experiment(study: Study, name: str) -> list[tuple[str, str]]:
+def describe_experiment(study: Study, name: str, counts: Iterable[int]) -> list[tuple[str, str]]:
     """Return pairs of key and text: data, pixels, model, parts, replicates, partition, pretraining.
 
     Where the experiment has another likelihood than usual, settings for single methods, or methods
     that are not run, those too.
+
+    Args:
+        study: in its resolved form.
+        name: of the experiment.
+        counts: of the replicates of its chains.
     """
     experiment = study.experiments[name]
     pretrain, likelihood = experiment.pretrain, options(experiment.likelihood)
@@ -59,7 +64,7 @@ def describe_experiment(study: Study, name: str) -> list[tuple[str, str]]:
         ("Model", options(experiment.model)),
         *([("Likelihood", likelihood)] if likelihood != USUAL_LIKELIHOOD else []),
         ("Numbers of parts T", ", ".join(map(str, experiment.parts))),
-        ("Replicates", str(experiment.replicates)),
+        ("Replicates", replicates(counts)),
         ("Partition", settings(to_plain(experiment.partition))),
         ("Pretraining", pretrained),
         *([("Settings for single methods", "; ".join(own))] if own else []),

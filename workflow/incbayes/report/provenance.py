@@ -9,7 +9,7 @@ import platform
 import shlex
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -44,22 +44,24 @@ TIMING_COLUMNS = ["rule", "job", "seconds", "cpu_seconds", "max_rss_mb"]
 
 
 @dataclass(frozen=True)
-class Code:
-    """What a study is made by.
+class Origin:
+    """What a study is made by, and of.
 
     Attributes:
         command: what a reader types to make the same numbers.
         digest: of the library code that fits and scores stages, as it is now.
         checkout: folder whose git commit is named, where it is a clone.
+        weights: SHA-256 of the file of weights of each experiment that has one.
     """
 
     command: str
     digest: str
     checkout: Path
+    weights: Mapping[str, str] = field(default_factory=dict)
 
 
 def collect_provenance(
-    code: Code,
+    origin: Origin,
     posteriors: Iterable[Path],
     checksums: Mapping[str, Path],
     records: Seal,
@@ -68,10 +70,11 @@ def collect_provenance(
     """Return what `write_report` says of the origin of its numbers.
 
     That is `runs`, a record of each stage, and `sources`, one of each run of Snakemake that
-    made some: its command, code, images, versions and machine, and the `chains` that it made.
+    made some: its command, code, images, given weights, versions and machine, and the `chains` that
+    it made.
 
     Args:
-        code: what the study is made by.
+        origin: what the study is made by, and of.
         posteriors: every posterior of the study, with its run.json beside it.
         checksums: of the images of each experiment, a file that preparing them wrote.
         records: the seal of the study's records, which must be of these posteriors.
@@ -82,12 +85,13 @@ def collect_provenance(
     """
     runs = _counted([run_of(Path(path), records) for path in posteriors])
     source = {
-        "command": code.command,
-        "code_digest": code.digest,
-        "commit": git_commit(code.checkout),
+        "command": origin.command,
+        "code_digest": origin.digest,
+        "commit": git_commit(origin.checkout),
         "versions": versions(),
         "hardware": hardware(),
         "images": {name: images_of(path) for name, path in checksums.items()},
+        **({"weights": dict(origin.weights)} if origin.weights else {}),
         "verified": dict(verified),
         "chains": list(dict.fromkeys(chain_name(chain_of(run)) for run in runs)),
     }

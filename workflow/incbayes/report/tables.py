@@ -18,6 +18,8 @@ from incbayes.metrics.named import metric_of
 from incbayes.report.methods import share
 from incbayes.results.intervals import FEWEST, LEVEL, mean_interval
 from incbayes.results.paired import paired_differences
+from incbayes.study.chains import chosen_experiments
+from incbayes.study.model import Study
 
 MINUS = "\u2212"
 
@@ -62,6 +64,19 @@ class Table:
     frame: pd.DataFrame
     name: str
     variant: str = ""
+
+
+def replicate_counts(records: pd.DataFrame, study: Study) -> dict[str, set[int]]:
+    """Return how many replicates the chains of each experiment that is run have.
+
+    Of an experiment without records it is the number that the study states.
+    """
+    of_chains = records.groupby(["experiment", "method", "T"])["replicate"].nunique()
+    counts = of_chains.groupby("experiment").agg(set).to_dict()
+    return {
+        name: counts.get(name, {described.replicates})
+        for name, described in chosen_experiments(study).items()
+    }
 
 
 def summarise(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:

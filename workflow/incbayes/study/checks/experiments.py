@@ -17,6 +17,7 @@ from incbayes.study.checks.changed_images import check_changed_images
 from incbayes.study.checks.claims import check_claims, check_metrics
 from incbayes.study.checks.given import check_pretraining, check_scored, check_source
 from incbayes.study.checks.inference import check_inference, check_suitable
+from incbayes.study.checks.published import check_readings
 from incbayes.study.checks.tables import TABLE_CHECKS, check_predicted, check_stated_table
 from incbayes.study.checks.tuning import check_tuning
 from incbayes.study.continuation import continued_path
@@ -70,6 +71,7 @@ def check_meaning(study: Study) -> None:
         _check_complexity(name, study)
         check_inference(name, study)
         _check_transfer(name, study)
+    check_readings(study)
     check_metrics(study)
     check_claims(study)
     check_tuning(study)

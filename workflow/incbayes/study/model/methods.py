@@ -31,11 +31,12 @@ class Method(Section, frozen=True, kw_only=True):
         prior: What the first stage is regularised to and where it starts; later stages take the
             posterior of the stage before.
         inference: How the posterior of every stage is found.
-        training: Overrides of the experiment's `training`, for this method.
+        training: Overrides of the experiment's `training`, for this method. They are not for the
+            source task, whose own are `pretrain.training` of the experiment.
         reading: `corrected` takes every setting as written; `as_published` turns every switch in
             which the published code of Wohlert et al. (2017) differs from its text (see
-            workflow/incbayes/study/published_code.py). Each switch can also be turned alone, where
-            it stands.
+            workflow/incbayes/study/published_code.py), whatever else is stated of it. Each switch
+            can also be turned alone, where it stands.
         objective: Overrides of the experiment's `objective`, for this method.
         bayesian: Which layers have the family's distribution; `all`, `last_layer`, or a list of
             names of layers, in which `*` stands for any text. Every other layer is a point, trained
