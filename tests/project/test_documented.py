@@ -158,10 +158,12 @@ def plans():
     for study in STUDIES:
         options = ["--configfile", study, "--config", "data_root=raw"]
         add(["--cores", "all", *options], f"{study} by itself")
+        if "quick" in stated_in(study, "budgets"):  # a profile is the same for the fewer jobs
+            options.append("budget=quick")
         for profile in (profile for profile in PROFILES[1:] if profile not in WITH_PLUGIN):
             add(["--profile", profile, *options], f"{study} by {profile}")
             for of_page in groups:
-                everything = ["publish", *(["tune"] if states_a_search(study) else [])]
+                everything = ["publish", *(["tune"] if stated_in(study, "tune") else [])]
                 add([*everything, "--profile", profile, *options, *of_page], f"{study} in groups")
     return list(found.values())
 
@@ -177,8 +179,9 @@ def groups_of(options):
     return ["--groups", *itertools.takewhile(lambda value: "=" in value, values)]
 
 
-def states_a_search(study):
-    return "tune" in yaml.safe_load((ROOT / study).read_text(encoding="utf-8"))
+def stated_in(study, key):
+    """Return what a study states under a key; an empty mapping where that is nothing."""
+    return yaml.safe_load((ROOT / study).read_text(encoding="utf-8")).get(key, {})
 
 
 def assert_planned(folder, options):
