@@ -1,7 +1,7 @@
 """Figures of what a method knows of its own errors: their numbers, references and axes."""
 
 import pytest
-from drawn_figures import draw, frames_of
+from drawn_figures import SHAPES, draw, frames_of
 from made_studies import Shape, made_context, made_frames
 from matplotlib.axes import Axes
 
@@ -41,6 +41,21 @@ def test_risk_is_the_error_at_a_coverage_and_its_difference_is_paired(coverage):
     rows = rows_of(data, experiment=experiment, method=second, coverage=coverage)
     assert rows["mean"].iloc[0] == pytest.approx(100 * (1 - ours).mean())
     assert rows["mean_difference"].iloc[0] == pytest.approx(100 * (theirs - ours).mean())
+
+
+def test_a_line_of_risk_joins_means_over_the_same_replicates():
+    frames, context = frames_of("usual"), made_context(SHAPES["usual"])
+    of_selection = frames.records["metric"].str.startswith("accuracy_at")
+    method, replicate = frames.records["method"], frames.records["replicate"]
+    lacking = of_selection & ((method == "m0") | ((method == "m1") & (replicate > 1)))
+    changed = Frames(frames.records[~lacking], frames.training, frames.calibration)
+    data = figure_numbers("risk_coverage", changed, context)
+    counts = {name: set(rows["n"]) for name, rows in data.groupby("method")}
+    assert counts == {"m1": {2}, "m2": {4}}
+    assert set(data["reference"]) == {"m1"}, "the first that has the numbers"
+    rows = rows_of(data, experiment="e0", method="m1", coverage=100)
+    kept = last_of("accuracy", "test", ("e0", "m1", 3))[[0, 1]]
+    assert rows["mean"].iloc[0] == pytest.approx(100 * (1 - kept).mean())
 
 
 def test_outliers_are_compared_with_the_first_method_that_has_the_number():
