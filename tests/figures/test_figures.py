@@ -122,6 +122,29 @@ def test_tempering_names_what_differs():
         assert mixed.tempering.endswith(end)
 
 
+def test_stages_of_fewer_draws_than_the_last_are_told_apart():
+    shape = SHAPES["usual"]
+    scoring = {"samples": 100, "earlier_samples": 10, "calibration_bins": 10}
+    context = context_of(made_study(shape, evaluation=scoring))
+    assert context.draws == {"e0": (10, 100), "e1": (10, 100)}
+    assert "with 10 draws of the weights, the last with 100. The more" in context.draws_apart
+    some = replace(context, draws={"e0": (10, 100)}).draws_apart
+    assert "the last with 100 (Digits 0 in parts). The more" in some
+    for name in ("stages", "forgetting"):
+        data = figure_numbers(name, frames_of("usual"), context)
+        with style.theme():
+            figure = draw_figure(name, data, context)
+        said = " ".join(text.get_text() for band in figure.subfigs for text in band.texts)
+        assert context.draws_apart in " ".join(said.split())
+    for other in (
+        made_study(shape, evaluation=scoring | {"earlier_samples": 100}),
+        made_study(shape, evaluation=scoring | {"earlier_samples": None}),
+        made_study(replace(shape, points_only=True), evaluation=scoring),
+        made_study(replace(shape, parts=(1,)), evaluation=scoring),
+    ):
+        assert context_of(other).draws_apart == ""
+
+
 MACHADO = {
     "none": np.eye(3),
     "protanopia": [

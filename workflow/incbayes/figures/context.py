@@ -33,6 +33,8 @@ class FigureContext:
         scored_shares: of the test set, for each (experiment, method); 1 is all.
         of_numbers: experiments whose target is a number, and not a class.
         layer_types: of the network of each experiment, as `study.layers.layer_types` returns them.
+        draws: of each experiment whose stages before the last are scored with another number of
+            draws, that number and the one of the last stage.
     """
 
     study: str
@@ -45,6 +47,7 @@ class FigureContext:
     scored_shares: Mapping[tuple[str, str], float]
     of_numbers: frozenset[str] = frozenset()
     layer_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    draws: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> Mapping[str, str]:
@@ -73,6 +76,23 @@ class FigureContext:
         if not titles:
             return ""
         return f"Left out: {', '.join(titles)}, whose target is a number, which has no {what}."
+
+    @property
+    def draws_apart(self) -> str:
+        """One sentence on stages that are scored with fewer draws than the last, or an empty text.
+
+        It names the experiments where that is not so of all.
+        """
+        if not self.draws:
+            return ""
+        ((before, last),) = set(self.draws.values())  # one setting of the study
+        of_some = set(self.draws) != set(self.experiments)
+        titles = f" ({', '.join(self.experiments[name] for name in self.draws)})" if of_some else ""
+        return (
+            f"Stages before the last are scored with {before} draws of the weights, the last with "
+            f"{last}{titles}. The more draws, the better the prediction, its NLL above all: the "
+            "step to the last stage is in part theirs."
+        )
 
     @property
     def tempering(self) -> str:
@@ -166,4 +186,29 @@ def context_of(study: Study) -> FigureContext:
             if is_number(description.dataset)
         ),
         layer_types={name: layer_types(e.model) for name, e in study.experiments.items()},
+        draws=_draws_apart(study),
     )
+
+
+def _draws_apart(study: Study) -> dict[str, tuple[int, int]]:
+    """Return `FigureContext.draws` of a study.
+
+    A stage of a stream was its last once, and is scored like it. Points have no draws.
+    """
+    from incbayes.study.schema import kind_constraints
+    from incbayes.study.streams import arrives
+
+    last = study.evaluation.samples
+    before = study.evaluation.earlier_samples or last
+    families = {
+        name: kind_constraints("family", method.family.kind)
+        for name, method in study.methods.items()
+    }
+    return {
+        name: (before, last)
+        for name, experiment in study.experiments.items()
+        if before != last
+        and not arrives(experiment.dataset)
+        and max(experiment.parts) > 1
+        and any(families[m].get("drawn", families[m]["bayesian"]) for m in experiment.methods)
+    }

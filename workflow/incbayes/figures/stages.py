@@ -82,7 +82,7 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
         methods = methods_in(panel, context)
         height = style.taller(ROW, len(methods)) * panel["metric"].nunique()
         blocks.append(Block(context.titles[experiment], height, method_handles(methods, context)))
-    notes = []
+    notes = [context.draws_apart]
     if single:
         names = ", ".join(context.titles[experiment] for experiment in single)
         notes.append(f"Left out, as there is one stage: {names}.")
