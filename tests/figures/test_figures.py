@@ -145,6 +145,30 @@ def test_stages_of_fewer_draws_than_the_last_are_told_apart():
         assert context_of(other).draws_apart == ""
 
 
+def test_methods_scored_on_other_images_are_named_and_their_legend_spans_both():
+    context = made_context(SHAPES["usual"])
+    frames = frames_of("usual")
+    shares = {chain: 0.1 if chain == ("e0", "m1") else 1.0 for chain in context.scored_shares}
+    apart = replace(context, scored_shares=shares)
+    fewer = frames.calibration["method"].eq("m1") & frames.calibration["experiment"].eq("e0")
+    counts = frames.calibration["count"]
+    bins = frames.calibration.assign(count=counts.mask(fewer, counts // 10))
+    bins = bins[~(bins["method"].eq("m2") & bins["replicate"].eq(3))]
+    for name in ("accuracy_by_parts", "reliability"):
+        said = {}
+        for which, calibration in ((context, frames.calibration), (apart, bins)):
+            data = figure_numbers(name, Frames(frames.records, frames.training, calibration), which)
+            with style.theme():
+                figure = draw_figure(name, data, which)
+            words = (text.get_text() for text in figure.findobj(Text))
+            said[which is apart] = " ".join(" ".join(words).split())
+        note = "Scored on fewer of the test images than others of the experiment: 10 % for FFG (Di"
+        assert note in said[True] and "Scored on fewer" not in said[False]
+    assert "(10 000 images × 4)" in said[False]
+    assert re.search("\\(99[0-9]\u201310 000 images × 3\u20134\\)", said[True])
+    assert context.scored_apart(data) == ""
+
+
 MACHADO = {
     "none": np.eye(3),
     "protanopia": [

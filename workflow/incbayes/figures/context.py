@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+from incbayes.core.fractions import in_percent
 from incbayes.study.model import Study
+
+if TYPE_CHECKING:  # so that asking for a context does not import it
+    from pandas import DataFrame
 
 LONGEST_LABEL = 54
 """Characters of a method's label in a picture."""
@@ -76,6 +81,27 @@ class FigureContext:
         if not titles:
             return ""
         return f"Left out: {', '.join(titles)}, whose target is a number, which has no {what}."
+
+    def scored_apart(self, data: "DataFrame") -> str:
+        """Return one sentence on methods scored on fewer test images than others, or an empty text.
+
+        Args:
+            data: whose experiments and methods are shown.
+        """
+        shown = set(zip(data["experiment"], data["method"], strict=True))
+        found = dict[str, dict[float, list[str]]]()
+        for (experiment, method), share in self.scored_shares.items():
+            if (experiment, method) in shown:
+                labels = found.setdefault(self.titles[experiment], {}).setdefault(share, [])
+                labels.append(self.labels[method])
+        told = [
+            f"{in_percent(share)} for {'; '.join(labels)}{f' ({title})' if len(found) > 1 else ''}"
+            for title, shares in found.items()
+            for share, labels in shares.items()
+            if share < max(shares)
+        ]
+        lead = "Scored on fewer of the test images than others of the experiment"
+        return f"{lead}: {'. '.join(told)}." if told else ""
 
     @property
     def draws_apart(self) -> str:
