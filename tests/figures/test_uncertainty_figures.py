@@ -5,6 +5,7 @@ from drawn_figures import SHAPES, draw, frames_of
 from made_studies import Shape, made_context, made_frames
 from matplotlib.axes import Axes
 
+from incbayes.figures import style
 from incbayes.figures.risk_coverage import COVERAGES
 from incbayes.figures.write import draw_figure, figure_numbers
 from incbayes.kinds import FIGURES
@@ -89,9 +90,17 @@ def test_uncertainty_of_test_images_and_outliers_has_one_scale():
     assert len({ax.get_ylim() for ax in panels[:3]}) == 1
 
 
-@pytest.mark.parametrize("name", NEW)
-def test_every_replicate_that_is_drawn_is_within_its_axis(name):
-    figure, _ = draw(name, "small")
+@pytest.mark.parametrize("share", [1.0, 0.2])
+@pytest.mark.parametrize("name", [*NEW, "stages"])
+def test_every_replicate_that_is_drawn_is_within_its_axis(name, share):
+    frames, context = frames_of("small"), made_context(SHAPES["small"])
+    second = (frames.records["method"] == "m1") & (frames.records["replicate"] == 1)
+    value = frames.records["value"]
+    records = frames.records.assign(value=value.mask(second, share * value))
+    changed = Frames(records, frames.training, frames.calibration)
+    with style.theme():
+        data = figure_numbers(name, changed, context)
+        figure = draw_figure(name, data, context)
     drawn = 0
     for ax in figure.findobj(Axes):
         low, high = ax.get_ylim()
