@@ -261,6 +261,13 @@ def test_advice_is_at_the_head_of_the_page(tmp_path):
     assert page.index("no better than a guess &lt;b&gt;") < page.index("<nav")
 
 
+def test_what_a_cost_counts_is_said_of_stages_and_of_rules(pages):
+    page = " ".join(pages["full"].read_text(encoding="utf-8").split())
+    of_rules, of_stages = re.findall("<caption><span>([^<]*wall time[^<]*)<", page, re.IGNORECASE)
+    assert "went on counts from its last start, and jobs may" in of_rules
+    assert "up to the checkpoint that it went on from, and since; where an earlier" in of_stages
+
+
 def test_the_page_says_of_how_many_draws_the_stages_are(tmp_path):
     frames = made_frames(FULL)
     scoring = {"samples": 100, "earlier_samples": 10, "calibration_bins": 10}
