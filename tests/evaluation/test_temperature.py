@@ -1,7 +1,6 @@
 """Temperature scaling: the temperature that was put in is found, on images that no part has."""
 
 import json
-import math
 
 import numpy as np
 import pytest
@@ -9,7 +8,13 @@ import torch
 from tiny_chain import CUT, tiny_chain
 
 from incbayes.data.validation import read_validation
-from incbayes.evaluation.temperature import COLDEST, at_temperature, best_temperature
+from incbayes.evaluation.score import Evaluation, score
+from incbayes.evaluation.temperature import (
+    COLDEST,
+    HOTTEST,
+    at_temperature,
+    best_temperature,
+)
 from incbayes.jobs.partition import PartsRequest, run_partition
 from incbayes.kinds import METRICS
 from incbayes.study.model import PartitionSettings
@@ -53,10 +58,32 @@ def test_logits_of_one_network_and_their_log_softmax_have_the_same_scaled_predic
     assert torch.allclose(at_temperature(logits.log_softmax(-1), 2.5), by_logits, atol=1e-14)
 
 
-def test_images_that_are_all_right_get_the_coldest_temperature():
+@pytest.mark.parametrize("sure", [0.1, 1.0, 1e3])
+def test_images_that_are_all_right_leave_the_prediction_as_it_was(sure):
     log_p, _ = drawn(1.0, images=50)
-    found = best_temperature(log_p, log_p.argmax(-1))
-    assert found == pytest.approx(COLDEST, rel=1e-3) and math.isfinite(found)
+    right = (sure * log_p).log_softmax(-1)
+    assert best_temperature(right, right.argmax(-1)) == 1.0
+    tied = torch.tensor([[0.5, 0.5, 0.0]], dtype=torch.float64).log()
+    assert best_temperature(tied, torch.tensor([1])) == 1.0, "no minimum either"
+
+
+def test_one_image_that_is_wrong_has_a_minimum_and_all_wrong_ones_the_hottest():
+    log_p, _ = drawn(1.0, images=50)
+    labels = log_p.argmax(-1)
+    labels[0] = log_p[0].argmin()
+    found = best_temperature(log_p, labels)
+    at = {T: METRICS["nll"](at_temperature(log_p, T), labels, 15) for T in (found / 1.1, found)}
+    assert COLDEST < found != 1.0 and at[found] < at[found / 1.1]
+    assert best_temperature(log_p, log_p.argmin(-1)) == pytest.approx(HOTTEST, rel=1e-3)
+
+
+def test_at_temperature_one_both_scores_are_the_same_to_the_bit():
+    log_p, labels = drawn(1.0, images=50)
+    tags = {"split": "test", "predictor": "predictive"}
+    asked = Evaluation(5, None, 100, 20, 1.0, calibration_bins=15, precision="fp32")
+    rows = score(log_p.exp().log(), labels, asked, tags, temperature=1.0)
+    values = {row["metric"]: row["value"] for row in rows}
+    assert values["nll_tempered"] == values["nll"] and values["ece_tempered"] == values["ece"]
 
 
 @pytest.fixture(scope="module")

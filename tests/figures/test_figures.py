@@ -122,6 +122,53 @@ def test_tempering_names_what_differs():
         assert mixed.tempering.endswith(end)
 
 
+def test_stages_of_fewer_draws_than_the_last_are_told_apart():
+    shape = SHAPES["usual"]
+    scoring = {"samples": 100, "earlier_samples": 10, "calibration_bins": 10}
+    context = context_of(made_study(shape, evaluation=scoring))
+    assert context.draws == {"e0": (10, 100), "e1": (10, 100)}
+    assert "with 10 draws of the weights, the last with 100. The more" in context.draws_apart
+    some = replace(context, draws={"e0": (10, 100)}).draws_apart
+    assert "the last with 100 (Digits 0 in parts). The more" in some
+    for name in ("stages", "forgetting"):
+        data = figure_numbers(name, frames_of("usual"), context)
+        with style.theme():
+            figure = draw_figure(name, data, context)
+        said = " ".join(text.get_text() for band in figure.subfigs for text in band.texts)
+        assert context.draws_apart in " ".join(said.split())
+    for other in (
+        made_study(shape, evaluation=scoring | {"earlier_samples": 100}),
+        made_study(shape, evaluation=scoring | {"earlier_samples": None}),
+        made_study(replace(shape, points_only=True), evaluation=scoring),
+        made_study(replace(shape, parts=(1,)), evaluation=scoring),
+    ):
+        assert context_of(other).draws_apart == ""
+
+
+def test_methods_scored_on_other_images_are_named_and_their_legend_spans_both():
+    context = made_context(SHAPES["usual"])
+    frames = frames_of("usual")
+    shares = {chain: 0.1 if chain == ("e0", "m1") else 1.0 for chain in context.scored_shares}
+    apart = replace(context, scored_shares=shares)
+    fewer = frames.calibration["method"].eq("m1") & frames.calibration["experiment"].eq("e0")
+    counts = frames.calibration["count"]
+    bins = frames.calibration.assign(count=counts.mask(fewer, counts // 10))
+    bins = bins[~(bins["method"].eq("m2") & bins["replicate"].eq(3))]
+    for name in ("accuracy_by_parts", "reliability"):
+        said = {}
+        for which, calibration in ((context, frames.calibration), (apart, bins)):
+            data = figure_numbers(name, Frames(frames.records, frames.training, calibration), which)
+            with style.theme():
+                figure = draw_figure(name, data, which)
+            words = (text.get_text() for text in figure.findobj(Text))
+            said[which is apart] = " ".join(" ".join(words).split())
+        note = "Scored on fewer of the test images than others of the experiment: 10 % for FFG (Di"
+        assert note in said[True] and "Scored on fewer" not in said[False]
+    assert "(10 000 images × 4)" in said[False]
+    assert re.search("\\(99[0-9]\u201310 000 images × 3\u20134\\)", said[True])
+    assert context.scored_apart(data) == ""
+
+
 MACHADO = {
     "none": np.eye(3),
     "protanopia": [

@@ -1,10 +1,11 @@
 """Figures of what a method knows of its own errors: their numbers, references and axes."""
 
 import pytest
-from drawn_figures import draw, frames_of
+from drawn_figures import SHAPES, draw, frames_of
 from made_studies import Shape, made_context, made_frames
 from matplotlib.axes import Axes
 
+from incbayes.figures import style
 from incbayes.figures.risk_coverage import COVERAGES
 from incbayes.figures.write import draw_figure, figure_numbers
 from incbayes.kinds import FIGURES
@@ -43,6 +44,21 @@ def test_risk_is_the_error_at_a_coverage_and_its_difference_is_paired(coverage):
     assert rows["mean_difference"].iloc[0] == pytest.approx(100 * (theirs - ours).mean())
 
 
+def test_a_line_of_risk_joins_means_over_the_same_replicates():
+    frames, context = frames_of("usual"), made_context(SHAPES["usual"])
+    of_selection = frames.records["metric"].str.startswith("accuracy_at")
+    method, replicate = frames.records["method"], frames.records["replicate"]
+    lacking = of_selection & ((method == "m0") | ((method == "m1") & (replicate > 1)))
+    changed = Frames(frames.records[~lacking], frames.training, frames.calibration)
+    data = figure_numbers("risk_coverage", changed, context)
+    counts = {name: set(rows["n"]) for name, rows in data.groupby("method")}
+    assert counts == {"m1": {2}, "m2": {4}}
+    assert set(data["reference"]) == {"m1"}, "the first that has the numbers"
+    rows = rows_of(data, experiment="e0", method="m1", coverage=100)
+    kept = last_of("accuracy", "test", ("e0", "m1", 3))[[0, 1]]
+    assert rows["mean"].iloc[0] == pytest.approx(100 * (1 - kept).mean())
+
+
 def test_outliers_are_compared_with_the_first_method_that_has_the_number():
     _, data = draw("outliers", "usual")
     first, second, _ = dict.fromkeys(data["method"])
@@ -74,9 +90,17 @@ def test_uncertainty_of_test_images_and_outliers_has_one_scale():
     assert len({ax.get_ylim() for ax in panels[:3]}) == 1
 
 
-@pytest.mark.parametrize("name", NEW)
-def test_every_replicate_that_is_drawn_is_within_its_axis(name):
-    figure, _ = draw(name, "small")
+@pytest.mark.parametrize("share", [1.0, 0.2])
+@pytest.mark.parametrize("name", [*NEW, "stages"])
+def test_every_replicate_that_is_drawn_is_within_its_axis(name, share):
+    frames, context = frames_of("small"), made_context(SHAPES["small"])
+    second = (frames.records["method"] == "m1") & (frames.records["replicate"] == 1)
+    value = frames.records["value"]
+    records = frames.records.assign(value=value.mask(second, share * value))
+    changed = Frames(records, frames.training, frames.calibration)
+    with style.theme():
+        data = figure_numbers(name, changed, context)
+        figure = draw_figure(name, data, context)
     drawn = 0
     for ax in figure.findobj(Axes):
         low, high = ax.get_ylim()

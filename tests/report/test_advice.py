@@ -11,6 +11,7 @@ from incbayes.report.advice import (
     FLATTERED,
     NARROW,
     RESTLESS,
+    UNTEMPERED,
     advise,
     still_rises,
 )
@@ -20,8 +21,10 @@ from incbayes.study.settings import method_settings
 EPOCHS = 20
 
 
-def study(dataset="digits", **training):
+def study(dataset="digits", calibration=None, **training):
     experiment = {"dataset": dataset, "model": {"kind": "mlp", "widths": [8]}, "parts": [1, 3]}
+    if calibration:
+        experiment["partition"] = {"calibration": calibration}
     if dataset == "diabetes":
         experiment["likelihood"] = "gaussian"
     return resolve_study(
@@ -181,6 +184,20 @@ def test_a_width_that_ends_where_it_began_is_named(end, stuck):
 def test_points_have_no_width_to_move():
     points = history("ft").drop(columns="sigma_ratio")
     assert advise(study(), records("accuracy", FINE), points, {}) == []
+
+
+def test_a_temperature_that_could_not_be_fitted_is_named():
+    chosen = study(calibration=0.1)
+    plain, tempered = dict.fromkeys(FINE, 0.2), dict.fromkeys(FINE, 0.15)
+    values = [records("accuracy", FINE), records("nll", plain)]
+    fitted = pd.concat([*values, records("nll_tempered", tempered)])
+    assert advise(chosen, fitted, history(), {}) == []
+    kept = (fitted["metric"] == "nll_tempered") & (fitted["method"] == "ffg")
+    kept &= (fitted["T"] == 3) & (fitted["replicate"] == 1)
+    (found,) = advise(chosen, fitted.assign(value=fitted["value"].mask(kept, 0.2)), history(), {})
+    assert found.kind == UNTEMPERED and "FFG (T = 3) in 1 of 2 replicates" in found.line
+    assert "Fine-tuning" not in found.line
+    assert found.line.endswith("Try a larger `partition.calibration` (now 0.1).")
 
 
 def test_a_reduced_budget_is_what_to_change_first():

@@ -70,6 +70,10 @@ def test_of_two_replicates_both_differences_are_shown_and_no_interval():
     (effect,) = row["effects"]
     assert (effect["value"], effect["n"]) == ("+1.00, +3.00", 2)
     assert effect["interval"] == "points" and effect["others"] == ""
+    told = [group | {"reported": 0.5 + place} for place, group in enumerate(named)]
+    beside = ledger.Ledger([entry | {"groups": told}], "")
+    ((*_, paper, ours),) = against_paper(beside, made_context(FULL))
+    assert paper == "\u2212100.00 points" and ours == "+1.00, +3.00 points"
 
 
 def test_groups_of_two_experiments_are_named_with_them():

@@ -259,3 +259,25 @@ def test_advice_is_at_the_head_of_the_page(tmp_path):
     html.write_report(tmp_path / "page.html", study, shown)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.index("no better than a guess &lt;b&gt;") < page.index("<nav")
+
+
+def test_what_a_cost_counts_is_said_of_stages_and_of_rules(pages):
+    page = " ".join(pages["full"].read_text(encoding="utf-8").split())
+    of_rules, of_stages = re.findall("<caption><span>([^<]*wall time[^<]*)<", page, re.IGNORECASE)
+    assert "ever run in this study&#39;s folder, of chains that are not on this page, too" in of_rules
+    assert "went on counts from its last start, and jobs may" in of_rules
+    assert "up to the checkpoint that it went on from, and since; where an earlier" in of_stages
+
+
+def test_the_page_says_of_how_many_draws_the_stages_are(tmp_path):
+    frames = made_frames(FULL)
+    scoring = {"samples": 100, "earlier_samples": 10, "calibration_bins": 10}
+    for study, said in (
+        (made_study(FULL), False),
+        (made_study(FULL, evaluation=scoring), True),
+    ):
+        ends = stage_ends(frames.training, study)
+        shown = html.Numbers(frames.records, ends, [], TIMINGS, made_provenance(FULL))
+        html.write_report(tmp_path / "report.html", study, shown)
+        page = (tmp_path / "report.html").read_text()
+        assert ("Stages before the last are scored with 10 draws" in page) == said

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from incbayes.evaluation.held_out import FEWEST
 from incbayes.evaluation.score import metrics_of
 
 RESAMPLES = 400
@@ -19,9 +20,6 @@ RESAMPLES = 400
 
 LEVEL = 0.99
 """Of the interval: with a few metrics a part, a false alarm is then rare, though not excluded."""
-
-FEWEST = 30
-"""Images below which no difference is called one: so few hardly resample."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,9 @@ class Drift:
         before: of the posterior of stage t-1.
         after: of the posterior of stage t.
         low, high: of the difference after - before, a bootstrap interval over images.
-        differs: whether the interval leaves out 0, of `FEWEST` images or more; None where the
-            posterior after was fitted to them: it then does better for having seen them, also where
-            nothing has changed.
+        differs: whether the interval leaves out 0; None where that is not judged: of fewer than
+            `FEWEST` images, and where the posterior after was fitted to them, as it then does
+            better for having seen them, also where nothing has changed.
     """
 
     replicate: int
@@ -78,7 +76,7 @@ def drift(
         ]
         tail = (1 - LEVEL) / 2
         low, high = np.quantile(resampled, [tail, 1 - tail])
-        differs = number >= FEWEST and not low <= 0.0 <= high
+        differs = None if number < FEWEST else not low <= 0.0 <= high
         was, became = (metric(of, labels, bins) for of in (before, after))
         row = Drift(replicate, name, number, was, became, float(low), float(high), differs)
         found.append(row)

@@ -193,7 +193,8 @@ def score(
     found = metrics_of(predicted, further, whole=whole).items()
     values = {name: metric(predicted, truth, bins) for name, metric in found}
     if temperature is not None:
-        scaled = at_temperature(predicted, temperature)
+        # At 1 the very numbers, so that a record shows that no temperature could be fitted.
+        scaled = predicted if temperature == 1.0 else at_temperature(predicted, temperature)
         found = metrics_of(predicted, further, tempered=True, whole=whole).items()
         values |= {name: metric(scaled, truth, bins) for name, metric in found}
     return [tags | {"metric": name, "value": value} for name, value in values.items()]

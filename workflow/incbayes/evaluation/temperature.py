@@ -31,14 +31,21 @@ def at_temperature(log_probabilities: Tensor, temperature: float) -> Tensor:
 def best_temperature(log_probabilities: Tensor, labels: Tensor) -> float:
     """Return the T at which held-out images have the least NLL.
 
-    The NLL is convex in 1/T, so that there is one minimum; images that are all predicted rightly
-    have none, and get the coldest.
+    The NLL is convex in 1/T, so that there is one minimum, unless every image is predicted rightly:
+    then it falls towards T = 0, where whatever other image is wrong would be wrong for certain. The
+    images say nothing of how sure a prediction may be, and it stays as it was: T = 1.
 
     Args:
         log_probabilities: ln p(y | x) of the predictive, float64 [N, K].
         labels: int64 [N].
+
+    Returns:
+        T, from `COLDEST` to `HOTTEST`; exactly 1 where no label is less probable
+        than another class.
     """
     log_p, rows = log_probabilities.double().cpu(), labels.cpu()[:, None]
+    if torch.equal(log_p.gather(1, rows)[:, 0], log_p.amax(-1)):
+        return 1.0
 
     def nll(log_temperature: float) -> float:
         scaled = at_temperature(log_p, math.exp(log_temperature))

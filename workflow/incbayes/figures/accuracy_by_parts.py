@@ -85,7 +85,7 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
         Block(context.titles[experiment], slots[-1].bottom * INCHES + FOOT)
         for experiment, slots in zip(experiments, rows, strict=True)
     ]
-    notes = [context.left_out("accuracy")]
+    notes = [context.left_out("accuracy"), context.scored_apart(data)]
     figure, bands = blocks_page(context, TITLE, blocks, legend=_legend(), notes=notes)
     for band, panel, slots in zip(bands, panels, rows, strict=True):
         _draw_experiment(band, panel, slots, context)

@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+from incbayes.core.fractions import in_percent
 from incbayes.study.model import Study
+
+if TYPE_CHECKING:  # so that asking for a context does not import it
+    from pandas import DataFrame
 
 LONGEST_LABEL = 54
 """Characters of a method's label in a picture."""
@@ -33,6 +38,8 @@ class FigureContext:
         scored_shares: of the test set, for each (experiment, method); 1 is all.
         of_numbers: experiments whose target is a number, and not a class.
         layer_types: of the network of each experiment, as `study.layers.layer_types` returns them.
+        draws: of each experiment whose stages before the last are scored with another number of
+            draws, that number and the one of the last stage.
     """
 
     study: str
@@ -45,6 +52,7 @@ class FigureContext:
     scored_shares: Mapping[tuple[str, str], float]
     of_numbers: frozenset[str] = frozenset()
     layer_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    draws: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> Mapping[str, str]:
@@ -73,6 +81,44 @@ class FigureContext:
         if not titles:
             return ""
         return f"Left out: {', '.join(titles)}, whose target is a number, which has no {what}."
+
+    def scored_apart(self, data: "DataFrame") -> str:
+        """Return one sentence on methods scored on fewer test images than others, or an empty text.
+
+        Args:
+            data: whose experiments and methods are shown.
+        """
+        shown = set(zip(data["experiment"], data["method"], strict=True))
+        found = dict[str, dict[float, list[str]]]()
+        for (experiment, method), share in self.scored_shares.items():
+            if (experiment, method) in shown:
+                labels = found.setdefault(self.titles[experiment], {}).setdefault(share, [])
+                labels.append(self.labels[method])
+        told = [
+            f"{in_percent(share)} for {'; '.join(labels)}{f' ({title})' if len(found) > 1 else ''}"
+            for title, shares in found.items()
+            for share, labels in shares.items()
+            if share < max(shares)
+        ]
+        lead = "Scored on fewer of the test images than others of the experiment"
+        return f"{lead}: {'. '.join(told)}." if told else ""
+
+    @property
+    def draws_apart(self) -> str:
+        """One sentence on stages that are scored with fewer draws than the last, or an empty text.
+
+        It names the experiments where that is not so of all.
+        """
+        if not self.draws:
+            return ""
+        ((before, last),) = set(self.draws.values())  # one setting of the study
+        of_some = set(self.draws) != set(self.experiments)
+        titles = f" ({', '.join(self.experiments[name] for name in self.draws)})" if of_some else ""
+        return (
+            f"Stages before the last are scored with {before} draws of the weights, the last with "
+            f"{last}{titles}. The more draws, the better the prediction, its NLL above all: the "
+            "step to the last stage is in part theirs."
+        )
 
     @property
     def tempering(self) -> str:
@@ -166,4 +212,29 @@ def context_of(study: Study) -> FigureContext:
             if is_number(description.dataset)
         ),
         layer_types={name: layer_types(e.model) for name, e in study.experiments.items()},
+        draws=_draws_apart(study),
     )
+
+
+def _draws_apart(study: Study) -> dict[str, tuple[int, int]]:
+    """Return `FigureContext.draws` of a study.
+
+    A stage of a stream was its last once, and is scored like it. Points have no draws.
+    """
+    from incbayes.study.schema import kind_constraints
+    from incbayes.study.streams import arrives
+
+    last = study.evaluation.samples
+    before = study.evaluation.earlier_samples or last
+    families = {
+        name: kind_constraints("family", method.family.kind)
+        for name, method in study.methods.items()
+    }
+    return {
+        name: (before, last)
+        for name, experiment in study.experiments.items()
+        if before != last
+        and not arrives(experiment.dataset)
+        and max(experiment.parts) > 1
+        and any(families[m].get("drawn", families[m]["bayesian"]) for m in experiment.methods)
+    }

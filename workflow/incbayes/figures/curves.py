@@ -171,7 +171,7 @@ def _draw_values(ax: Axes, band: Band, name: str, context: FigureContext) -> Non
     alone = not band.is_paired
     means = _placed(rows, context, SPREAD if alone or not band.across.joined else 0.0)
     means["low"], means["high"] = drawn_interval(means, quantity.bounds)
-    fit_axis([ax], _ranged(band.alike(name), quantity.bounds, alone), quantity.bounds)
+    fit_axis([ax], ranged(band.alike(name), quantity.bounds, alone), quantity.bounds)
     log = ", log" if ax.get_yscale() == "log" else ""
     unit = f" ({quantity.unit}{log})" if quantity.unit or log else ""
     name_axis(ax, f"{quantity.words}{unit}")
@@ -191,8 +191,8 @@ def _draw_differences(ax: Axes, band: Band, name: str, context: FigureContext) -
         return
     means = _placed(differences, context, SPREAD)
     means["low"], means["high"] = drawn_interval(means)
-    ranged = _ranged(differences, UNBOUNDED, True)
-    ax.set_ylim(view_limits([*means["mean"], 0.0], ranged["low"], ranged["high"]))
+    held = ranged(differences, UNBOUNDED, True)
+    ax.set_ylim(view_limits([*held["mean"], 0.0], held["low"], held["high"]))
     ax.axhline(0, color="#888888", linestyle="--", linewidth=1, zorder=1)
     reference = context.labels[rows["reference"].iloc[0]]
     unit = f" ({quantity.difference_unit})" if quantity.difference_unit else ""
@@ -203,16 +203,23 @@ def _draw_differences(ax: Axes, band: Band, name: str, context: FigureContext) -
     _x_axis(ax, band)
 
 
-def _ranged(rows: pd.DataFrame, bounds: tuple[float, float], with_intervals: bool) -> pd.DataFrame:
-    """Return rows of replicates with the ends of what is drawn of each mean beside it.
+def ranged(rows: pd.DataFrame, bounds: tuple[float, float], with_intervals: bool) -> pd.DataFrame:
+    """Return rows of replicates as an axis is to hold them: `mean`, and `low` and `high` beside it.
 
-    That is the interval where one is drawn, and each replicate where they are too few for one.
+    Where an interval is drawn these are its ends. Of replicates too few for one, which are drawn
+    each, every value stands among the means, as what must be seen.
+
+    Args:
+        rows: one a replicate, with the summary of its mean.
+        bounds: that a value has.
+        with_intervals: whether intervals are drawn.
     """
     low, high = drawn_interval(rows, bounds)
-    few = rows["n"] < FEWEST
     if not with_intervals:
         low = high = pd.Series(np.nan, rows.index)
-    return rows.assign(low=low.where(~few, rows["value"]), high=high.where(~few, rows["value"]))
+    held = rows.assign(low=low, high=high)
+    few = held[rows["n"] < FEWEST]
+    return pd.concat([held, few.assign(mean=few["value"])])
 
 
 def _placed(rows: pd.DataFrame, context: FigureContext, spread: float) -> pd.DataFrame:

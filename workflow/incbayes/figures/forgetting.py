@@ -75,7 +75,7 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
         for experiment, (rows, _) in zip(experiments, shapes, strict=True)
     ]
     test = Line2D([], [], color=style.INK, linestyle=(0, (3, 2)), label="test set")
-    notes = [context.left_out("accuracy")]
+    notes = [context.left_out("accuracy"), context.draws_apart]
     figure, bands = blocks_page(context, TITLE, blocks, legend=[test], notes=notes)
     for band, experiment, shape in zip(bands, experiments, shapes, strict=True):
         panel = data[data["experiment"] == experiment]

@@ -86,6 +86,7 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
         f"Faded, hollow and not joined: fewer than {FEW} images in the bin, over all replicates "
         "(dotted below).",
         context.left_out("confidence"),
+        context.scored_apart(data),
     ]
     figure, bands = blocks_page(context, TITLE, blocks, notes=notes)
     for band, panel in zip(bands, panels, strict=True):
@@ -176,13 +177,18 @@ def _label(method: str, context: FigureContext) -> str:
 
 def _counts(panel: pd.DataFrame) -> str:
     """Return the legend's title: what the numbers are means of."""
-    images, replicates = f"{panel['images'].max():,}", panel["replicates"].max()
-    images = images.replace(",", "\u2009")
-    if replicates == 1:
+    images, replicates = _span(panel["images"]), panel["replicates"]
+    if replicates.max() == 1:
         return f"ECE in %\n({images} images,\none replicate)"
-    interval = " and 95 % interval" if replicates >= FEWEST else ""
-    words = f"ECE in %: mean{interval} ({images} images × {replicates})"
+    interval = " and 95 % interval" if replicates.max() >= FEWEST else ""
+    words = f"ECE in %: mean{interval} ({images} images × {_span(replicates)})"
     return texts.wrap(words, LEGEND, style.LEGEND_SIZE)
+
+
+def _span(numbers: pd.Series) -> str:
+    """Return e.g. `10 000`, or `2–3` where the methods differ in it, in one word."""
+    ends = dict.fromkeys([int(numbers.min()), int(numbers.max())])
+    return "\u2013".join(f"{end:,}".replace(",", "\u2009") for end in ends)
 
 
 def _draw_method(

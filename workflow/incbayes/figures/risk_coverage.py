@@ -46,9 +46,19 @@ def numbers(frames: Frames, context: FigureContext) -> pd.DataFrame:
             kept.assign(coverage=coverage, unit="%", value=100.0 * (1.0 - chosen["value"]))
         )
     data = pd.concat(found, ignore_index=True)
-    selected = data.groupby(BY[:3])["coverage"].transform("min") < COVERAGES["accuracy"]
-    data = data[selected].reset_index(drop=True)  # records of before have the accuracy alone
+    data = data[_have_all(data)].reset_index(drop=True)
     return data.merge(mean_interval(data, BY), on=BY, how="left")
+
+
+def _have_all(data: pd.DataFrame) -> pd.Series:
+    """Return which rows are of replicates that have every coverage of their chain.
+
+    Those of before have the accuracy alone: a line is not to join means over different replicates.
+    """
+    chain = BY[:3]
+    coverages = data.groupby([*chain, "replicate"])["coverage"].transform("nunique")
+    most = data.groupby(chain)["coverage"].transform("nunique")
+    return (coverages == most) & (most > 1)
 
 
 def arrange(data: pd.DataFrame) -> pd.DataFrame:
@@ -82,9 +92,10 @@ FIGURE = StudyFigure(
         "How wrong a method is where it is most certain: the error of the predictive mean on the "
         "given share of the test images, those whose largest probability is highest; at 100 % it "
         "is the error on all. Images of equal certainty count by the mean over their orders. "
-        "After the last stage of the largest T. Left: means over replicates. Right: the "
-        "difference to the experiment's first method at the same coverage, paired on replicates, "
-        "with its 95 % t-interval, methods beside each other. A line that falls to 0 on the left "
+        "After the last stage of the largest T that has the numbers, of the replicates that have "
+        "all of them. Left: means over replicates. Right: the difference to the experiment's first "
+        "method that has them, at the same coverage, paired on replicates, with its 95 % "
+        "t-interval, methods beside each other. A line that falls to 0 on the left "
         "belongs to a method that knows when it does not know. Of fewer than three replicates "
         "each is drawn, hollow, without an interval; an interval that goes on beyond its axis "
         "ends in an arrowhead."

@@ -13,8 +13,9 @@ from incbayes.figures import style
 from incbayes.figures.base import StudyFigure
 from incbayes.figures.blocks import Block, blocks_page, method_handles
 from incbayes.figures.context import FigureContext
-from incbayes.figures.curves import ROW, SPREAD, draw_few, draw_intervals, name_axis
+from incbayes.figures.curves import ROW, SPREAD, draw_few, draw_intervals, name_axis, ranged
 from incbayes.figures.intervals import (
+    UNBOUNDED,
     differences_of,
     drawn_interval,
     with_differences,
@@ -82,7 +83,7 @@ def draw(data: pd.DataFrame, context: FigureContext) -> Figure:
         methods = methods_in(panel, context)
         height = style.taller(ROW, len(methods)) * panel["metric"].nunique()
         blocks.append(Block(context.titles[experiment], height, method_handles(methods, context)))
-    notes = []
+    notes = [context.draws_apart]
     if single:
         names = ", ".join(context.titles[experiment] for experiment in single)
         notes.append(f"Left out, as there is one stage: {names}.")
@@ -121,7 +122,7 @@ def _draw_values(
     means = _placed(rows, context, 0.0)
     bounds = (metric.factor * metric.bounds[0], metric.factor * metric.bounds[1])
     means["low"], means["high"] = drawn_interval(means, bounds)
-    fit_axis([ax], means, bounds, with_bands=alone)
+    fit_axis([ax], ranged(rows, bounds, alone), bounds)
     log = ", log" if ax.get_yscale() == "log" else ""
     name_axis(ax, f"test {metric.title} ({metric.unit}{log})")
     if alone:
@@ -139,7 +140,8 @@ def _draw_differences(ax: Axes, rows: pd.DataFrame, context: FigureContext, metr
         return
     means = _placed(differences, context, SPREAD)
     means["low"], means["high"] = drawn_interval(means)
-    ax.set_ylim(view_limits([*means["mean"], 0.0], means["low"], means["high"]))
+    held = ranged(differences, UNBOUNDED, True)
+    ax.set_ylim(view_limits([*held["mean"], 0.0], held["low"], held["high"]))
     ax.axhline(0, color="#888888", linestyle="--", linewidth=1, zorder=1)
     reference = context.labels[rows["reference"].iloc[0]]
     name_axis(ax, f"minus {reference} ({metric.difference_unit or metric.unit})")

@@ -21,6 +21,7 @@ from incbayes.study.settings import method_settings
 from incbayes.study.tables import is_number
 
 CHANCE, BEHIND, RESTLESS, NARROW, FLATTERED = "chance", "behind", "restless", "narrow", "flattered"
+UNTEMPERED = "untempered"
 """Kinds of advice, in the order of the lines."""
 
 GUESS = 0.1
@@ -94,7 +95,8 @@ def advise(
             poor, lines = _poor(chains, of_records, guess)
             found += [*lines, *_flattered(chains, of_records, poor)]
         found += [*_restless(chains, of_training), *_narrow(chains, of_training)]
-    order = [CHANCE, BEHIND, RESTLESS, NARROW, FLATTERED]
+        found += _untempered(chains, of_records)
+    order = [CHANCE, BEHIND, RESTLESS, NARROW, FLATTERED, UNTEMPERED]
     return sorted(found, key=lambda advice: order.index(advice.kind))
 
 
@@ -320,3 +322,27 @@ def _flattered(chains: _Chains, records: pd.DataFrame, poor: Sequence[Tried]) ->
         f"{'; '.join(values)}. To say always {same} would be calibrated, too"
     )
     return [chains.advice(FLATTERED, said, ["what makes the method learn, and judge it by NLL"])]
+
+
+def _untempered(chains: _Chains, records: pd.DataFrame) -> list[Advice]:
+    """Return advice on methods of which no temperature could be fitted, and stayed at 1.
+
+    Both scores are then the same number. A temperature that is fitted is never exactly 1.
+    """
+    if not chains.experiment.partition.is_calibrated:
+        return []
+    final = final_stage(records)
+    on = ["method", "T", "replicate"]
+    both = select_metric(final, "nll").merge(select_metric(final, "nll_tempered"), on=on)
+    same = both.assign(same=both["value_x"] == both["value_y"]).groupby(["method", "T"])["same"]
+    counts = {chain: (int(found.sum()), len(found)) for chain, found in same if found.any()}
+    if not counts:
+        return []
+    ordered = sorted(counts, key=lambda c: (chains.experiment.methods.index(c[0]), c[1]))
+    named = [f"{chains.words(*c)} in {counts[c][0]} of {counts[c][1]} replicates" for c in ordered]
+    said = (
+        "no temperature could be fitted, as every image held out for it is predicted rightly, and "
+        f"`nll_tempered` is `nll`: {'; '.join(named)}"
+    )
+    share = chains.experiment.partition.calibration
+    return [chains.advice(UNTEMPERED, said, [f"a larger `partition.calibration` (now {share:g})"])]

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from incbayes.core.seal import Seal
+from incbayes.evaluation.held_out import FEWEST
 from incbayes.figures.context import FigureContext
 from incbayes.kinds import METRICS
 from incbayes.report.tables import Table, number
@@ -28,9 +29,10 @@ CAPTION = (
     "all of it, to which its own stage was then fitted. Means over replicates. “Differs” counts "
     "the replicates in which a 99 % bootstrap interval over held-out images leaves out 0, of some "
     "metric: there the stage has learnt what was not known before, or forgotten what was, by more "
-    "than chance explains. Where nothing is held out (key held_out) it is “–”: a model does better "
-    "on images that it was fitted to, also where nothing has changed. The file has every metric, "
-    "with the interval of each replicate."
+    "than chance explains. It is “–”, not judged, where nothing is held out (key held_out), as a "
+    "model does better on images that it was fitted to, also where nothing has changed; and of "
+    f"fewer than {FEWEST} held-out images, which tell no change from chance. The file has every "
+    "metric, with the interval of each replicate."
 )
 
 
@@ -48,9 +50,12 @@ def collect_arrivals(paths: Iterable[Path]) -> pd.DataFrame:
         if not isinstance(rows, list) or any(set(row) != set(COLUMNS) for row in rows):
             raise CollectError(f"{path}: expected a list of {', '.join(COLUMNS)}")
         stage: dict[str, Any] = {key: seal.identity[key] for key in KEYS}
-        # Stages of earlier versions say that of fitted images, too.
-        judged = {} if _is_held_out(seal) else {"differs": None}
-        frames += [{**stage, **row, **judged} for row in rows]
+        # Stages of earlier versions say that of fitted images and of too few, too.
+        held_out = _is_held_out(seal)
+        frames += [
+            {**stage, **row, **({} if held_out and row["images"] >= FEWEST else {"differs": None})}
+            for row in rows
+        ]
     frame = pd.DataFrame(frames, columns=[*KEYS, *COLUMNS])
     return counted(frame, set(frame["experiment"]))
 

@@ -120,7 +120,7 @@ def ledger_row(entry: Entry, context: FigureContext) -> dict[str, Any]:
         "measured": _measured(entry, metric, context),
         "verdict": entry["verdict"],
         "notes": [note for note in (*_notes(entry, metric), reduced) if note],
-        "effects": [_effect(c, named, metric) for c in entry["comparisons"]],
+        "effects": [found_effect(c, named, metric) for c in entry["comparisons"]],
         "claimed": _claimed(entry, metric),
         "reported": _reported(entry, named, metric),
         "figure": entry["figure"],
@@ -176,7 +176,14 @@ def _measured(entry: Entry, metric: Metric, context: FigureContext) -> str:
     return metric.heading if others else f"{metric.heading}, {context.experiments[first]}"
 
 
-def _effect(comparison: Entry, labels: Sequence[str], metric: Metric) -> dict[str, str | int]:
+def found_effect(comparison: Entry, labels: Sequence[str], metric: Metric) -> dict[str, Any]:
+    """Return the difference of two groups in words, with its interval; of two replicates, both.
+
+    Args:
+        comparison: of an entry of a ledger.
+        labels: of its groups.
+        metric: of the claim.
+    """
     evidence, others = comparison["evidence"], comparison.get("on_other_images")
     effect = evidence["effect"]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from incbayes.figures.context import FigureContext
 from incbayes.metrics.named import metric_of
-from incbayes.report.claims_table import Entry, Ledger, labels
+from incbayes.report.claims_table import Entry, Ledger, found_effect, labels
 from incbayes.report.tables import number
 
 LONGEST = 2
@@ -55,7 +55,8 @@ def against_paper(ledger: Ledger, context: FigureContext) -> list[list[str]]:
         context: labels.
 
     Returns:
-        Claim, difference in words, the paper's difference, and ours with its interval.
+        Claim, difference in words, the paper's difference, and ours with its interval; of two
+        replicates, both of them.
     """
     rows = []
     for entry in ledger.entries:
@@ -68,21 +69,14 @@ def against_paper(ledger: Ledger, context: FigureContext) -> list[list[str]]:
                 continue
             if "constant" in entry["groups"][first] or "constant" in entry["groups"][second]:
                 continue
-            evidence = comparison["evidence"]
             of_paper = metric.factor * (values[first] - values[second])
-            ours = number(metric.factor * evidence["effect"], metric.decimals, signed=True)
-            if evidence["low"] is not None:
-                low, high = (
-                    number(metric.factor * evidence[end], metric.decimals, signed=True)
-                    for end in ("low", "high")
-                )
-                ours += f" [{low}, {high}]"
+            ours = found_effect(comparison, named, metric)
             rows.append(
                 [
                     entry["sentence"],
-                    f"{named[first]} minus {named[second]}",
+                    ours["difference"],
                     f"{number(of_paper, metric.decimals, signed=True)} {metric.difference_unit}",
-                    f"{ours} {metric.difference_unit}",
+                    f"{ours['value']} {ours['interval']}",
                 ]
             )
     return rows

@@ -104,6 +104,7 @@ def write_report(out: Path, study: Study, shown: Numbers) -> None:
         budgets=_budgets(shown.records, context),
         overrides=overrides(study),
         tempering=context.tempering,
+        draws_apart=context.draws_apart,
         of_numbers=[
             title for name, title in context.experiments.items() if name in context.of_numbers
         ],

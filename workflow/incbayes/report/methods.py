@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from incbayes.core.fractions import in_percent
 from incbayes.core.outside import is_outside
 from incbayes.kinds import PIXELS
 from incbayes.study.chains import chains_left_out
@@ -130,7 +131,7 @@ def _data_kept(chosen: MethodSettings) -> str:
 
 def _scoring(study: Study, experiment: str, method: str) -> dict[str, Any]:
     scored = scored_share(study, experiment, method)
-    whole_or_part = "all" if scored == 1 else share(scored)
+    whole_or_part = "all" if scored == 1 else in_percent(scored)
     scoring: dict[str, Any] = to_plain(evaluation_settings(study, method))
     return scoring | {"test_images": whole_or_part}
 
@@ -151,11 +152,6 @@ def overrides(study: Study) -> list[tuple[str, str]]:
     """Return the keys that the study's budget overrides, as dotted paths with their values."""
     changes = study.budgets.get(study.budget, {})
     return [(key, value(content)) for key, content in dotted(changes)]
-
-
-def share(fraction: float) -> str:
-    """Return a fraction as text in percent: `100 %`, `2.5 %`."""
-    return f"{100 * fraction:.4g} %"
 
 
 def options(spec: KindSpec) -> str:

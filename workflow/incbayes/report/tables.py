@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from incbayes.core.fractions import in_percent
 from incbayes.figures.context import FigureContext
 from incbayes.figures.rows import final_stage, in_order
 from incbayes.kinds import METRICS
 from incbayes.metrics.base import Metric
 from incbayes.metrics.named import metric_of
-from incbayes.report.methods import share
 from incbayes.results.intervals import FEWEST, LEVEL, mean_interval
 from incbayes.results.paired import paired_differences
 from incbayes.study.chains import chosen_experiments
@@ -221,7 +221,7 @@ def _table(
                 context.methods[method],
                 str(parts),
                 NONE if scale is None else f"{scale:g}" + (" (tempered)" if scale != 1 else ""),
-                *([share(context.scored_shares[experiment, method])] if partly else []),
+                *([in_percent(context.scored_shares[experiment, method])] if partly else []),
                 str(int(cells["n"].max())),
                 *(
                     _cell(cells.loc[name], metric, signed, int(cells["n"].max()))
