@@ -179,3 +179,22 @@ def test_the_network_of_a_table_is_exported_as_tensors_alone(chain, tmp_path):
         lambda: incbayes.export(chain.posterior(2), "mean", file, **asked), error=UserError
     )
     assert "is exported as 'safetensors' alone" in line
+
+
+@pytest.mark.parametrize("of_the_second", ["order", "missing"])
+def test_blocks_of_a_table_whose_columns_stand_for_others_are_refused(
+    of_the_second, chain, tmp_path
+):
+    read = read_posterior(chain.posterior(2))
+    stated = read.metadata["table"]
+    other = {
+        "order": {"features": stated["features"][::-1]},
+        "missing": {"missing": "refuse"},
+    }[of_the_second]
+    first = changed(chain.posterior(2), tmp_path / "first", {0: read.states[0]})
+    second = changed(chain.posterior(2), tmp_path / "second", {1: read.states[1]}, table=stated)
+    assert incbayes.predict([first, second], frame(3, 5), samples=2).replicates == (0, 1)
+    changed(second, tmp_path / "second", table=stated | other)
+    text = refusal(lambda: incbayes.predict([first, second], frame(3, 5)), PosteriorError)
+    named = {"order": "table.features[0] is 'colour', that of", "missing": "table.missing is"}
+    assert named[of_the_second] in text and str(first) in text
