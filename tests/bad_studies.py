@@ -107,6 +107,11 @@ BAD = [
     (f"methods.{'abc' * 20}", {"family": "ffg"}, "abc: not a name; allowed: text (lower-case"),
     ("study", "data", "study: found 'data'; results/data holds the data sets of all studies: cho"),
     ("study", "published", "study: found 'published'; results/published holds what full runs me"),
+    (
+        "experiments.logs",
+        {"dataset": "digits", "model": "mlp", "parts": [1], "methods": ["ffg"]},
+        "experiments.logs: results/small/logs holds other files: choose another name",
+    ),
     # What YAML 1.1 makes of no, of dates and of numbers.
     (
         "methods",

@@ -9,7 +9,7 @@ from scipy import stats
 
 from incbayes.claims.compare import ComparisonError, compare, group_named
 from incbayes.cli.main import main
-from incbayes.results.collect import write_records
+from incbayes.results.collect import CollectError, write_records
 from incbayes.study.model import Group
 
 RECORDS = made_frames(Shape(methods=3, experiments=2, parts=(1, 3), replicates=4, layers=1)).records
@@ -105,3 +105,29 @@ def test_what_cannot_be_compared_ends_in_one_line(arguments, message, file, caps
 def test_a_file_that_is_not_there_ends_in_one_line(tmp_path, capsys):
     assert main(["compare", str(tmp_path / "metrics.csv"), "e0.m0.T3", "e0.m1.T3"]) == 1
     assert "metrics.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "metrics.parquet"])
+def test_a_replicate_counts_once_whatever_its_budget(name, tmp_path, capsys):
+    again = RECORDS.assign(budget="another", value=RECORDS["value"] / 2)
+    write_records(pd.concat([RECORDS, again]), tmp_path / name)
+    assert main(["compare", str(tmp_path / name), "e0.m0.T3", "e0.m1.T3"]) == 1
+    said = capsys.readouterr().err
+    assert f"{name}: two values for study made, experiment e0, method m0" in said
+
+
+def test_two_records_of_a_replicate_are_refused_in_a_frame():
+    double = pd.concat([RECORDS, RECORDS.assign(value=0.5)])
+    with pytest.raises(CollectError, match="e0 m0 T=3 t=3: two values of accuracy for replicate 0"):
+        compare(double, ["e0.m0.T3", "e0.m1.T3"], "accuracy")
+
+
+@pytest.mark.parametrize("key", ["study", "budget"])
+@pytest.mark.parametrize("of", ["replicates", "a group"])
+def test_groups_are_of_one_study_and_budget(key, of):
+    other = {"replicates": RECORDS["replicate"] > 1, "a group": RECORDS["method"] == "m1"}[of]
+    mixed = RECORDS.assign(**{key: RECORDS[key].mask(other, "another")})
+    usual = RECORDS[key].iloc[0]
+    both = f"another and {usual}" if of == "replicates" else "another"
+    with pytest.raises(ComparisonError, match=f"more than one {key}: .*e0.m1.T3 of {both}"):
+        compare(mixed, ["e0.m0.T3", "e0.m1.T3"], "nll")

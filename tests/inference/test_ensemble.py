@@ -18,7 +18,7 @@ from incbayes.inference.base import DivergenceError
 from incbayes.inference.stage import first_start
 from incbayes.orchestration.resources import Job, demand
 from incbayes.posterior.members import is_ensemble, joined_members, members_of
-from incbayes.posterior.predict import Passes, Predictor
+from incbayes.posterior.predict import Passes, PredictionError, Predictor
 from incbayes.priors.base import Source
 from incbayes.study.model import KindSpec
 from incbayes.study.resolve import resolve_study
@@ -111,6 +111,15 @@ def test_the_predictive_is_the_mixture_of_the_members(model, tmp_path):
     torch.testing.assert_close(spread.value(), entropies)
     assert (entropy(mixture.log()) - entropies).max() > 1e-4
     assert torch.equal(generator.get_state(), torch.Generator().manual_seed(0).get_state())
+
+
+def test_there_is_no_prediction_at_the_mean_of_an_ensemble():
+    method = chosen(model={"kind": "mlp", "widths": [5]})
+    state = first_start(stage_of(method), 0, CLASSES, Source()).state
+    predictor = predictor_of(stage_of(method), CLASSES, evaluation(), torch.device("cpu"))
+    with pytest.raises(PredictionError, match="an ensemble has no network of its mean"):
+        predictor.mean(state, PARTS[2].images)
+    assert predictor.mean(members_of(state)[0], PARTS[2].images).shape[1] == CLASSES
 
 
 def test_members_are_told_apart_and_put_together():

@@ -95,6 +95,8 @@ def test_an_export_predicts_without_this_library_as_the_posterior_mean(chain, fo
     found, read = alone(FORMATS[format], path, images, tmp_path)
     assert read == about
     assert about["classes"] == [str(number) for number in range(10)]
+    logits = "of scaled pixels, [N, 10]: the logits of a softmax over `classes`, in this order"
+    assert about["output"] == {"safetensors": logits}.get(format, about["output"])
     assert about["input"]["shape"] == ["N", 1, 8, 8] and about["replicate"] == 1
     assert found.dtype == np.float64
     assert (found.argmax(1) == labels).mean() == recorded(chain, 1, "accuracy", "mean")

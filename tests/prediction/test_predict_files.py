@@ -177,9 +177,33 @@ def test_blocks_that_do_not_belong_together_are_refused(chain, last, digits, tmp
     other = changed(second, tmp_path / "other", method="cfg")
     assert f"{other}: method is 'cfg', that of {first} is 'ffg'" in said(first, other)
     wide = with_network(second, tmp_path / "wide", family={"kind": "ffg", "initial_sigma": 0.2})
-    assert "wide: network is" in said(first, wide)
+    assert "wide: network.family.estimator is None, that of" in said(first, wide)
     assert "no replicate 7; there are 0, 1" in said(last, replicates=[7])
     assert "no posterior was given" in said()
+
+
+OTHER_INPUTS = {
+    "decoding.resize is 'crop', that of {} is 'refuse'": {"decoding": {"resize": "crop"}},
+    "part is '2026-02', that of {} is None": {"part": "2026-02"},
+    "prepared is '0000": {"prepared": "0" * 64},
+    "dataset.classes[1] is 'a', that of {} is 'b'": {"dataset": {"classes": ["b", "a"]}},
+}
+
+
+@pytest.mark.parametrize("says", OTHER_INPUTS)
+def test_blocks_whose_inputs_stand_for_others_are_refused(says, last, digits, tmp_path):
+    first, second = blocks(last, tmp_path)
+    first = changed(first, tmp_path / "first", dataset={"classes": ["b", "b"]})
+    other = changed(second, tmp_path / "other", **OTHER_INPUTS[says])
+    text = refusal(lambda: incbayes.predict([first, other], digits[0][:2]), PosteriorError)
+    assert text.startswith(f"{other}: ") and says.format(first) in text
+
+
+def test_blocks_of_a_release_that_named_no_data_set_are_taken(last, digits, tmp_path):
+    first, second = blocks(last, tmp_path)
+    before = changed(second, tmp_path / "before", prepared=None)
+    after = changed(first, tmp_path / "after", dataset={"kind": "image_folder"})
+    assert incbayes.predict([before, after], digits[0][:2], samples=2).replicates == (0, 1)
 
 
 def test_replicates_of_different_classes_are_refused_with_the_way_out(last, digits, tmp_path):

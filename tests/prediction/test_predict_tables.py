@@ -1,12 +1,14 @@
 """Predictions for rows of a table: those of a stage's scoring, by files and data frames."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from refusals import refusal
+from safetensors.numpy import load_file
 from scipy.stats import norm
 from stage_files import SAMPLES, changed, recorded
 from tiny_chain import CUT, SETTINGS, Chain
@@ -174,8 +176,54 @@ def test_the_network_of_a_table_is_exported_as_tensors_alone(chain, tmp_path):
     file = tmp_path / "mean.safetensors"
     about = incbayes.export(chain.posterior(2), "mean", file, replicate=0)
     assert about["table"]["features"] == ["x", "colour"] and file.stat().st_size
+    assert about["input"]["columns"] == ["x", "colour=red", "colour=blue"]
+    assert len(about["input"]["scaling"]["mean"]) == len(about["input"]["scaling"]["std"]) == 3
+    assert about.get("classes") == (None if "target" in about else ["low", "high"])
     asked = {"replicate": 0, "format": "torch-export"}
     line = refusal(
         lambda: incbayes.export(chain.posterior(2), "mean", file, **asked), error=UserError
     )
     assert "is exported as 'safetensors' alone" in line
+
+
+@pytest.mark.parametrize("replicate", [0, 1])
+def test_the_description_of_an_export_says_what_its_outputs_are_of_a_number(
+    replicate, of_number, tmp_path
+):
+    rows, file = frame(40, 2), tmp_path / "mean.safetensors"
+    about = incbayes.export(of_number.posterior(2), "mean", file, replicate=replicate)
+    encoded = np.stack([rows["x"], rows["colour"] == "red", rows["colour"] == "blue"], 1)
+    mean, std = (np.array(about["input"]["scaling"][key]) for key in ("mean", "std"))
+    inputs = np.nan_to_num((encoded.astype(float) - mean) / std)
+    tensors = load_file(file)
+    hidden = np.maximum(inputs @ tensors["1.weight"].T + tensors["1.bias"], 0)
+    o1, o2 = (hidden @ tensors["3.weight"].T + tensors["3.bias"]).T
+    form, _, formulas = about["output"].partition(": ")
+    assert form == "of scaled columns, [N, 2]" and about["target"]["name"] == "y"
+    named = {"o1": o1, "o2": o2, "exp": np.exp, "tanh": np.tanh}
+    named["target"] = SimpleNamespace(**about["target"])
+    stated = dict(formula.split(" = ") for formula in formulas.split("; "))
+    found = {name: eval(formula, named) for name, formula in stated.items()}
+    error = np.sqrt(np.square(found["mean"] - rows["y"]).mean())
+    assert error == pytest.approx(recorded(of_number, replicate, "rmse", "mean"), rel=1e-5)
+    nll = -norm.logpdf(rows["y"], found["mean"], found["sigma"]).mean()
+    assert nll == pytest.approx(recorded(of_number, replicate, "nlpd", "mean"), rel=1e-5)
+
+
+@pytest.mark.parametrize("of_the_second", ["order", "missing"])
+def test_blocks_of_a_table_whose_columns_stand_for_others_are_refused(
+    of_the_second, chain, tmp_path
+):
+    read = read_posterior(chain.posterior(2))
+    stated = read.metadata["table"]
+    other = {
+        "order": {"features": stated["features"][::-1]},
+        "missing": {"missing": "refuse"},
+    }[of_the_second]
+    first = changed(chain.posterior(2), tmp_path / "first", {0: read.states[0]})
+    second = changed(chain.posterior(2), tmp_path / "second", {1: read.states[1]}, table=stated)
+    assert incbayes.predict([first, second], frame(3, 5), samples=2).replicates == (0, 1)
+    changed(second, tmp_path / "second", table=stated | other)
+    text = refusal(lambda: incbayes.predict([first, second], frame(3, 5)), PosteriorError)
+    named = {"order": "table.features[0] is 'colour', that of", "missing": "table.missing is"}
+    assert named[of_the_second] in text and str(first) in text

@@ -45,27 +45,95 @@ def test_it_says_whose_posterior_of_what_network_the_file_is(last):
     assert json.loads(json.dumps(found)) == found
 
 
-def test_widths_and_kl_are_those_of_the_states_and_of_the_training(last):
-    with open(last.with_name("training.csv"), newline="") as file:
-        rows = {int(row["replicate"]): row for row in csv.DictReader(file)}
-    q, p = (read_posterior(last.parents[1] / t / last.name).states for t in ("t02", "t01"))
-    sealed = facts(last)["layers"]
-    seal_path(last).unlink()
-    alone = facts(last)["layers"]
-    assert [layer["name"] for layer in sealed] == list(q[0])
-    assert [layer["title"] for layer in sealed] == ["dense 1", "dense 2"]
-    assert all(layer["title"] in text(facts(last)) for layer in sealed)
-    for layer, without in zip(sealed, alone, strict=True):
+def closed_kl(q, p):
+    """Return KL(q‖p) in nats of a layer of `ffg`, in float64."""
+    found = 0.0
+    for key in ("weight", "bias"):
+        m, log_s, m0, log_s0 = (
+            state[f"{key}_{name}"].double() for state in (q, p) for name in ("mean", "log_sigma")
+        )
+        square = (2 * log_s).exp() + (m - m0) ** 2
+        found += (log_s0 - log_s + square / (2 * (2 * log_s0).exp()) - 0.5).sum().item()
+    return found
+
+
+def states_of(path):
+    """Return the states of a file and of the stage before it, by replicate."""
+    return [read_posterior(path.parents[1] / t / path.name).states for t in ("t02", "t01")]
+
+
+def last_rows(path):
+    """Return the last row of training of every replicate."""
+    with open(path.with_name("training.csv"), newline="") as file:
+        return {int(row["replicate"]): row for row in csv.DictReader(file)}
+
+
+def test_widths_and_kl_are_those_of_the_file_beside_the_stage_before(last):
+    (q, p), found = states_of(last), facts(last)
+    assert found["compared_with"] == "t = 1"
+    assert [layer["name"] for layer in found["layers"]] == list(q[0])
+    assert [layer["title"] for layer in found["layers"]] == ["dense 1", "dense 2"]
+    assert all(layer["title"] in text(found) for layer in found["layers"])
+    for layer in found["layers"]:
         name = layer["name"]
-        sigma = {r: q[r][name]["weight_log_sigma"].exp().flatten() for r in q}
-        ratio = {r: sigma[r] / p[r][name]["weight_log_sigma"].exp().flatten() for r in q}
+        sigma = {r: q[r][name]["weight_log_sigma"].double().exp().flatten() for r in q}
+        of_prior = {r: p[r][name]["weight_log_sigma"].double().exp().flatten() for r in q}
         assert layer["weight"] == list(q[0][name]["weight_mean"].shape)
         assert layer["sigma"] == pytest.approx(fmean(s.mean().item() for s in sigma.values()))
-        assert layer["kl"] == fmean(float(row[f"kl/{name}"]) for row in rows.values())
-        assert without["kl"] is None and without["sigma"] == layer["sigma"]
-        expected = fmean(median(values.tolist()) for values in ratio.values())
-        assert without["sigma_ratio"] == pytest.approx(expected, rel=0.02)
-        assert layer["sigma_ratio"] == pytest.approx(expected, rel=0.02)
+        assert layer["kl"] == pytest.approx(fmean(closed_kl(q[r][name], p[r][name]) for r in q))
+        ratio = fmean(median((sigma[r] / of_prior[r]).tolist()) for r in q)
+        assert layer["sigma_ratio"] == pytest.approx(ratio, rel=0.02)
+
+
+def test_without_the_stage_before_they_are_those_of_training_and_named_so(made, last):
+    rows = last_rows(last)
+    (last.parents[1] / "t01" / last.name).unlink()
+    found = facts(last)
+    assert found["compared_with"] is None
+    for layer in found["layers"]:
+        assert layer["kl"] is None and layer["sigma_ratio"] is None and layer["sigma"] > 0
+        for key, value in layer["training"].items():
+            assert value == fmean(float(row[f"{key}/{layer['name']}"]) for row in rows.values())
+    head = text(found).splitlines()[-3]
+    assert "  KL to prior, in training (nats)  " in head
+    assert head.endswith("median σ / σ of prior, in training")
+    assert text(found).splitlines()[-1].split()[3] == f"{layer['training']['kl']:.1f}"
+    assert facts(made.posterior(1))["compared_with"] is None
+    seal_path(last).unlink()
+    assert all(set(layer["training"].values()) == {None} for layer in facts(last)["layers"])
+    assert text(facts(last)).splitlines()[-1].split()[3] == "–"
+
+
+CHANGED = {
+    "merged": {"inference": KindSpec("ivon", {"merging": 0.5})},
+    "weighed": {"family": KindSpec("ffg", {"mean_scale": 30.0})},
+}
+
+
+@pytest.mark.parametrize("how", CHANGED)
+def test_the_kl_is_one_of_what_the_file_holds_whatever_the_algorithm_minimised(how, tmp_path):
+    chain = tiny_chain(tmp_path).asked(settings=replace(SETTINGS, **CHANGED[how]))
+    chain.fit(1)
+    chain.fit(2)
+    path = chain.posterior(2)
+    (q, p), rows = states_of(path), last_rows(path)
+    for layer in facts(path)["layers"]:
+        name = layer["name"]
+        assert layer["kl"] == pytest.approx(closed_kl(q[0][name], p[0][name]))
+        of_training = float(rows[0][f"kl/{name}"])
+        assert abs(layer["kl"] / of_training - 1) > 0.1
+        assert layer["training"]["kl_weighed" if how == "weighed" else "kl"] == of_training
+    shown = "weighed KL to prior, in training" if how == "weighed" else "  KL to prior, in training"
+    assert shown in text(facts(chain.posterior(1)))
+
+
+@pytest.mark.parametrize("family", ["cfg", "mnf", "planar"])
+def test_a_kl_that_a_family_estimates_is_a_mean_over_the_same_draws(family, tmp_path):
+    chain = tiny_chain(tmp_path).asked(settings=replace(SETTINGS, family=KindSpec(family)))
+    chain.fit(1)
+    chain.fit(2)
+    found = [facts(chain.posterior(2))["layers"] for _ in range(2)]
+    assert found[0] == found[1] and all(layer["kl"] > 0 for layer in found[0])
 
 
 def test_the_lineage_is_verified_as_far_as_files_lie(made, last):
@@ -141,7 +209,7 @@ def test_the_command_prints_one_screen_or_json(last, capsys):
     assert main(["show", str(last)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 30 and lines[0].split() == ["file", str(last)]
-    for words in ("tiny", "ffg", "mlp", "T = 2, t = 2", "KL (nats)", "median σ / σ of prior"):
+    for words in ("tiny", "ffg", "mlp", "T = 2, t = 2", "KL to t = 1 (nats)", "σ of t = 1"):
         assert any(words in line for line in lines), words
     assert main(["show", str(last), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == facts(last)

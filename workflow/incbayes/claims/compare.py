@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import pandas as pd
 from msgspec.structs import replace
 
-from incbayes.claims.examine import examine
+from incbayes.claims.examine import examine, group_records
 from incbayes.core.errors import UserError
 from incbayes.results.collect import PREDICTORS
 from incbayes.study.model.base import KindSpec
@@ -22,7 +22,7 @@ METRICS = ("accuracy", "nll")
 
 
 class ComparisonError(UserError, ValueError):
-    """A group is misnamed, or too few of its replicates are among the records."""
+    """A group is misnamed or has too few replicates, or records are not of one study and budget."""
 
 
 def group_named(name: str) -> Group:
@@ -60,8 +60,9 @@ def compare(records: pd.DataFrame, groups: Sequence[str], metric: str) -> pd.Dat
         `n`, their number.
 
     Raises:
-        ComparisonError: a group is misnamed or has no such records, or fewer than two replicates
-            are shared.
+        ComparisonError: a group is misnamed or has no such records, fewer than two replicates are
+            shared, or the records of the groups are of several studies or budgets.
+        CollectError: there are two records of one replicate.
     """
     claim = Claim(
         sentence="the first has more than the others",
@@ -71,6 +72,7 @@ def compare(records: pd.DataFrame, groups: Sequence[str], metric: str) -> pd.Dat
         groups=tuple(group_named(name) for name in groups),
         figure=None,
     )
+    _check_of_one_run(claim, groups, records)
     found = examine(claim, records)
     if found.lack:
         raise ComparisonError(found.lack)
@@ -93,3 +95,15 @@ def compare(records: pd.DataFrame, groups: Sequence[str], metric: str) -> pd.Dat
             }
         )
     return pd.DataFrame(rows).astype({"low": float, "high": float})
+
+
+def _check_of_one_run(claim: Claim, names: Sequence[str], records: pd.DataFrame) -> None:
+    """Check that all records are of one study and budget, which names of groups do not tell."""
+    found = [group_records(group, claim.metric, records) for group in claim.groups]
+    for key in ("study", "budget"):
+        held = {name: sorted(set(rows[key])) for name, rows in zip(names, found, strict=True)}
+        if len(set().union(*held.values())) > 1:
+            said = "; ".join(f"{name} of {' and '.join(of)}" for name, of in held.items() if of)
+            raise ComparisonError(
+                f"records of more than one {key}: {said}; compare those of one alone"
+            )

@@ -16,6 +16,7 @@ from incbayes.claims.images import NO_EVIDENCE, ImageEvidence
 from incbayes.claims.looks import taken
 from incbayes.claims.paired import has_spread
 from incbayes.kinds import CLAIM_TESTS
+from incbayes.results.collect import CollectError
 from incbayes.results.over_stages import records_of
 from incbayes.study.model.claims import Claim, Group
 
@@ -114,9 +115,12 @@ def examine(
         records: of every experiment and method of the study.
         choice: of the replicates.
         images: what chains say of every image.
+
+    Raises:
+        CollectError: a group has two records of one replicate, which would count twice.
     """
     test: ClaimTest = CLAIM_TESTS.build(claim.relation)
-    rows = [choice.of(_records(group, claim.metric, records)) for group in claim.groups]
+    rows = [choice.of(group_records(group, claim.metric, records)) for group in claim.groups]
     budgets = sorted({budget for found in rows for budget in found["budget"]})
     values = [
         # A replicate without a value is none: it counts neither in a mean nor in its n.
@@ -153,14 +157,23 @@ def group_name(group: Group | float) -> str:
     return " ".join(words)
 
 
-def _records(group: Group | float, metric: str, records: pd.DataFrame) -> pd.DataFrame:
-    """Return the records of a group; none of a constant."""
+def group_records(group: Group | float, metric: str, records: pd.DataFrame) -> pd.DataFrame:
+    """Return the records of a group, one a replicate; none of a constant.
+
+    Raises:
+        CollectError: there are two of one replicate.
+    """
     if not isinstance(group, Group):
         return records.iloc[:0]
     wanted = {key: getattr(group, key) for key in GROUP_KEYS if key != "t"}
     chain = records[np.logical_and.reduce([records[key] == wanted[key] for key in wanted])]
     of_metric = records_of(chain, metric)
-    return of_metric[of_metric["t"] == group.stage]
+    found = of_metric[of_metric["t"] == group.stage]
+    twice = found["replicate"].duplicated()
+    if twice.any():
+        replicate = found.loc[twice, "replicate"].iloc[0]
+        raise CollectError(f"{group_name(group)}: two values of {metric} for replicate {replicate}")
+    return found
 
 
 def _evidence(test: ClaimTest, claim: Claim, choice: Choice, of_pair: pd.Series) -> Evidence:

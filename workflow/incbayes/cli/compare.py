@@ -29,7 +29,7 @@ def run(asked: argparse.Namespace) -> int:
     """Print the comparisons of each metric as a table, or as CSV; return the exit code.
 
     Raises:
-        CollectError: the records cannot be read.
+        CollectError: the records cannot be read, or two are of the same thing.
         ComparisonError: a group is misnamed, or cannot be compared.
     """
     records = read_records(asked.records)

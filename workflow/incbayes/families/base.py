@@ -8,6 +8,7 @@ writes in the family's own form.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
@@ -109,6 +110,13 @@ class Family(ABC):
     @abstractmethod
     def kl(self, layer: Layer, q: State, p: State, noise: Noise) -> Tensor:
         """Return KL(q‖p) of the layer in nats, exactly or as an unbiased estimate."""
+
+    def unweighed(self) -> "Family":
+        """Return the family whose `kl` is KL(q‖p) itself; this one, where it is already."""
+        option = self.constraints.get("mean_scale")
+        if option is None or getattr(self, option) == 1:
+            return self
+        return replace(self, **{option: 1.0})  # type: ignore[type-var]  # options are its fields
 
     @abstractmethod
     def sigma(self, layer: Layer, q: State) -> Tensor | None:

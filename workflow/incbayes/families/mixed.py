@@ -37,7 +37,7 @@ class Mixed(Family):
             bayesian: `all`, `last_layer`, or patterns of layers' names, as of a shell.
             normalisation: `point` or `variational`.
         """
-        self.family, self.bayesian = family, bayesian
+        self.family, self.bayesian, self.normalisation = family, bayesian, normalisation
         # Facts of this instance: those of the family.
         self.constraints: Mapping[str, Any] = family.constraints  # type: ignore[misc]
         self.scale_parameters = (  # type: ignore[misc]
@@ -120,6 +120,11 @@ class Mixed(Family):
     def kl(self, layer: Layer, q: State, p: State, noise: Noise) -> Tensor:
         """Return KL(q‖p) of the layer in nats; 0 of a point."""
         return self.of(layer).kl(layer, q, p, noise)
+
+    def unweighed(self) -> Family:
+        """Return the same of the family whose `kl` is KL(q‖p) itself."""
+        family = self.family.unweighed()
+        return self if family is self.family else Mixed(family, self.bayesian, self.normalisation)
 
     def sigma(self, layer: Layer, q: State) -> Tensor | None:
         """Return the standard deviation of every entry of `weight`; None of a point."""

@@ -19,9 +19,10 @@ from incbayes.jobs.meaning import check_classes, check_inputs
 from incbayes.jobs.request import POSTERIOR, ChainRequest
 from incbayes.jobs.scaling import Numbers, described_pixels, scaling_numbers
 from incbayes.kinds import PIXELS
-from incbayes.posterior.described import Described, check_same_chain, described
+from incbayes.posterior.described import Described, described
 from incbayes.posterior.file import Posterior, PosteriorError, read_posterior
 from incbayes.posterior.members import members_of
+from incbayes.posterior.same_chain import check_same_chain
 from incbayes.priors.base import Source
 
 SAME = ("model", "likelihood", "shape", "bayesian", "normalisation")

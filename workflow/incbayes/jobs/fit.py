@@ -166,6 +166,7 @@ def described_posterior(
         "pixels": described_pixels(request, to.numbers),
         "parent": parent,
         "data": data_digest(to.images, to.indices),
+        "prepared": to.images.sha256,
         "images": {str(replicate): len(chosen) for replicate, chosen in to.indices.items()},
         "classes": {str(replicate): list(classes) for replicate, classes in to.classes.items()},
         "class_names": {

@@ -23,6 +23,10 @@ class Likelihood(ABC):
         """Return how many numbers a network makes of an input, for a task of so many classes."""
         return classes
 
+    def meaning(self) -> str:
+        """Return what the outputs o1, o2, … are, for who reads a network without this library."""
+        return f"what the likelihood {type(self).__name__} takes"
+
     @abstractmethod
     def nll(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return -Σ_n ln p(y_n | outputs_n) of a minibatch, a scalar in nats.

@@ -13,6 +13,10 @@ from incbayes.likelihoods.base import Likelihood
 class Categorical(Likelihood):
     """One class of K, with the softmax of the outputs as its probabilities."""
 
+    def meaning(self) -> str:
+        """Return that the outputs are logits."""
+        return "the logits of a softmax over `classes`, in this order"
+
     def nll(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the cross-entropy of the logits [N, K] at labels [N], summed, in nats."""
         if outputs.dtype == torch.bfloat16:

@@ -38,6 +38,11 @@ class Gaussian(Likelihood):
         """Return 1, the mean, and 1 more where the noise is learnt; `classes` is not used."""
         return 2 if self.noise == "learnt" else 1
 
+    def meaning(self) -> str:
+        """Return the formulas of mean and standard deviation in the unit of the target."""
+        noise = f"exp({WIDEST:g} * tanh(o2 / {WIDEST:g}))" if self.noise == "learnt" else self.noise
+        return f"mean = target.std * o1 + target.mean; sigma = target.std * {noise}"
+
     def nll(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return Σ_n (y_n - μ_n)²/2σ_n² + ln σ_n + ½ ln 2π, in nats of the standardised target.
 

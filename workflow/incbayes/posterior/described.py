@@ -46,9 +46,6 @@ STANDARDISED = ("standard", "columns")
 SHOWN = 80
 """Characters of a value that a message shows."""
 
-SAME = ("study", "experiment", "method", "T", "t", "seed", "budget", "config", "network")
-"""Metadata that blocks of one chain have in common."""
-
 NAMES = ("study", "experiment", "method")
 MOST = {"T": 10_000, "t": 10_000, "seed": 2**63 - 1}
 """Whole numbers that a posterior states, and the largest that each may be."""
@@ -101,25 +98,6 @@ class Described:
         return Unit(numbers.mean[-1], numbers.std[-1])
 
 
-def check_same_chain(first: Described, other: Described) -> None:
-    """Check that two files are blocks of one stage of one chain.
-
-    Raises:
-        PosteriorError: naming both, and in what they differ.
-    """
-    for key in SAME:
-        mine, theirs = first.metadata.get(key), other.metadata.get(key)
-        if mine != theirs:
-            raise PosteriorError(
-                f"{other.file}: {key} is {theirs!r}, that of {first.file} is {mine!r}: they are "
-                "not blocks of one chain and stage"
-            )
-    if first.pixels != other.pixels:
-        raise PosteriorError(
-            f"{other.file}: pixels is {other.pixels}, that of {first.file} is {first.pixels}"
-        )
-
-
 def described(file: str, posterior: Posterior, own: type | None = None) -> Described:
     """Return what a posterior says of how it predicts, all of it checked.
 
@@ -136,11 +114,11 @@ def described(file: str, posterior: Posterior, own: type | None = None) -> Descr
     metadata = posterior.metadata
     if metadata.get("artifact") != "posterior":
         raise PosteriorError(
-            f"{file}: artifact is {_shown(metadata.get('artifact'))}, expected 'posterior'"
+            f"{file}: artifact is {shown(metadata.get('artifact'))}, expected 'posterior'"
         )
     network = metadata.get("network")
     if not isinstance(network, dict):
-        raise PosteriorError(f"{file}: network is {_shown(network)}, expected a mapping")
+        raise PosteriorError(f"{file}: network is {shown(network)}, expected a mapping")
     table = described_columns(file, metadata.get("table"), network.get("shape"))
     shape = _shape(file, network.get("shape")) if table is None else (len(table.names), 1, 1)
     number = table is not None and table.classes is None
@@ -177,11 +155,11 @@ def _layers_of_family(file: str, network: Mapping[str, Any]) -> tuple[str | list
     listed = isinstance(bayesian, list) and all(isinstance(name, str) for name in bayesian)
     if not listed and bayesian not in (ALL, LAST_LAYER):
         raise PosteriorError(
-            f"{file}: bayesian is {_shown(bayesian)}, expected {ALL}, {LAST_LAYER} or names"
+            f"{file}: bayesian is {shown(bayesian)}, expected {ALL}, {LAST_LAYER} or names"
         )
     if normalisation not in ("point", "variational"):
         raise PosteriorError(
-            f"{file}: normalisation is {_shown(normalisation)}, expected point or variational"
+            f"{file}: normalisation is {shown(normalisation)}, expected point or variational"
         )
     return bayesian, normalisation
 
@@ -192,7 +170,7 @@ def _spec(file: str, key: str, section: Mapping[str, Any]) -> dict[str, Any]:
     text = json.dumps(value)
     if not isinstance(value, dict) or len(text) > LONGEST:
         raise PosteriorError(
-            f"{file}: {key} is {_shown(value)}, expected a kind with its options, "
+            f"{file}: {key} is {shown(value)}, expected a kind with its options, "
             f"{LONGEST} characters at most"
         )
     node = kind_schema(key)
@@ -212,7 +190,7 @@ def _own_spec(file: str, value: Any) -> dict[str, Any]:
     """Return the model as the file has it; its options are the affair of the caller's class."""
     named = isinstance(value, dict) and isinstance(value.get("kind"), str)
     if not named or len(json.dumps(value)) > LONGEST:
-        raise PosteriorError(f"{file}: model is {_shown(value)}, expected a kind with its options")
+        raise PosteriorError(f"{file}: model is {shown(value)}, expected a kind with its options")
     spec: dict[str, Any] = value
     return spec
 
@@ -222,7 +200,7 @@ def _shape(file: str, value: Any) -> tuple[int, ...]:
     sides = whole and all(1 <= side <= LARGEST_SIDE for side in value)
     if not sides or math.prod(value) > MOST_VALUES:
         raise PosteriorError(
-            f"{file}: shape is {_shown(value)}, expected [C, H, W], each 1 to {LARGEST_SIDE}, "
+            f"{file}: shape is {shown(value)}, expected [C, H, W], each 1 to {LARGEST_SIDE}, "
             f"{MOST_VALUES} values at most"
         )
     return tuple(value)
@@ -234,7 +212,7 @@ def _pixels(
     """Return the scaling, and the numbers that it takes of each replicate's images."""
     stated = metadata.get("pixels")
     if not isinstance(stated, dict):
-        raise PosteriorError(f"{file}: pixels is {_shown(stated)}, expected a kind")
+        raise PosteriorError(f"{file}: pixels is {shown(stated)}, expected a kind")
     options = {key: value for key, value in stated.items() if key not in ("mean", "std")}
     pixels = _spec(file, "pixels", {"pixels": options})
     if "mean" not in stated and "std" not in stated and pixels["kind"] not in STANDARDISED:
@@ -247,7 +225,7 @@ def _pixels(
             values: Any = of_all.get(str(replicate)) if isinstance(of_all, dict) else None
             if not _are_numbers(values, channels, least):
                 raise PosteriorError(
-                    f"{file}: {key} of replicate {replicate} is {_shown(values)}, expected "
+                    f"{file}: {key} of replicate {replicate} is {shown(values)}, expected "
                     f"{channels} finite numbers" + (" greater than 0" if key == "std" else "")
                 )
             found.append(values)
@@ -263,7 +241,7 @@ def _decoding(file: str, value: Any, shape: tuple[int, ...]) -> Wanted:
         whole = whole and not isinstance(given, bool | float) and given in allowed[key]
     if not whole:
         raise PosteriorError(
-            f"{file}: decoding is {_shown(value)}, expected options of an image_folder: "
+            f"{file}: decoding is {shown(value)}, expected options of an image_folder: "
             f"{', '.join(allowed)}"
         )
     return Wanted(shape, **value)  # type: ignore[arg-type]  # of images, [C, H, W]
@@ -283,7 +261,7 @@ def _likelihood(file: str, spec: Mapping[str, Any], number: bool) -> Likelihood:
     if (likelihood.constraints.get("predicts", "classes") == "number") != number:
         target = "a number" if number else "one of classes"
         raise PosteriorError(
-            f"{file}: likelihood is {_shown(spec['kind'])}, but the target is {target}"
+            f"{file}: likelihood is {shown(spec['kind'])}, but the target is {target}"
         )
     return likelihood
 
@@ -292,7 +270,7 @@ def _check_scaling(file: str, kind: str, of_table: bool) -> None:
     """Check that columns are scaled as columns, and pixels as pixels."""
     if (kind_constraints("pixels", kind).get("of") == "columns") != of_table:
         what = "a table" if of_table else "images"
-        raise PosteriorError(f"{file}: pixels is {_shown(kind)}, but it was fitted to {what}")
+        raise PosteriorError(f"{file}: pixels is {shown(kind)}, but it was fitted to {what}")
 
 
 def _classes(
@@ -306,7 +284,7 @@ def _classes(
         if not whole or not least <= len(set(names)) == len(names) <= most:
             expected = "2 or more different names" if least > 1 else "the target's name"
             raise PosteriorError(
-                f"{file}: class_names of replicate {replicate} is {_shown(names)}, expected "
+                f"{file}: class_names of replicate {replicate} is {shown(names)}, expected "
                 f"{expected}"
             )
         found[replicate] = tuple(names)
@@ -316,12 +294,12 @@ def _classes(
 def _check_identity(file: str, metadata: Mapping[str, Any]) -> None:
     for key in NAMES:
         if not isinstance(metadata.get(key), str):
-            raise PosteriorError(f"{file}: {key} is {_shown(metadata.get(key))}, expected text")
+            raise PosteriorError(f"{file}: {key} is {shown(metadata.get(key))}, expected text")
     for key, most in MOST.items():
         value = metadata.get(key)
         if type(value) is not int or not 0 <= value <= most:
             raise PosteriorError(
-                f"{file}: {key} is {_shown(value)}, expected a whole number of at most {most}"
+                f"{file}: {key} is {shown(value)}, expected a whole number of at most {most}"
             )
 
 
@@ -334,8 +312,8 @@ def _check_state(of: Described, replicate: int, state: NetworkState) -> None:
         layers = layers_of(fresh_network(architecture, 0))
     if [layer.name for layer in layers] != list(state):
         raise PosteriorError(
-            f"{of.file}: holds the layers {_shown(list(state))}, but its model has "
-            f"{_shown([layer.name for layer in layers])}"
+            f"{of.file}: holds the layers {shown(list(state))}, but its model has "
+            f"{shown([layer.name for layer in layers])}"
         )
     for member in members_of(state):
         for layer in layers:
@@ -351,7 +329,7 @@ def _check_layer(of: Described, layer: Layer, state: State) -> None:
         width = layer.weight_shape[:1] or tuple(_first(state).shape)
         expected |= {key: torch.ones(width) for key in layer.buffers}
     for key, tensor in expected.items():
-        found = _form(state[key]) if key in state else f"absent, it holds {_shown(sorted(state))}"
+        found = _form(state[key]) if key in state else f"absent, it holds {shown(sorted(state))}"
         if found != _form(tensor):
             raise PosteriorError(
                 f"{of.file}: layer {layer.name}: {key} is {found}, expected {_form(tensor)} "
@@ -367,7 +345,7 @@ def _form(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return a value as text in one line, cut where it is long."""
     text = repr(value)
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -25,7 +25,7 @@ WAY_OUT = "fit it again with a smaller learning rate or a narrower prior"
 
 
 class PredictionError(UserError, ArithmeticError):
-    """A network predicts what is not finite."""
+    """A network predicts what is not finite, or there is none that could predict."""
 
 
 @contextmanager
@@ -102,8 +102,13 @@ class Predictor:
             images: [N, C, H, W], scaled.
 
         Raises:
-            PredictionError: naming the layer whose output is not finite.
+            PredictionError: naming the layer whose output is not finite; or it is an ensemble,
+                which has no network of its mean.
         """
+        if is_ensemble(q):
+            raise PredictionError(
+                "an ensemble has no network of its mean; predict with all its members"
+            )
         weights = self._mean({name: self._on_device(state) for name, state in q.items()})
         return self._predicted(weights, images, "the posterior mean")
 

@@ -23,12 +23,6 @@ FORMATS = ("safetensors", "torch-export")
 EXTRA_FILE = f"{METADATA_KEY}.json"
 """Where an exported program holds its description: a name for torch's `extra_files`."""
 
-OUTPUTS = {
-    "safetensors": "what the network makes of scaled pixels, [N, K]; for a categorical likelihood "
-    "the logits of a softmax",
-    "torch-export": "ln p(y | x), float64 [N, K], in nats",
-}
-
 
 class ExportError(UserError, ValueError):
     """An export that is asked for in a way there is not."""
@@ -66,7 +60,8 @@ def export(
         options: attributes of `Form` by name.
 
     Returns:
-        The description: classes by output, input shape, scaling, and which posterior it is of.
+        The description: classes by output, or the number and its formula, input shape, scaling, and
+        which posterior it is of.
 
     Raises:
         ExportError: there is no such export, or it is not said which replicate is meant.
@@ -144,23 +139,48 @@ def _program(one: Replicate, network: nn.Module) -> torch.export.ExportedProgram
 
 def _about(one: Replicate, format: str) -> dict[str, Any]:
     """Return the description: what goes in, what comes out, and what it is the mean of."""
-    said, numbers = one.of.metadata, one.of.numbers[one.number]
-    scaling = {} if numbers is None else {"mean": list(numbers.mean), "std": list(numbers.std)}
-    formula = PIXELS.build(one.of.pixels).formula
+    said, table, unit = one.of.metadata, one.of.table, one.of.unit(one.number)
+    classes = one.of.classes[one.number]
+    predicted: dict[str, Any] = {"classes": list(classes)}
+    if unit is not None:
+        predicted = {"target": {"name": classes[0], "mean": unit.mean, "std": unit.std}}
     return {
         "artifact": "posterior mean",
-        "classes": list(one.of.classes[one.number]),
+        **predicted,
         "family": said["network"]["family"],
-        "input": {
-            "pixels": "stored, uint8" if format == "torch-export" else "scaled, float32",
-            "scaling": {**one.of.pixels, **scaling, "of stored pixels x": formula},
-            "shape": ["N", *one.of.shape],
-        },
+        "input": _input(one, format),
         "likelihood": said["network"]["likelihood"],
-        **({} if one.of.table is None else {"table": one.of.table.facts}),
+        **({} if table is None else {"table": table.facts}),
         "model": dict(one.of.model),
-        "output": OUTPUTS[format],
+        "output": _output(one, format),
         "posterior_sha256": one.of.sha256,
         "replicate": one.number,
         **{key: said[key] for key in ("study", "experiment", "method", "T", "t")},
     }
+
+
+def _input(one: Replicate, format: str) -> dict[str, Any]:
+    """Return what goes in: its shape, and how it is scaled, by numbers of the inputs alone."""
+    numbers, table = one.of.numbers[one.number], one.of.table
+    scaling: dict[str, Any] = dict(one.of.pixels)
+    if numbers is not None:
+        # Those of a target that is a number come last.
+        count = len(numbers.mean) if table is None else len(table.names)
+        scaling |= {"mean": list(numbers.mean[:count]), "std": list(numbers.std[:count])}
+    scaling["of stored pixels x" if table is None else "of columns x"] = PIXELS.build(
+        one.of.pixels
+    ).formula
+    return {
+        "pixels": "stored, uint8" if format == "torch-export" else "scaled, float32",
+        **({} if table is None else {"columns": list(table.names)}),
+        "scaling": scaling,
+        "shape": ["N", *one.of.shape],
+    }
+
+
+def _output(one: Replicate, format: str) -> str:
+    if format == "torch-export":
+        return "ln p(y | x), float64 [N, K], in nats"
+    outputs = one.of.architecture(one.number).outputs
+    inputs = "pixels" if one.of.table is None else "columns"
+    return f"of scaled {inputs}, [N, {outputs}]: {one.of.likelihood.meaning()}"

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from incbayes.posterior.described import Described, check_same_chain, described
+from incbayes.posterior.described import Described, described
 from incbayes.posterior.file import Posterior, PosteriorError, read_posterior
 from incbayes.posterior.network import NetworkState
+from incbayes.posterior.same_chain import check_same_chain
 from incbayes.prediction.own import own_model
 
 Given = str | Path | Posterior

@@ -7,9 +7,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import torch
+
 from incbayes.core.errors import UserError
 from incbayes.core.seal import Seal
-from incbayes.networks.layers import Kind, Layer, layers_of
+from incbayes.families.base import Family
+from incbayes.networks.layers import Kind, Layer, State, layers_of
+from incbayes.networks.noise import GeneratorNoise
 from incbayes.posterior.build import fresh_network
 from incbayes.posterior.file import read_posterior
 from incbayes.posterior.members import is_ensemble, members_of
@@ -21,6 +25,9 @@ from incbayes.study.layers import CONVOLUTION, DENSE, layer_titles
 TRAINING = "training.csv"
 MOST_STEPS = 12
 """Steps of a lineage that one screen shows."""
+
+KL_DRAWS = 20
+"""That a KL is the mean of, where the family estimates it at a draw."""
 
 COPIED = ("study", "experiment", "method", "T", "t", "budget", "seed", "config")
 TYPES: Mapping[Kind, str] = {
@@ -36,16 +43,21 @@ TYPES: Mapping[Kind, str] = {
 
 DIGESTS = ("data", "code", "torch")
 
+WIDTHS = ("kl", "sigma", "sigma_ratio")
+"""Numbers of a layer by the file itself, and by that of the stage before."""
+
 Facts = dict[str, Any]
 
 
 def facts(path: Path, model: str | None = None) -> Facts:
     """Return what a posterior is, as JSON values.
 
-    Numbers of a layer are means over the replicates: `kl`, KL(q‖p) in nats, and `sigma_ratio`, the
-    median σ/σ of the prior, at the end of training by the sealed history, else None; the ratio is
-    of the parent's file where there is no history and that file is there. `sigma` is the mean
-    standard deviation of a weight, None for a family without a scale.
+    Numbers of a layer are means over the replicates. Of the file itself are `sigma`, the mean
+    standard deviation of a weight, and beside the stage before, where its file is verified
+    (`compared_with`), `kl`, KL(q‖p) in nats, and `sigma_ratio`, the median σ/σ_p. `training` has
+    what the sealed history says of the last epoch, beside the prior: `kl`, or `kl_weighed` where
+    the family weighs the means within it, and `sigma_ratio`. What the algorithm did once the last
+    step was taken is not in it. None is what there is not, as of a family without a scale.
 
     Args:
         path: of the file.
@@ -61,6 +73,7 @@ def facts(path: Path, model: str | None = None) -> Facts:
     said, first = posterior.metadata, replicates[0]
     ancestors, seal = lineage(path, said), sealed(path)
     layers = layers_of(fresh_network(first.of.architecture(first.number), 0))
+    parents = _parents(ancestors, said, model)
     return {
         "file": str(path),
         "sha256": posterior.sha256,
@@ -79,9 +92,8 @@ def facts(path: Path, model: str | None = None) -> Facts:
         **{key: said.get(key) for key in DIGESTS},
         "parent": said.get("parent"),
         "lineage": [asdict(ancestor) for ancestor in ancestors],
-        "layers": _layers(
-            replicates, layers, _history(path, seal), _parents(ancestors, said, model)
-        ),
+        "compared_with": ancestors[0].what if parents else None,
+        "layers": _layers(replicates, layers, _history(path, seal), parents),
     }
 
 
@@ -91,47 +103,77 @@ def _layers(
     history: Mapping[int, Mapping[str, float]],
     parents: Mapping[int, NetworkState],
 ) -> list[Facts]:
-    """Return shape, KL, width and width beside the prior's of every layer."""
+    """Return shape, width, and KL and width beside others of every layer."""
     found = []
     numbered = sorted(
         (layer for layer in layers if layer.name.isdigit()), key=lambda of: int(of.name)
     )
     titles = layer_titles([TYPES[of.kind] for of in numbered], [layer.name for layer in layers])
     for layer in layers:
-        sigmas, ratios, kls = [], [], []
-        for one in replicates:
-            sigma = one.of.family.sigma(layer, one.state[layer.name])
-            of_training = history.get(one.number, {})
-            kls += _value(of_training, f"kl/{layer.name}")
-            ratio = _value(of_training, f"sigma_ratio/{layer.name}")
-            if sigma is not None:
-                sigmas.append(sigma.double().mean().item())
-                has_prior = one.of.family.constraints["bayesian"]
-                if has_prior and not ratio and one.number in parents:
-                    before = one.of.family.sigma(layer, parents[one.number][layer.name])
-                    if before is not None and before.shape == sigma.shape:
-                        ratio = [(sigma / before).median().item()]
-            ratios += ratio
+        values = [_widths(one, layer, parents.get(one.number)) for one in replicates]
+        rows = [history.get(one.number, {}) for one in replicates]
+        kl = "kl_weighed" if _is_weighed(replicates[0].of.family) else "kl"
         found.append(
             {
                 "name": layer.name,
                 "title": titles[layer.name],
                 "weight": list(layer.weight_shape),
-                "kl": _mean(kls, len(replicates)),
-                "sigma": _mean(sigmas, len(replicates)),
-                "sigma_ratio": _mean(ratios, len(replicates)),
+                **{key: _mean([one.get(key) for one in values]) for key in WIDTHS},
+                "training": {
+                    kl: _mean([row.get(f"kl/{layer.name}") for row in rows]),
+                    "sigma_ratio": _mean([row.get(f"sigma_ratio/{layer.name}") for row in rows]),
+                },
             }
         )
     return found
 
 
-def _mean(values: list[float], count: int) -> float | None:
+def _widths(one: Replicate, layer: Layer, parent: NetworkState | None) -> dict[str, float]:
+    """Return `sigma` of a layer and, beside the stage before, `kl` and `sigma_ratio`; in float64.
+
+    Args:
+        one: the replicate.
+        layer: of its network.
+        parent: the posterior of the stage before; None where it is not known.
+    """
+    family, q = one.of.family, _double(one.state[layer.name])
+    sigma = family.sigma(layer, q)
+    if sigma is None:
+        return {}
+    found = {"sigma": sigma.mean().item()}
+    p = {} if parent is None else _double(parent[layer.name])
+    alike = all(key in p and p[key].shape == tensor.shape for key, tensor in q.items())
+    if not alike or not family.constraints["bayesian"]:
+        return found
+    before = family.sigma(layer, p)
+    if before is not None:
+        found["sigma_ratio"] = (sigma / before).median().item()
+        found["kl"] = _kl(family.unweighed(), layer, q, p)
+    return found
+
+
+def _kl(family: Family, layer: Layer, q: State, p: State) -> float:
+    """Return KL(q‖p) in nats; the mean of `KL_DRAWS` estimates, where it is not exact."""
+    noise = GeneratorNoise(torch.Generator().manual_seed(0))
+    estimates = [family.kl(layer, q, p, noise).item() for _ in range(2)]
+    if estimates[0] != estimates[1]:
+        estimates += [family.kl(layer, q, p, noise).item() for _ in range(KL_DRAWS - 2)]
+    return fmean(estimates)
+
+
+def _is_weighed(family: Family) -> bool:
+    """Return whether what a family calls its KL weighs the means with a factor."""
+    return family.unweighed() is not family
+
+
+def _double(state: State) -> State:
+    return {key: tensor.double() for key, tensor in state.items()}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
     """Return the mean over the replicates, None where one has no value."""
-    return fmean(values) if len(values) == count else None
-
-
-def _value(row: Mapping[str, float], column: str) -> list[float]:
-    return [row[column]] if column in row else []
+    known = [value for value in values if value is not None]
+    return fmean(known) if len(known) == len(values) else None
 
 
 def _history(path: Path, seal: Seal | None) -> dict[int, dict[str, float]]:
@@ -201,7 +243,7 @@ def text(found: Facts, width: int = 100) -> str:
     shown += [f"{'':<12}{line}" for line in _lineage(found)[1:]]
     cut = [line if len(line) <= width else line[: width - 1] + "…" for line in shown]
     # A path is of use when it is whole.
-    return "\n".join([shown[0], *cut[1:], "", *_table(found["layers"])])
+    return "\n".join([shown[0], *cut[1:], "", *_table(found["layers"], found["compared_with"])])
 
 
 def _asked_for(table: Mapping[str, Any] | None, classes: Sequence[Sequence[str]]) -> dict[str, str]:
@@ -228,10 +270,24 @@ def _lineage(found: Facts) -> list[str]:
     return [here, *steps, end]
 
 
-def _table(layers: Sequence[Facts]) -> list[str]:
-    rows = [("layer", "weight", "KL (nats)", "mean σ", "median σ / σ of prior")]
-    for layer in layers:
-        kl, sigma, ratio = (layer[key] for key in ("kl", "sigma", "sigma_ratio"))
+def _table(layers: Sequence[Facts], compared_with: str | None) -> list[str]:
+    """Return lines on the layers, beside the stage before or, without it, the end of training."""
+    to, sources = compared_with, layers
+    if to is None:
+        to, sources = "prior, in training", [layer["training"] for layer in layers]
+    weighed = any("kl_weighed" in source for source in sources)
+    rows = [
+        (
+            "layer",
+            "weight",
+            f"{'weighed KL' if weighed else 'KL'} to {to} (nats)",
+            "mean σ",
+            f"median σ / σ of {to}",
+        )
+    ]
+    for layer, source in zip(layers, sources, strict=True):
+        kl = source["kl_weighed" if weighed else "kl"]
+        sigma, ratio = layer["sigma"], source["sigma_ratio"]
         rows.append(
             (
                 layer["title"],

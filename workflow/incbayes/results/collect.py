@@ -161,17 +161,20 @@ def read_records(path: Path) -> pd.DataFrame:
     """Return the records that `write_records` wrote.
 
     Raises:
-        CollectError: naming the file and what is wrong with it.
+        CollectError: naming the file and what is wrong with it, e.g. two rows of the same thing.
     """
-    if path.suffix != ".parquet":
-        return _typed(_read_csv(path, RECORD_COLUMNS), RECORD_COLUMNS)
 
     def read(path: Path) -> pd.DataFrame:
         frame = pd.read_parquet(path, engine="pyarrow")
         _check_columns(path, frame.columns, RECORD_COLUMNS)
         return _typed(frame, RECORD_COLUMNS)
 
-    return readable(path, read, "not records in Parquet", CollectError)
+    if path.suffix == ".parquet":
+        records = readable(path, read, "not records in Parquet", CollectError)
+    else:
+        records = _typed(_read_csv(path, RECORD_COLUMNS), RECORD_COLUMNS)
+    _refuse_duplicates(records, [path] * len(records), RECORD_KEY)
+    return records
 
 
 def ordered_records(records: pd.DataFrame) -> pd.DataFrame:

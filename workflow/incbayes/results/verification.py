@@ -33,9 +33,14 @@ PLACES = {
 }
 """The ends of the path of the folder in which the seal of an artifact may lie; any, for others."""
 
+WITHOUT_SEAL = ("logs", "benchmarks")
+"""Folders of a study's results, and of the data sets, in which nothing is sealed."""
 
-WITHOUT_SEAL = {"logs", "benchmarks", "tuning", "stated.yaml"}
-"""Folders of results in which nothing is sealed, and a file of a study that is written there."""
+WRITTEN_FOR_STUDIES = ("stated.yaml", "tuning/candidates.csv", "tuning/chosen.yaml")
+"""Files of a study's results that are files of a study, or beside one, and not sealed."""
+
+PUBLISHED = "published"
+"""Folder of results that holds no study's, but what was published of them."""
 
 
 @dataclass
@@ -84,22 +89,53 @@ def unsealed(folder: Path, seals: Iterable[Path]) -> list[Path]:
     """Return the files in a folder of results that none of its seals covers, in order.
 
     Hidden files, logs, benchmarks, and what is a file of a study, as the outcome of a search, have
-    none.
+    none: where a study keeps them, and nowhere else, whatever else is called so.
     """
-    known = {path.resolve() for path in seals}
+    known, roots = {path.resolve() for path in seals}, set[Path]()
     for path in tuple(known):
         try:
-            known |= {(path.parent / name).resolve() for name in any_seal(path).files}
+            seal = any_seal(path)
         except SealError:
             continue  # which `verify` names
+        known |= {(path.parent / name).resolve() for name in seal.files}
+        roots |= _results_of(seal)
     return [
         path
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and path.resolve() not in known
-        and not WITHOUT_SEAL & set(path.relative_to(folder).parts)
+        and not any(_needs_no_seal(path.resolve(), root) for root in roots)
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
+
+
+def _results_of(seal: Seal) -> set[Path]:
+    """Return the folder of results, `results/`, by the place of a seal in it; none where none is.
+
+    It is above the folder of a study, or that of the data sets.
+    """
+    folder = seal.path.resolve().parent
+    if seal.artifact == "images":
+        return {above.parent for above in tuple(folder.parents)[:2] if above.name == "data"}
+    found = set()
+    for place in PLACES.get(seal.artifact, []):
+        try:
+            end = Path(place.format(**_named(seal.identity)))
+        except (KeyError, ValueError, TypeError, IndexError):
+            continue  # which `check_place` names
+        if folder.parts[-len(end.parts) :] == end.parts:
+            found.add(Path(*folder.parts[: -len(end.parts)]))
+    return found
+
+
+def _needs_no_seal(path: Path, results: Path) -> bool:
+    """Return whether a file is one that no seal covers, where results keep them."""
+    if not path.is_relative_to(results):
+        return False
+    study, *below = path.relative_to(results).parts
+    if study == PUBLISHED or not below:
+        return False
+    return below[0] in WITHOUT_SEAL or "/".join(below) in WRITTEN_FOR_STUDIES
 
 
 def verify(roots: Iterable[Path]) -> Verification:

@@ -45,6 +45,9 @@ TAKEN = {
 }
 """Folders under results/ that are no study's."""
 
+OWN = ("benchmarks", "logs", "tuning")
+"""Folders of a study's results that are no experiment's."""
+
 
 def check_meaning(study: Study) -> None:
     """Check a study in normal form.
@@ -63,6 +66,9 @@ def check_meaning(study: Study) -> None:
         _check_bayesian_layers(study, name)
     for name, experiment in study.experiments.items():
         path = ("experiments", name)
+        if name in OWN:
+            detail = f"results/{study.study}/{name} holds other files: choose another name"
+            raise StudyError(path, detail)
         data = data_constraints(experiment.dataset, study.data_root)
         for check in EXPERIMENT_CHECKS:
             check(path, experiment, data)
