@@ -264,7 +264,7 @@ def test_advice_is_at_the_head_of_the_page(tmp_path):
 def test_what_a_cost_counts_is_said_of_stages_and_of_rules(pages):
     page = " ".join(pages["full"].read_text(encoding="utf-8").split())
     of_rules, of_stages = re.findall("<caption><span>([^<]*wall time[^<]*)<", page, re.IGNORECASE)
-    assert "ever run in this study&#39;s folder, of chains that are not on this page, too" in of_rules
+    assert "ever run in this study&#39;s folder, of chains that are not on this page" in of_rules
     assert "went on counts from its last start, and jobs may" in of_rules
     assert "up to the checkpoint that it went on from, and since; where an earlier" in of_stages
 
