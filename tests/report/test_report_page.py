@@ -1,7 +1,9 @@
 """The page of a report: what it says and, in a real browser, what is seen of it."""
 
+import io
 import re
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -264,9 +266,19 @@ def test_advice_is_at_the_head_of_the_page(tmp_path):
 def test_what_a_cost_counts_is_said_of_stages_and_of_rules(pages):
     page = " ".join(pages["full"].read_text(encoding="utf-8").split())
     of_rules, of_stages = re.findall("<caption><span>([^<]*wall time[^<]*)<", page, re.IGNORECASE)
-    assert "ever run in this study&#39;s folder, of chains that are not on this page" in of_rules
+    assert "ever run in this study&#39;s folder, of chains that are not on this" in of_rules
     assert "went on counts from its last start, and jobs may" in of_rules
     assert "up to the checkpoint that it went on from, and since; where an earlier" in of_stages
+
+
+@pytest.mark.parametrize("file", ["summary_e0_predictive", "difference_e0", "parts_e0"])
+def test_a_table_to_download_names_the_unit_of_its_values(pages, file):
+    page = pages["full"].read_text(encoding="utf-8")
+    (content,) = re.findall(f'"{file}.csv" href="data:text/csv;charset=utf-8,([^"]*)"', page)
+    frame = pd.read_csv(io.StringIO(unquote(content)))
+    units = frame.groupby("metric")["unit"].first()
+    assert units[["accuracy", "ece", "nll"]].tolist() == ["fraction"] * 2 + ["nats per image"]
+    assert frame.loc[frame["metric"] == "accuracy", "mean"].abs().max() <= 1
 
 
 def test_the_page_says_of_how_many_draws_the_stages_are(tmp_path):

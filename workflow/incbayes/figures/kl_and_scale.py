@@ -261,9 +261,10 @@ FIGURE = StudyFigure(
     caption=(
         "At the last epoch of each stage of the largest T, a pair of maps a method: left, the KL "
         "divergence (nats, not scaled) of the posterior to the prior of the stage, which is the "
-        "posterior of the stage before; right, the scale of the posterior, as the median over "
-        "weights of σ over σ of that prior. The lightest cells did not move: a ratio of 1 says "
-        "that the part did not narrow the posterior, a small KL that the stage did not move it. "
+        "posterior of the stage before (with inference: cumulative, which fits all parts so far "
+        "anew, the first prior at every stage); right, the scale of the posterior, as the median "
+        "over weights of σ over σ of that prior. The lightest cells did not move: a ratio of 1 "
+        "says that the images did not narrow the posterior, a small KL that they did not move it. "
         "Means over replicates; their 95 % t-intervals are in the CSV. All maps of an experiment "
         "share one shading, which its bar shows; that of ratios is finer towards 1."
     ),

@@ -26,6 +26,7 @@ from incbayes.core.seal import Seal, read_seal, seal_path, write_seal
 from incbayes.figures.base import FigureFile
 from incbayes.figures.context import FigureContext, context_of
 from incbayes.kinds import METRICS
+from incbayes.metrics.named import metric_of
 from incbayes.report import tables
 from incbayes.report.advice import Advice
 from incbayes.report.arrivals import arrival_table
@@ -245,8 +246,15 @@ def _search(study: Study, outcome: Outcome, context: FigureContext) -> dict[str,
 
 
 def _download(table: Table) -> dict[str, Any]:
-    """Return a table for the template, with its full precision as a data URI."""
-    content = table.frame.to_csv(index=False, lineterminator="\n", float_format="%.10g")
+    """Return a table for the template, with its full precision as a data URI.
+
+    There values are in the unit of the records, which a column names: shares are no percentages.
+    """
+    frame = table.frame
+    if "metric" in frame:
+        units = {name: metric_of(name).value_unit for name in set(frame["metric"])}
+        frame = frame.assign(unit=frame["metric"].map(units))
+    content = frame.to_csv(index=False, lineterminator="\n", float_format="%.10g")
     return {"table": table, "file": f"{table.name}.csv", "source": _csv_uri(content)}
 
 
