@@ -58,7 +58,53 @@ def test_a_name_may_go_on_to_stage_split_and_predictor(name, keys):
     assert group_named(name) == Group(**(usual | keys))
 
 
-@pytest.mark.parametrize("name", ["", "e0", "e0.m0", "e0.m0.3", "e0..T3", "e0.m0.Tx"])
+SPLITS = ("test", "part_01", "shift_c.mean", "shift_c.fog_3", "shift_noise_2")
+
+
+@pytest.mark.parametrize(
+    "name, keys",
+    [
+        ("e0.m0.T3.shift_c.mean", {"split": "shift_c.mean"}),
+        ("e0.m0.T3.shift_c.mean.mean", {"split": "shift_c.mean", "predictor": "mean"}),
+        ("e0.m0.T3.mean.shift_c.fog_3.t1", {"split": "shift_c.fog_3", "predictor": "mean", "t": 1}),
+        ("e0.m0.T3.shift_noise_2.mean", {"split": "shift_noise_2", "predictor": "mean"}),
+    ],
+)
+def test_a_split_of_the_records_may_have_a_dot(name, keys):
+    usual = {"experiment": "e0", "method": "m0", "T": 3, "t": 3, "predictor": "predictive"}
+    assert group_named(name, SPLITS) == Group(**(usual | keys))
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        ("t05.t03", "says two stages, t05 and t03; one at most"),
+        ("t05.mean.t05", "says two stages, t05 and t05"),
+        (
+            "part_01.test",
+            "says two splits, part_01 and test; one at most; splits: part_01, shift_c",
+        ),
+        ("shift_c.fog_9", "says two splits, shift_c and fog_9; one at most; splits: part_01,"),
+        ("mean.predictive", "says two predictors, mean and predictive"),
+    ],
+)
+def test_a_name_that_says_one_thing_twice_is_refused(words, says):
+    with pytest.raises(ComparisonError, match=f"e0.m0.T3.{words}: {says}"):
+        group_named(f"e0.m0.T3.{words}", SPLITS)
+
+
+def test_a_split_with_a_dot_is_compared(tmp_path):
+    renamed = RECORDS.replace({"split": {"part_01": "shift_c.mean"}})
+    groups = [f"e0.{method}.T3.shift_c.mean.mean" for method in ("m1", "m2")]
+    (row,) = compare(renamed, groups, "accuracy").itertuples()
+    keys = {"T": 3, "t": 3, "split": "part_01", "predictor": "mean"}
+    first, second = (values(method=method, **keys) for method in ("m1", "m2"))
+    assert row.difference == pytest.approx((first - second).mean()) != 0
+
+
+@pytest.mark.parametrize(
+    "name", ["", "e0", "e0.m0", "e0.m0.3", "e0..T3", "e0.m0.Tx", "e0.m0.T3.", "e0.m0.T3..mean"]
+)
 def test_a_misnamed_group_is_refused_by_its_name(name):
     with pytest.raises(ComparisonError, match="expected EXPERIMENT.METHOD.T10"):
         group_named(name)

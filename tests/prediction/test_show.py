@@ -148,7 +148,8 @@ def test_the_lineage_is_verified_as_far_as_files_lie(made, last):
     (step,) = facts(last)["lineage"]
     assert step["state"] == "missing" and step["sha256"] == read_posterior(last).metadata["parent"]
     assert "not verified to its beginning" in text(facts(last))
-    assert facts(made.posterior(1))["lineage"] == []
+    first = facts(made.posterior(1))
+    assert first["lineage"] == [] and first["parent"] is None and "combined" not in first
 
 
 def test_stages_before_one_that_is_missing_are_not_verified(last):
@@ -191,11 +192,17 @@ def test_a_lineage_leads_back_to_the_source_task(tmp_path):
     first, beginning = facts(chain.posterior(2))["lineage"]
     assert first["state"] == "verified" and beginning["what"] == "source task, weights"
     assert beginning["path"] == str(source) and beginning["state"] == "verified"
+    assert beginning["sha256"] == sha256_file(source)
+    first_said, first_shown = read_posterior(chain.posterior(1)).metadata, facts(chain.posterior(1))
+    assert first_said["parent"] == SourceFiles(weights=source).digest() == beginning["combined"]
+    assert first_shown["combined"] == first_said["parent"] and first_shown["parent"] is None
+    assert first["combined"] is None and facts(source)["parent"] is None
     assert "complete" in text(facts(chain.posterior(2)))
     source.write_bytes(source.read_bytes() + b" ")
     assert facts(chain.posterior(2))["lineage"][-1]["state"] == "another"
     source.unlink()
-    assert facts(chain.posterior(1))["lineage"][-1]["state"] == "missing"
+    gone = facts(chain.posterior(1))["lineage"][-1]
+    assert gone["state"] == "missing" and gone["sha256"] is None and gone["combined"]
     seal_path(chain.posterior(1)).unlink()
     assert facts(chain.posterior(1))["lineage"][-1]["state"] == "unverified"
 

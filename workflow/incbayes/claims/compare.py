@@ -2,12 +2,13 @@
 
 A group is named as `only` names a chain, `EXPERIMENT.METHOD.T10`: its last stage on the test set,
 under the predictive mean over posterior samples. `.t05` behind it is an earlier stage, `.part_01`
-another split, `.mean` the network at the posterior mean. The first group is compared with each
-other one. An interval is of its comparison alone, not corrected for how many were looked at.
+another split of the records, be there a dot in its name or not, `.mean` the network at the
+posterior mean; one of each at most. The first group is compared with each other one. An interval is
+of its comparison alone, not corrected for how many were looked at.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 from msgspec.structs import replace
@@ -25,24 +26,51 @@ class ComparisonError(UserError, ValueError):
     """A group is misnamed or has too few replicates, or records are not of one study and budget."""
 
 
-def group_named(name: str) -> Group:
+def group_named(name: str, splits: Collection[str] = ()) -> Group:
     """Return the group of a claim that a name stands for, e.g. `mnist.ffg.T10.t05.mean`.
 
+    Args:
+        name: of the group.
+        splits: of the records; one of them, e.g. `shift_mnist_c.fog_3`, is taken whole.
+
     Raises:
-        ComparisonError: the name is not of that form.
+        ComparisonError: the name is not of that form, or says one thing twice.
     """
-    experiment, method, parts, *rest = [*name.split("."), "", ""]
-    if not (experiment and method and re.fullmatch(r"T\d+", parts)):
+    words = name.split(".")
+    (experiment, method, parts), rest = (*words, "", "")[:3], words[3:]
+    if not (experiment and method and re.fullmatch(r"T\d+", parts) and all(rest)):
         raise ComparisonError(f"{name}: expected EXPERIMENT.METHOD.T10, as `only` names a chain")
+    said: dict[str, str] = {}
+    while rest:
+        count = _words_of_split(rest, splits)
+        word, rest = ".".join(rest[:count]), rest[count:]
+        key = _sort_of(word, splits)
+        if key in said:
+            raise ComparisonError(
+                f"{name}: says two {key}s, {said[key]} and {word}; one at most{_known(key, splits)}"
+            )
+        said[key] = word
     T = int(parts[1:])
-    group = Group(experiment=experiment, method=method, T=T, t=T)
-    for word in filter(None, rest):
-        if re.fullmatch(r"t\d+", word):
-            group = replace(group, t=int(word[1:]))
-        else:
-            key = "predictor" if word in PREDICTORS else "split"
-            group = replace(group, **{key: word})
-    return group
+    t = int(said.pop("stage", parts)[1:])
+    return replace(Group(experiment=experiment, method=method, T=T, t=t), **said)
+
+
+def _words_of_split(words: Sequence[str], splits: Collection[str]) -> int:
+    """Return how many words, from the first on, are a split; 1 where none are."""
+    counts = range(len(words), 1, -1)
+    return next((count for count in counts if ".".join(words[:count]) in splits), 1)
+
+
+def _sort_of(word: str, splits: Collection[str]) -> str:
+    """Return what a word of a group says: `stage`, `predictor` or `split`."""
+    if word not in splits and re.fullmatch(r"t\d+", word):
+        return "stage"
+    return "predictor" if word not in splits and word in PREDICTORS else "split"
+
+
+def _known(key: str, splits: Collection[str]) -> str:
+    """Return the splits that there are, for an error about one."""
+    return f"; splits: {', '.join(sorted(splits))}" if key == "split" and splits else ""
 
 
 def compare(records: pd.DataFrame, groups: Sequence[str], metric: str) -> pd.DataFrame:
@@ -64,12 +92,13 @@ def compare(records: pd.DataFrame, groups: Sequence[str], metric: str) -> pd.Dat
             shared, or the records of the groups are of several studies or budgets.
         CollectError: there are two records of one replicate.
     """
+    splits = set(records["split"])
     claim = Claim(
         sentence="the first has more than the others",
         metric=metric,
         # Whatever it is, the effect and its interval are the same.
         relation=KindSpec("greater", {"by": 0.0, "reason": "any difference is shown"}),
-        groups=tuple(group_named(name) for name in groups),
+        groups=tuple(group_named(name, splits) for name in groups),
         figure=None,
     )
     _check_of_one_run(claim, groups, records)

@@ -13,7 +13,7 @@ HELP = "compare groups of a study's records"
 DESCRIPTION = """Print, for each metric, the first group minus each other one: mean difference over
 the replicates that both have, with its 95 % Student-t interval. EXPERIMENT.METHOD.T10 is a chain's
 last stage on the test set, under the predictive mean; .t05 behind it is an earlier stage, .part_01
-another split, .mean the network at the posterior mean."""
+another split, as shift_NAME.mean, .mean the network at the posterior mean."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

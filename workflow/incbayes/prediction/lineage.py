@@ -28,15 +28,19 @@ class Ancestor:
     Attributes:
         what: `t = 2`, or what of the source task.
         path: where it lies, or would.
-        sha256: digest by which its child names it; None where the child is not known.
+        sha256: digest of the file by which its child names it; of a file of the source task, which
+            is not named by itself, of what lies there. None where it is not known.
         state: `verified`, its bytes have the digest; `missing`, there is no file; `another`, the
             file there has another digest; `unverified`, nothing says what it has to be.
+        combined: of the source task, one digest over all of its files, by which the first stage
+            names them; None of other steps.
     """
 
     what: str
     path: str | None
     sha256: str | None
     state: State
+    combined: str | None = None
 
 
 def lineage(path: Path, metadata: Mapping[str, Any]) -> list[Ancestor]:
@@ -68,6 +72,21 @@ def lineage(path: Path, metadata: Mapping[str, Any]) -> list[Ancestor]:
     elif parent is not None and parent != SourceFiles().digest():
         found += _source(file, parent)
     return found
+
+
+def parents_of(metadata: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return by which digests a posterior names what it was made from, by what they are of.
+
+    `parent` is of the posterior of the stage before, None of a first stage. That has `combined`,
+    one digest over the files of the source task or of the chain that it goes on from, if any, and
+    what was made from weights of a file has theirs, `given`.
+    """
+    parent = metadata.get("parent")
+    if metadata["t"] > 1:
+        return {"parent": parent}
+    if parent is None or parent == SourceFiles().digest():
+        return {"parent": None}
+    return {"parent": None, "given" if metadata.get("given") == parent else "combined": parent}
 
 
 def sealed(path: Path) -> Seal | None:
@@ -140,7 +159,7 @@ def _source(first: Path, parent: str) -> list[Ancestor]:
     """Return what the first stage was made from: files of the source task, named by its seal."""
     seal = _sealed_or_none(first)
     if seal is None:
-        return [Ancestor("source task", None, parent, "unverified")]
+        return [Ancestor("source task", None, None, "unverified", parent)]
     files: dict[str, Path] = {}
     for role, attribute in SOURCES.items():
         if role in seal.parents:
@@ -149,7 +168,13 @@ def _source(first: Path, parent: str) -> list[Ancestor]:
     same = there and SourceFiles(**files).digest() == parent
     state: State = "verified" if same else "another" if there else "missing"
     return [
-        Ancestor(f"source task, {attribute}{_of_data(file)}", str(file), parent, state)
+        Ancestor(
+            f"source task, {attribute}{_of_data(file)}",
+            str(file),
+            sha256_file(file) if file.is_file() else None,
+            state,
+            parent,
+        )
         for attribute, file in files.items()
     ]
 

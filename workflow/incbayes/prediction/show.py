@@ -18,7 +18,7 @@ from incbayes.posterior.build import fresh_network
 from incbayes.posterior.file import read_posterior
 from incbayes.posterior.members import is_ensemble, members_of
 from incbayes.posterior.network import NetworkState
-from incbayes.prediction.lineage import Ancestor, lineage, sealed
+from incbayes.prediction.lineage import Ancestor, lineage, parents_of, sealed
 from incbayes.prediction.opened import Replicate, open_replicates
 from incbayes.study.layers import CONVOLUTION, DENSE, layer_titles
 
@@ -90,7 +90,7 @@ def facts(path: Path, model: str | None = None) -> Facts:
         **({} if first.of.table is None else {"table": first.of.table.facts}),
         "images": said.get("images"),
         **{key: said.get(key) for key in DIGESTS},
-        "parent": said.get("parent"),
+        **parents_of(said),
         "lineage": [asdict(ancestor) for ancestor in ancestors],
         "compared_with": ancestors[0].what if parents else None,
         "layers": _layers(replicates, layers, _history(path, seal), parents),
