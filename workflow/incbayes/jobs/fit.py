@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock
@@ -18,6 +19,7 @@ from incbayes.inference.base import EpochRecord
 from incbayes.inference.checkpoint import Checkpoint
 from incbayes.inference.stage import (
     ReplicateTask,
+    family_of,
     fit_block,
     takes_all_parts,
 )
@@ -44,6 +46,7 @@ from incbayes.jobs.sources import SourceFiles
 from incbayes.kinds import ALGORITHMS
 from incbayes.posterior.file import write_posterior
 from incbayes.posterior.network import NetworkState
+from incbayes.posterior.probe import MeanOf, probes_of
 from incbayes.priors.base import Source
 
 
@@ -208,13 +211,24 @@ class StageWriter:
         """Write training history, posterior, their seal, and the run record."""
         outputs, identity = self.outputs, self.request.identity(self.t)
         _write_training(outputs.training, histories)
-        write_posterior(outputs.posterior, states, self.described)
+        write_posterior(outputs.posterior, states, {**self.described, **self._probes(states)})
         files = [outputs.posterior, outputs.training]
         said = ("data", "code", "torch", "given")
         facts = {key: self.described[key] for key in said if key in self.described}
         seal = write_seal(outputs.seal, POSTERIOR, identity, files, self.parents, facts)
         volatile = record.close({r: len(history) for r, history in histories.items()})
         write_seal(outputs.run, RUN, identity, parents={"posterior": seal}, facts=volatile)
+
+    def _probes(self, states: Mapping[int, NetworkState]) -> dict[str, object]:
+        """Return what the networks make of fixed inputs, for who predicts with other code."""
+        described: Any = self.described
+        stage = self.request.stage(self.t, tuple(described["network"]["shape"]))
+        family, classes = family_of(self.request.settings), described["classes"]
+        means = {
+            replicate: MeanOf(stage.architecture(len(classes[str(replicate)])), family, state)
+            for replicate, state in states.items()
+        }
+        return probes_of(means)
 
 
 def fit_and_write(

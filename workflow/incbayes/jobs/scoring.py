@@ -26,9 +26,11 @@ from incbayes.evaluation.score import (
     with_truth,
 )
 from incbayes.evaluation.temperature import best_temperature
+from incbayes.inference.stage import family_of
 from incbayes.jobs.request import ChainRequest
 from incbayes.metrics.named import metric_of
 from incbayes.posterior.file import Posterior
+from incbayes.posterior.probe import MeanOf, check_probe
 from incbayes.results.evidence import Of
 from incbayes.study.outliers import PREFIX
 
@@ -125,11 +127,16 @@ class Scoring:
 
         Returns:
             By split, the predictive distribution and what is true.
+
+        Raises:
+            PosteriorError: the network's code is not that of the fit.
         """
         found, entropies = {}, MeanEntropy()
         q = posterior.states[self.replicate]
         classes = len(posterior.metadata["classes"][str(self.replicate)])
         stage = self.request.stage(self.t, self.shape)
+        mean = MeanOf(stage.architecture(classes), family_of(self.request.settings), q)
+        check_probe(self.name, posterior.metadata, self.replicate, mean)
         predictor = predictor_of(stage, classes, self.evaluation, self.device)
         stream = stage.keys.stream(self.replicate)
         generator = stream("prediction", device=self.device)

@@ -140,6 +140,28 @@ def with_weights(network: nn.Module, weights: Mapping[str, State]) -> nn.Module:
     return network
 
 
+def mean_network(
+    architecture: Architecture,
+    family: Family,
+    state: NetworkState,
+    dtype: torch.dtype = torch.float32,
+) -> nn.Module:
+    """Return the plain network at the mean of a posterior, with running statistics, to predict.
+
+    Args:
+        architecture: of the network.
+        family: of the posterior.
+        state: the posterior.
+        dtype: of means and network.
+    """
+    network = fresh_network(architecture, 0).to(dtype)
+    mean = {}
+    for layer in layers_of(network):
+        own = {k: v.to(dtype) if v.is_floating_point() else v for k, v in state[layer.name].items()}
+        mean[layer.name] = family.mean(layer, own) | {key: own[key] for key in layer.buffers}
+    return with_weights(network, mean).eval()
+
+
 def variational(
     architecture: Architecture,
     family: Family,

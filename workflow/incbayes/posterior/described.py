@@ -25,7 +25,7 @@ from incbayes.likelihoods.base import Likelihood
 from incbayes.networks.layers import Layer, State, layers_of
 from incbayes.posterior.build import Architecture, fresh_network, layers_without_weights
 from incbayes.posterior.described_table import described_columns
-from incbayes.posterior.file import Posterior, PosteriorError
+from incbayes.posterior.file import Posterior, PosteriorError, shown
 from incbayes.posterior.members import members_of
 from incbayes.posterior.network import NetworkState
 from incbayes.study.messages import is_finite
@@ -42,9 +42,6 @@ MOST_VALUES = max(MODES) * LARGEST_SIDE**2
 
 STANDARDISED = ("standard", "columns")
 """Scalings that always take a mean and a standard deviation."""
-
-SHOWN = 80
-"""Characters of a value that a message shows."""
 
 NAMES = ("study", "experiment", "method")
 MOST = {"T": 10_000, "t": 10_000, "seed": 2**63 - 1}
@@ -343,9 +340,3 @@ def _first(state: State) -> Tensor:
 
 def _form(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
-
-
-def shown(value: Any) -> str:
-    """Return a value as text in one line, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -26,6 +26,9 @@ FORMAT_VERSION = 2
 
 METADATA_KEY = "incbayes"
 
+SHOWN = 80
+"""Characters of a value that a message shows."""
+
 
 class PosteriorError(UserError, ValueError):
     """A posterior file that cannot be used, and why."""
@@ -185,3 +188,9 @@ def verify_chain(paths: list[Path], posteriors: list[Posterior]) -> None:
                 f"{path}: its parent is {current.metadata['parent'][:12]}…, but the posterior "
                 f"before it is {previous.sha256[:12]}…: they are not of one run"
             )
+
+
+def shown(value: Any) -> str:
+    """Return a value of the metadata as text in one line, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -7,8 +7,8 @@ number of their mixture would be wrong.
 from collections.abc import Mapping
 from typing import Any
 
-from incbayes.posterior.described import Described, shown
-from incbayes.posterior.file import PosteriorError
+from incbayes.posterior.described import Described
+from incbayes.posterior.file import PosteriorError, shown
 
 SAME = (
     *("study", "experiment", "method", "T", "t", "seed", "budget", "config", "network"),

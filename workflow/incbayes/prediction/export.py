@@ -13,8 +13,7 @@ from incbayes.core.errors import UserError
 from incbayes.core.files import atomic_write
 from incbayes.kinds import PIXELS
 from incbayes.likelihoods.base import Likelihood
-from incbayes.networks.layers import layers_of
-from incbayes.posterior.build import fresh_network, with_weights
+from incbayes.posterior.build import mean_network
 from incbayes.posterior.file import METADATA_KEY
 from incbayes.posterior.members import is_ensemble
 from incbayes.prediction.opened import Given, Replicate, open_replicates
@@ -65,7 +64,7 @@ def export(
 
     Raises:
         ExportError: there is no such export, or it is not said which replicate is meant.
-        PosteriorError: the file cannot be used.
+        PosteriorError: the file cannot be used, or the network's code is not that of the fit.
     """
     form = Form(**options)
     if what != "mean" or form.format not in FORMATS:
@@ -88,7 +87,8 @@ def export(
             f"{one.of.file}: holds an ensemble, which has no network of its mean; `incbayes "
             "predict` predicts with all its members"
         )
-    network = _mean_network(one)
+    one.check_code()
+    network = mean_network(one.of.architecture(one.number), one.of.family, one.state)
     about = _about(one, form.format)
     text = json.dumps(about, sort_keys=True)
     with atomic_write(path) as partial:
@@ -116,16 +116,6 @@ class Scaled(nn.Module):
         """Return ln p(y | x), float64 [N, K], of pixels uint8 [N, C, H, W]."""
         scaled = self.scaling.scale(images, self.numbers)
         return self.likelihood.log_probabilities(self.network(scaled))
-
-
-def _mean_network(one: Replicate) -> nn.Module:
-    network = fresh_network(one.of.architecture(one.number), 0)
-    family = one.of.family
-    mean = {}
-    for layer in layers_of(network):
-        state = one.state[layer.name]
-        mean[layer.name] = family.mean(layer, state) | {key: state[key] for key in layer.buffers}
-    return with_weights(network, mean).eval()
 
 
 def _program(one: Replicate, network: nn.Module) -> torch.export.ExportedProgram:

@@ -161,13 +161,16 @@ def predict(
         options: attributes of `How` by name.
 
     Raises:
-        PosteriorError: a file cannot be used, or replicates are of different tasks.
+        PosteriorError: a file cannot be used, replicates are of different tasks, or the network's
+            code is not that of the fit.
         DataError: in one line, every image that cannot be used.
         UserError: an option makes no sense, the device is absent, or a prediction is not finite.
     """
     how = How(**options)
     replicates = open_replicates(posterior, how.replicates, how.model)
     check_same_classes(replicates)
+    for one in replicates:
+        one.check_code()
     shape = replicates[0].of.shape
     device = prepare_device(how.device, torch.get_num_threads())
     table = replicates[0].of.table
