@@ -1,4 +1,4 @@
-"""How many images a fraction of them is, and what it is called: one rule for all images."""
+"""How many images a fraction of them is: one rule for parts, validation and test images."""
 
 
 def images_in(fraction: float, images: int) -> int:
@@ -12,8 +12,3 @@ def images_in(fraction: float, images: int) -> int:
         images: number of images, 0 or more.
     """
     return round(fraction * images)
-
-
-def in_percent(fraction: float) -> str:
-    """Return a fraction as text: `100 %`, `2.5 %`."""
-    return f"{100 * fraction:.4g} %"

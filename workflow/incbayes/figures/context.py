@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from incbayes.core.fractions import in_percent
 from incbayes.study.model import Study
 
 if TYPE_CHECKING:  # so that asking for a context does not import it
@@ -150,6 +149,11 @@ class FigureContext:
             for scale, labels in uses.items()
         ]
         return f"{lead}: {'. '.join(parts)}."
+
+
+def in_percent(fraction: float) -> str:
+    """Return a fraction as text: `100 %`, `2.5 %`."""
+    return f"{100 * fraction:.4g} %"
 
 
 def shortened(names: Mapping[str, str], most: int) -> dict[str, str]:

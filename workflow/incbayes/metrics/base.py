@@ -97,14 +97,6 @@ class Metric:
         return dataclasses.replace(self, title=title, heading=heading, **changes)
 
     @property
-    def value_unit(self) -> str:
-        """The unit of a value as records have it, of which `factor` makes the written one."""
-        if self.factor == 1.0:
-            return self.unit
-        whole = self.factor == 100.0 and self.unit == "%"
-        return "fraction" if whole else f"{self.factor:g} {self.unit}".strip()
-
-    @property
     def predicts(self) -> Predicted:
         """What a likelihood must predict for it to make sense."""
         return "number" if self.of == "number" else "classes"

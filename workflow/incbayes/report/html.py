@@ -252,7 +252,7 @@ def _download(table: Table) -> dict[str, Any]:
     """
     frame = table.frame
     if "metric" in frame:
-        units = {name: metric_of(name).value_unit for name in set(frame["metric"])}
+        units = {name: tables.unit_of_records(metric_of(name)) for name in set(frame["metric"])}
         frame = frame.assign(unit=frame["metric"].map(units))
     content = frame.to_csv(index=False, lineterminator="\n", float_format="%.10g")
     return {"table": table, "file": f"{table.name}.csv", "source": _csv_uri(content)}

@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import UNSET
 
-from incbayes.core.fractions import in_percent
 from incbayes.core.outside import is_outside
+from incbayes.figures.context import in_percent
 from incbayes.kinds import PIXELS
 from incbayes.study.chains import chains_left_out
 from incbayes.study.model import Experiment, KindSpec, MethodSettings, Study, to_plain

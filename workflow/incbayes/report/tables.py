@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from incbayes.core.fractions import in_percent
-from incbayes.figures.context import FigureContext
+from incbayes.figures.context import FigureContext, in_percent
 from incbayes.figures.rows import final_stage, in_order
 from incbayes.kinds import METRICS
 from incbayes.metrics.base import Metric
@@ -173,6 +172,14 @@ def number(value: float, decimals: int, signed: bool = False) -> str:
 def _final(records: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
     test = records[records["split"] == "test"]
     return in_order(final_stage(test), context, "T", "replicate")
+
+
+def unit_of_records(metric: Metric) -> str:
+    """Return the unit of a value as records have it, of which `factor` makes the written one."""
+    if metric.factor == 1.0:
+        return metric.unit
+    whole = metric.factor == 100.0 and metric.unit == "%"
+    return "fraction" if whole else f"{metric.factor:g} {metric.unit}".strip()
 
 
 def column_meanings(summary: pd.DataFrame) -> list[tuple[str, str]]:
