@@ -50,6 +50,26 @@ def test_the_figure_follows_the_metric_and_the_scale_of_the_kl_the_method():
     assert summed.claims["good"].figure == "stages"
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ([("claims.good.groups[1]", FFG | {"t": 2})], "accuracy compares stages with 3 draws and"),
+        ([("claims.good.metric", "cumulative_error")], "cumulative_error adds up stages with 3 dr"),
+        ([("claims.good.groups[1].t", 2)], ""),  # a point has no draws
+        ([("claims.good.groups[1]", FFG | {"t": 2, "predictor": "mean"})], ""),
+        ([("claims.good.groups[0].t", 3), ("claims.good.groups[1]", FFG | {"t": 2})], ""),
+        ([], ""),
+    ],
+)
+def test_stages_of_different_draws_are_not_compared(changes, said):
+    fewer = ("evaluation.earlier_samples", 3)
+    if said:
+        assert said in refusal(study(fewer, *changes))
+    else:
+        resolve_study(study(fewer, *changes))
+    resolve_study(study(*changes))
+
+
 def test_a_study_without_claims_has_none():
     assert resolve_study(changed()).claims == {}
 

@@ -68,6 +68,7 @@ def check_claims(study: Study) -> None:
         if claim.figure is not None:
             _check_name((*path, "figure"), "figure", claim.figure, FIGURES)
         _check_groups((*path, "groups"), claim, study)
+        _check_alike(path, claim, study)
         _check_same((*path, "groups"), claim, study)
         _check_open(path, claim)
         _check_looks((*path, "looks"), claim)
@@ -223,6 +224,40 @@ def _check_draws(path: KeyPath, name: str, group: Group, study: Study) -> None:
             f"{name} grows with the number of draws, of which a stage before the last has "
             f"{earlier} and the last {evaluation.samples}; leave evaluation.earlier_samples out",
         )
+
+
+def _check_alike(path: KeyPath, claim: Claim, study: Study) -> None:
+    """Check that stages are scored with as many draws as those that they are compared with.
+
+    More draws predict better: a difference of stages would be in part that of their draws.
+    """
+    groups = [group for group in claim.groups if isinstance(group, Group)]
+    drawn = [found for group in groups if (found := _draws_of_stages(group, study))]
+    summed = bool(METRICS[claim.metric].by_stage)
+    numbers = {number for ends in drawn for number in (ends if summed else ends[1:])}
+    if len(numbers) > 1:
+        raise StudyError(
+            (*path, "metric" if summed else "groups"),
+            f"{claim.metric} {'adds up' if summed else 'compares'} stages with {min(numbers)} "
+            f"draws and with {max(numbers)}, and more draws predict better; leave "
+            "evaluation.earlier_samples out",
+        )
+
+
+def _draws_of_stages(group: Group, study: Study) -> tuple[int, int] | None:
+    """Return how many draws predict at the first stage of a chain, and at that of a group.
+
+    None where no draws do: at the mean, of points, and of an ensemble, which has its members.
+    """
+    chosen = study.methods[group.method]
+    members = "times" in kind_constraints("inference", chosen.inference.kind)
+    if group.predictor == "mean" or members or not _draws(study, group.method):
+        return None
+    evaluation = evaluation_settings(study, group.method)
+    last, earlier = evaluation.samples, evaluation.earlier_samples or evaluation.samples
+    if arrives(study.experiments[group.experiment].dataset):  # each stage was the last one once
+        return last, last
+    return (earlier if group.T > 1 else last), (earlier if group.stage < group.T else last)
 
 
 def _draws(study: Study, method: str) -> bool:
