@@ -103,6 +103,16 @@ def test_another_network_family_or_scaling_is_refused_in_one_line(expected, fini
     assert not chain.posterior(1).exists()
 
 
+def test_a_posterior_of_other_code_of_the_network_is_refused(finished, tmp_path):
+    probe = copy.deepcopy(read_metadata(finished.posterior(2))["probe"])
+    probe["outputs"]["0"][1][3] += 0.5  # as another activation makes of the same weights
+    other = changed(finished.posterior(2), tmp_path / "other.safetensors", probe=probe)
+    chain = finished.at(tmp_path / "next")
+    text = refusal(lambda: go_on(chain, [other]), PosteriorError)
+    assert text.startswith(f"{other}: the code of the model mlp does not compute what the file was")
+    assert "output 4 of a fixed input is" in text
+
+
 def test_files_that_are_no_blocks_of_one_chain_are_refused_with_both_names(finished, tmp_path):
     def refused(other):
         files = [finished.posterior(2), other.posterior(2)]

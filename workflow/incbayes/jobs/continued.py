@@ -22,6 +22,7 @@ from incbayes.kinds import PIXELS
 from incbayes.posterior.described import Described, described
 from incbayes.posterior.file import Posterior, PosteriorError, read_posterior
 from incbayes.posterior.members import members_of
+from incbayes.posterior.probe import MeanOf, check_probe
 from incbayes.posterior.same_chain import check_same_chain
 from incbayes.priors.base import Source
 
@@ -89,8 +90,9 @@ def read_continued(
 
     Raises:
         PosteriorError: a file is absent, damaged or another one than when the job was planned, of
-            another network, family, inputs, classes or scaling, or of another chain than the first
-            one; or there is none of a replicate, or two.
+            another network, family, inputs, classes or scaling, fitted with other code of the
+            network, or of another chain than the first one; or there is none of a replicate, or
+            two.
         SealError: a file is not what the seal beside it says.
     """
     opened = [_open(path, sha256, network) for path, sha256 in files.items()]
@@ -109,7 +111,10 @@ def read_continued(
         _check_members(one, number, networks_fitted(request.settings))
         classes = [images.class_names[place] for place in cut.target_classes]
         check_classes(one.path, number, one.of.classes[number], classes)
-        sources[replicate] = Source(state=one.posterior.states[number])
+        state = one.posterior.states[number]
+        mean = MeanOf(one.of.architecture(number), one.of.family, state)
+        check_probe(str(one.path), one.posterior.metadata, number, mean)
+        sources[replicate] = Source(state=state)
         numbers[replicate] = one.of.numbers[number]
     _check_scaling(opened, request, images, cuts, numbers)
     return GoingOn(sources, numbers, _seals(opened), list(files.values()))
