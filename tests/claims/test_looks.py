@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from known_claims import ANY, TESTS, claim, records
 
-from incbayes.claims.history import History, first_runs
+from incbayes.claims.history import History, codes_of, first_runs
 from incbayes.claims.ledger import judge
 from incbayes.claims.looks import p_value, taken
 from incbayes.study.model import Statement
@@ -120,6 +120,17 @@ def test_replicates_run_after_a_claim_was_stated_are_counted_and_can_be_all_that
     assert fewer["run_after_stated"] == 3 and fewer["verdict"] == "inconclusive"
     both = dict(known.first_runs) | {("e", "b", 2, 5): STATED - timedelta(days=1)}
     assert entry_of(data, History(known.stated, both))["run_after_stated"] == 4
+
+
+def test_a_claim_across_chains_of_different_code_says_so():
+    data = records(a=[0.9, 0.91, 0.95], b=[0.8, 0.82, 0.81])
+    assert entry_of(data)["codes"] == 1
+    sources = [
+        {"chains": ["e.a.T2", "e.b.T2"], "code_digest": "1"},
+        {"chains": ["e.b.T2"], "code_digest": "2"},
+    ]
+    assert entry_of(data, History(codes=codes_of(sources)))["codes"] == 2
+    assert entry_of(data, History(codes=codes_of(sources[:1])))["codes"] == 1
 
 
 def test_a_stated_claim_that_is_taken_out_still_counts():

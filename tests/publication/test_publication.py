@@ -19,7 +19,6 @@ from incbayes.core.errors import UserError
 from incbayes.core.files import sha256_file
 from incbayes.kinds import METRICS
 from incbayes.publication import publish as publication
-from incbayes.publication.kept import with_codes
 from incbayes.publication.numbers import numbers_file
 from incbayes.publication.publish import (
     SEAL,
@@ -250,19 +249,6 @@ def test_a_chain_of_more_replicates_has_its_figures_made_anew():
         counts = found.numbers[name].groupby("T")[column].max()
         assert counts.loc[3] == 4 and counts.get(1, 3) == 3, name
     assert found.study.experiments["e0"].replicates == 4 and found.study.first_replicate == 0
-
-
-def test_a_claim_across_chains_of_different_code_says_so():
-    def group(method):
-        return {"experiment": "e", "method": method, "T": 1}
-
-    entries = [{"groups": groups} for groups in ([group("a"), group("b")], [group("b"), {}])]
-    entries[1]["groups"][1] = {"constant": 0.5}
-    sources = [
-        {"chains": ["e.a.T1"], "code_digest": "1"},
-        {"chains": ["e.b.T1"], "code_digest": "2"},
-    ]
-    assert [entry["codes"] for entry in with_codes(entries, sources)] == [2, 1]
 
 
 def test_numbers_of_a_figure_are_found_under_its_former_name(tmp_path):

@@ -11,6 +11,7 @@ from typing import Any
 
 from incbayes.claims.examine import Choice
 from incbayes.core.seal import read_seal
+from incbayes.study.chains import chain_name
 from incbayes.study.model import Claim, Statement
 from incbayes.study.statement import Stated, groups_of
 
@@ -25,10 +26,18 @@ class History:
     Attributes:
         stated: the statements of the claims.
         first_runs: of every replicate whose date is known.
+        codes: the digests of the code that made each chain, by its name; nothing of a chain that
+            one run made with all others.
     """
 
     stated: Stated = Stated({})
     first_runs: Runs = field(default_factory=dict)
+    codes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def states_of_code(self, claim: Claim) -> int:
+        """Return how many states of the code made what a claim compares, at least 1."""
+        of_groups = [self.codes.get(chain_name(chain), frozenset()) for chain in groups_of(claim)]
+        return max(1, len(frozenset().union(*of_groups)))
 
     def statement(self, name: str) -> Statement | None:
         """Return the statement of a claim that is still what it was then."""
@@ -90,6 +99,19 @@ def read_runs(paths: Iterable[Path]) -> list[dict[str, Any]]:
     """
     seals = [read_seal(path, "run") for path in paths]
     return [{**seal.identity, **seal.facts} for seal in seals]
+
+
+def codes_of(sources: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """Return the digests of the code that made each chain, by its name.
+
+    Args:
+        sources: of provenance, with `chains` and `code_digest`.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for source in sources:
+        for chain in source["chains"]:
+            found[chain] = found.get(chain, frozenset()) | {source["code_digest"]}
+    return found
 
 
 def first_runs(runs: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, int, int], datetime]:

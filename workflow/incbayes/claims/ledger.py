@@ -95,6 +95,7 @@ def judge(
         said = {
             "stated": statement.date if statement else None,
             "changed_since_stated": name in history.stated.changed,
+            "codes": history.states_of_code(claim),
             "run_after_stated": None if after is None else len(after & examined.replicates),
         }
         entries.append({"claim": name, **entry, **said, "reduced": reduced})

@@ -87,27 +87,6 @@ def check_code(kept: "Measured", stated: Study, found: Kept, code: str) -> None:
             )
 
 
-def with_codes(
-    entries: Iterable[Mapping[str, Any]], sources: Iterable[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """Return entries of a ledger with `codes`, how many states of the code made what they compare.
-
-    Args:
-        entries: as `claims.ledger.judge` returns them.
-        sources: as provenance names them.
-    """
-    codes: dict[str, set[str]] = {}
-    for source in sources:
-        for chain in source["chains"]:
-            codes.setdefault(chain, set()).add(source["code_digest"])
-    found = []
-    for entry in entries:
-        compared = [chain_of(group) for group in entry["groups"] if "constant" not in group]
-        of_all = set().union(*(codes.get(chain_name(chain), ()) for chain in compared))
-        found.append({**entry, "codes": len(of_all)})
-    return found
-
-
 def check_origins(sources: Iterable[Mapping[str, Any]]) -> None:
     """Check that all runs of an experiment, as provenance names them, were made of the same files.
 

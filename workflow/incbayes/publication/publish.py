@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 from msgspec.structs import replace
 
-from incbayes.claims.history import History, Runs, first_runs
+from incbayes.claims.history import History, Runs, codes_of, first_runs
 from incbayes.claims.images import of_publication
 from incbayes.claims.ledger import judge, write_ledger
 from incbayes.core.files import atomic_write, write_json
@@ -39,7 +39,6 @@ from incbayes.publication.kept import (
     kept_replicates,
     rows_kept,
     runs_kept,
-    with_codes,
 )
 from incbayes.publication.numbers import joined_numbers, numbers_file, ordered, together, with_gaps
 from incbayes.publication.page import published_page
@@ -296,11 +295,11 @@ def _write(folder: Path, measured: Measured, timings: pd.DataFrame) -> None:
     ledger = None
     if study.claims:
         files = folder / "claims.json", folder / "claims.csv"
-        history = History(stated(study), first_runs(provenance["runs"]))
+        codes = codes_of(provenance["sources"])
+        history = History(stated(study), first_runs(provenance["runs"]), codes)
         files_of = {stage: folder / published_name(stage) for stage in measured.evidence}
         evidence = of_publication(files_of)
         entries = judge(claims_of(study), records, study.reduced, history, evidence)
-        entries = with_codes(entries, provenance["sources"])
         write_ledger(entries, *files)
         for write in (write_claims_figure, write_against_paper):
             write(entries, context, folder / "figures", [KEPT_PICTURE])

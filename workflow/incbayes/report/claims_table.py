@@ -143,7 +143,7 @@ def _notes(entry: Entry, metric: Metric) -> list[str]:
         notes.append(f"judged on the first {n}, of looks at {looks}" if n else f"looks at {looks}")
     if entry["stated"]:
         notes.append(f"stated {entry['stated']}; replicates run after: {entry['run_after_stated']}")
-    if entry.get("codes", 1) > 1:  # of what is published; a run has one
+    if entry["codes"] > 1:
         notes.append(f"its chains are of {entry['codes']} states of the code, named at the end")
     if entry["changed_since_stated"]:
         notes.append("its sentence, test or settings have changed since it was stated")
