@@ -254,6 +254,6 @@ def test_a_channel_that_is_constant_in_the_first_part_is_refused_with_the_way_ou
 )
 def test_the_report_says_by_which_numbers(pixels, words):
     study = resolve_study(changed((f"{PLAIN}.pixels", pixels)))
-    assert dict(describe_experiment(study, "plain"))["Pixels"].endswith(words)
-    pretrained = dict(describe_experiment(resolve_study(copy.deepcopy(SMALL)), "halves"))
+    assert dict(describe_experiment(study, "plain", [3]))["Pixels"].endswith(words)
+    pretrained = dict(describe_experiment(resolve_study(copy.deepcopy(SMALL)), "halves", [3]))
     assert pretrained["Pixels"].endswith("of the source task")

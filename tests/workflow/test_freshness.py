@@ -294,7 +294,7 @@ SHARED = {
 def test_a_changed_line_in_a_script_counts_for_those_that_use_it(edited, tmp_path, monkeypatch):
     shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
     monkeypatch.setattr(digests, "ROOT", tmp_path / "workflow/incbayes")
-    caches = (digests.code_digest, digests._imports, digests._code)
+    caches = (digests.code_digest, digests._read)
     before = _digests_of_scripts(caches)
     path = tmp_path / "workflow/scripts" / f"{edited}.py"
     path.write_text(path.read_text() + "\nADDED = 1\n")
