@@ -19,7 +19,7 @@ from incbayes.posterior.network import NetworkState
 from incbayes.study.messages import is_finite
 
 KEY = "probe"
-"""Of a posterior's metadata: `dtype`, and `outputs` by replicate, [input][output]."""
+"""Of a posterior's metadata: `dtype`, and `outputs` by replicate, a list of those of each input."""
 
 INPUTS, MOST_OUTPUTS, DIGITS = 2, 100, 6
 
