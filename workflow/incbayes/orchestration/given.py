@@ -15,6 +15,7 @@ from incbayes.study.checks.given import weights_file
 from incbayes.study.datasets import data_name
 from incbayes.study.model import MethodSettings, Study
 from incbayes.study.settings import prior_option
+from incbayes.study.streams import arrives
 from incbayes.study.yaml import StudyError
 
 
@@ -44,8 +45,15 @@ class GivenWeights:
         return None if path is None else sha256_file(path)
 
     def digests(self) -> dict[str, str]:
-        """Return the digest of each chosen experiment that has such a file."""
-        found = {name: self.digest(name) for name in chosen_experiments(self._study)}
+        """Return the digest of each chosen experiment that has such a file, but for streams.
+
+        A stream goes on without it, and is not published beside others.
+        """
+        found = {
+            name: self.digest(name)
+            for name, experiment in chosen_experiments(self._study).items()
+            if not arrives(experiment.dataset)
+        }
         return {name: digest for name, digest in found.items() if digest is not None}
 
     def data(self, experiment: str) -> str | None:
