@@ -61,6 +61,12 @@ def as_files(folder: Path, pixels: np.ndarray) -> Path:
     return folder
 
 
+def without_probe(posterior):
+    """Return a posterior whose states a test has changed, as if it had been fitted so."""
+    said = {key: value for key, value in posterior.metadata.items() if key != "probe"}
+    return replace(posterior, metadata=said)
+
+
 def changed(path: Path, to: Path, states=None, **metadata) -> Path:
     """Write a posterior as if one had made it so: other metadata, its own checksum right."""
     read = read_posterior(path)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from stage_files import without_probe
 from tiny_chain import tiny_chain
 
 from incbayes.data.part import Part
@@ -72,8 +73,7 @@ def test_a_stage_that_is_certain_and_wrong_is_scored_by_its_own_nll(chain, tmp_p
         found = read_posterior(path, *given)
         for state in found.states[0].values():
             state["weight_mean"] *= 60
-        said = {key: value for key, value in found.metadata.items() if key != "probe"}
-        return replace(found, metadata=said)  # as if it had been fitted so
+        return without_probe(found)
 
     monkeypatch.setattr("incbayes.jobs.request.read_posterior", scaled)
     _, records = scores(chain, tmp_path, test_images=1.0)

@@ -7,6 +7,7 @@ import torch
 from fault_table import survived
 from listening import listening
 from refusals import refusal
+from stage_files import without_probe
 from tiny_chain import SETTINGS, TRAINING, training_of
 
 from incbayes.inference.base import DivergenceError
@@ -135,8 +136,7 @@ def with_weights_of(value, t, monkeypatch):
         if found.metadata["t"] == t:
             for state in found.states[0].values():
                 state["weight_mean"].fill_(value)
-        said = {key: value for key, value in found.metadata.items() if key != "probe"}
-        return replace(found, metadata=said)  # outputs that are not finite are no probe
+        return without_probe(found)  # outputs that are not finite are none
 
     monkeypatch.setattr("incbayes.jobs.request.read_posterior", read)
 

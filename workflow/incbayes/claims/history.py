@@ -11,7 +11,7 @@ from typing import Any
 
 from incbayes.claims.examine import Choice
 from incbayes.core.seal import read_seal
-from incbayes.study.chains import chain_name
+from incbayes.study.chains import Chain, chain_name
 from incbayes.study.model import Claim, Statement
 from incbayes.study.statement import Stated, groups_of
 
@@ -53,14 +53,17 @@ class History:
             return None
         date = datetime.fromisoformat(statement.date)
         of_groups = [
-            {
-                replicate
-                for (*chain, replicate), first in self.first_runs.items()
-                if tuple(chain) == group and first > date and replicate >= statement.first
-            }
-            for group in groups_of(claim)
+            {number for number, first in runs.items() if first > date and number >= statement.first}
+            for runs in self._runs_of(claim)
         ]
         return frozenset(set.intersection(*of_groups)) if of_groups else frozenset()
+
+    def _runs_of(self, claim: Claim) -> list[dict[int, datetime]]:
+        """Return when the replicates of each group of a claim were first run, by number."""
+        found: dict[Chain, dict[int, datetime]] = {group: {} for group in groups_of(claim)}
+        for (experiment, method, T, number), first in self.first_runs.items():
+            found.get((experiment, method, T), {})[number] = first
+        return list(found.values())
 
     def _after_earlier_runs(self, statement: Statement, claim: Claim) -> int:
         """Return the number after the last replicate of any group that was run before the date.
@@ -68,13 +71,8 @@ class History:
         That is beyond `Statement.first` where it was run elsewhere, and came here later.
         """
         date = datetime.fromisoformat(statement.date)
-        chains = groups_of(claim)
-        earlier = [
-            replicate
-            for (*chain, replicate), first in self.first_runs.items()
-            if tuple(chain) in chains and first <= date
-        ]
-        return max(earlier, default=-1) + 1
+        runs = [of for group in self._runs_of(claim) for of in group.items()]
+        return max((number + 1 for number, first in runs if first <= date), default=0)
 
     def choice(self, name: str, claim: Claim) -> Choice:
         """Return the replicates that a claim is to be judged on."""

@@ -12,3 +12,8 @@ def images_in(fraction: float, images: int) -> int:
         images: number of images, 0 or more.
     """
     return round(fraction * images)
+
+
+def some_images_in(fraction: float, images: int) -> int:
+    """Return the same, but at least one: of what is held back or scored on, none is no use."""
+    return max(1, images_in(fraction, images))

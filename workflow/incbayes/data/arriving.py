@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from incbayes.core.fractions import images_in
+from incbayes.core.fractions import some_images_in
 from incbayes.core.options import option
 from incbayes.core.streams import numpy_stream
 from incbayes.data.raw import DataError
@@ -95,7 +95,7 @@ def held_out(source: Path, groups: np.ndarray, share: float, one: str) -> np.nda
         DataError: none would be left to fit.
     """
     number, sizes = len(groups), np.bincount(groups)
-    held = max(1, images_in(share, number)) if share else 0
+    held = some_images_in(share, number) if share else 0
     if held >= number:
         raise DataError(
             f"{source}: holds {number} {one}, and held_out takes it; give more {one}s, or "

@@ -13,7 +13,7 @@ from msgspec import UnsetType, structs
 from safetensors.numpy import load, save
 
 from incbayes.core.files import atomic_write
-from incbayes.core.fractions import images_in
+from incbayes.core.fractions import some_images_in
 from incbayes.data.partition import (
     FORMAT,
     Partition,
@@ -61,7 +61,7 @@ def partition_with_validation(
         raise DataError(f"validation: {fraction} must be above 0 and below 1")
     whole = partition(labels, classes, 1, settings, stream)
     (kept,) = whole.parts
-    number = max(1, images_in(fraction, len(kept)))
+    number = some_images_in(fraction, len(kept))
     held_out, left = kept[:number], kept[number:]
     unused = np.isin(labels, whole.target_classes)
     unused[left] = False

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from incbayes.core.fractions import images_in
+from incbayes.core.fractions import some_images_in
 from incbayes.core.streams import numpy_stream
 from incbayes.data.part import Part
 from incbayes.evaluation.temperature import at_temperature
@@ -89,7 +89,7 @@ def chosen_of_share(number: int, share: float) -> Tensor:
 
     Not the first, as a data set may be sorted by class.
     """
-    return chosen_of_number(number, max(1, images_in(share, number)))
+    return chosen_of_number(number, some_images_in(share, number))
 
 
 def chosen_of_number(number: int, kept: int) -> Tensor:

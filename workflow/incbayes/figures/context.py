@@ -225,20 +225,15 @@ def _draws_apart(study: Study) -> dict[str, tuple[int, int]]:
 
     A stage of a stream was its last once, and is scored like it. Points have no draws.
     """
-    from incbayes.study.schema import kind_constraints
+    from incbayes.study.settings import is_drawn
     from incbayes.study.streams import arrives
 
-    last = study.evaluation.samples
-    before = study.evaluation.earlier_samples or last
-    families = {
-        name: kind_constraints("family", method.family.kind)
-        for name, method in study.methods.items()
-    }
+    before, last = study.evaluation.samples_before, study.evaluation.samples
     return {
         name: (before, last)
         for name, experiment in study.experiments.items()
         if before != last
         and not arrives(experiment.dataset)
         and max(experiment.parts) > 1
-        and any(families[m].get("drawn", families[m]["bayesian"]) for m in experiment.methods)
+        and any(is_drawn(study.methods[method].family) for method in experiment.methods)
     }

@@ -104,8 +104,13 @@ def draw_interval(
 
 def counts_of(n: pd.Series) -> str:
     """Return e.g. `n = 5`, or `n = 3–5` where they differ, in one word."""
-    low, high = int(n.min()), int(n.max())
-    return f"n\u00a0=\u00a0{low}" + (f"\u2013{high}" if high > low else "")
+    return f"n\u00a0=\u00a0{span(n)}"
+
+
+def span(numbers: pd.Series) -> str:
+    """Return e.g. `10 000`, or `2–3` where whole numbers differ, in one word."""
+    ends = dict.fromkeys([int(numbers.min()), int(numbers.max())])
+    return "\u2013".join(f"{end:,}".replace(",", "\u2009") for end in ends)
 
 
 RING = {

@@ -15,6 +15,7 @@ from incbayes.figures import style, texts
 from incbayes.figures.base import StudyFigure
 from incbayes.figures.blocks import Block, blocks_page
 from incbayes.figures.context import FigureContext
+from incbayes.figures.intervals import span
 from incbayes.figures.lines import label_log_axis
 from incbayes.figures.rows import experiments_in, extreme_parts, final_stage, in_order, methods_in
 from incbayes.results.frames import Frames
@@ -177,18 +178,12 @@ def _label(method: str, context: FigureContext) -> str:
 
 def _counts(panel: pd.DataFrame) -> str:
     """Return the legend's title: what the numbers are means of."""
-    images, replicates = _span(panel["images"]), panel["replicates"]
+    images, replicates = span(panel["images"]), panel["replicates"]
     if replicates.max() == 1:
         return f"ECE in %\n({images} images,\none replicate)"
     interval = " and 95 % interval" if replicates.max() >= FEWEST else ""
-    words = f"ECE in %: mean{interval} ({images} images × {_span(replicates)})"
+    words = f"ECE in %: mean{interval} ({images} images × {span(replicates)})"
     return texts.wrap(words, LEGEND, style.LEGEND_SIZE)
-
-
-def _span(numbers: pd.Series) -> str:
-    """Return e.g. `10 000`, or `2–3` where the methods differ in it, in one word."""
-    ends = dict.fromkeys([int(numbers.min()), int(numbers.max())])
-    return "\u2013".join(f"{end:,}".replace(",", "\u2009") for end in ends)
 
 
 def _draw_method(

@@ -22,7 +22,7 @@ from incbayes.kinds import PIXELS
 from incbayes.posterior.described import Described, described
 from incbayes.posterior.file import Posterior, PosteriorError, read_posterior
 from incbayes.posterior.members import members_of
-from incbayes.posterior.probe import MeanOf, check_probe
+from incbayes.posterior.probe import check_code
 from incbayes.posterior.same_chain import check_same_chain
 from incbayes.priors.base import Source
 
@@ -112,8 +112,7 @@ def read_continued(
         classes = [images.class_names[place] for place in cut.target_classes]
         check_classes(one.path, number, one.of.classes[number], classes)
         state = one.posterior.states[number]
-        mean = MeanOf(one.of.architecture(number), one.of.family, state)
-        check_probe(str(one.path), one.posterior.metadata, number, mean)
+        check_code(one.of, number, state)
         sources[replicate] = Source(state=state)
         numbers[replicate] = one.of.numbers[number]
     _check_scaling(opened, request, images, cuts, numbers)

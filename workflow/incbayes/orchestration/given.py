@@ -25,7 +25,7 @@ class GivenWeights:
     def __init__(self, study: Study, settings: Callable[[str, str], MethodSettings]):
         """Take a study in normal form, and what returns the settings of a method in it."""
         self._study, self._settings = study, settings
-        self.outputs = cache(self._outputs)
+        self.outputs, self.digest = cache(self._outputs), cache(self._digest)
 
     def file(self, experiment: str) -> Path | None:
         """Return the file with the weights that an experiment's priors are made from, or None.
@@ -39,7 +39,7 @@ class GivenWeights:
             raise StudyError((*path, "pretrain", "weights"), f"there is no file {found}")
         return found
 
-    def digest(self, experiment: str) -> str | None:
+    def _digest(self, experiment: str) -> str | None:
         """Return the SHA-256 of that file; None without one."""
         path = self.file(experiment)
         return None if path is None else sha256_file(path)

@@ -11,8 +11,8 @@ from typing import Any
 
 from incbayes.core.errors import UserError
 from incbayes.orchestration.stream import PREPARED
+from incbayes.study.continuation import POSTERIOR
 
-POSTERIOR = "posterior.safetensors"
 OTHER_REASONS = (
     "forced",
     "updated_input",

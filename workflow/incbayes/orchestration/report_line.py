@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from incbayes.orchestration.interruption import SNAKEMAKE_LOGGER
-from incbayes.orchestration.keep_posteriors import POSTERIOR
+from incbayes.study.continuation import POSTERIOR, STAGE
 
 
 def say_report(workflow: Any, report: Path, advice: Path) -> None:
@@ -48,6 +48,6 @@ def _last_posterior(dag: Any) -> Path | None:
     staged = [
         path
         for path in sorted(made)
-        if path.name == POSTERIOR and path.parent.name[1:].isdecimal() and path.is_file()
+        if path.name == POSTERIOR and STAGE.fullmatch(path.parent.name) and path.is_file()
     ]
     return max(staged, key=lambda path: int(path.parent.name[1:]), default=None)

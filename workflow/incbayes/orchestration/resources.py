@@ -138,10 +138,11 @@ def demand(study: Study, job: Job, attempt: int) -> Demand:
     held = _held(study, experiment, method, parts, work)
     if work == "scores":
         settings = _scoring(study, method)
-        earlier = settings.earlier_samples or settings.samples
         shifted = data["test"] * len(shift_splits(described))  # of the last stage alone
         every = held - data["test"] * _shifts_held(described)
-        passes = FORWARD * ((parts - 1) * earlier * every + settings.samples * (every + shifted))
+        passes = FORWARD * (
+            (parts - 1) * settings.samples_before * every + settings.samples * (every + shifted)
+        )
     elif work == "fisher":
         passes = held * (job.outputs or len(data["classes"]))
     elif work == "source" and not described.trains_source:

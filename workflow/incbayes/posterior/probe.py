@@ -14,6 +14,7 @@ from torch import Tensor
 
 from incbayes.families.base import Family
 from incbayes.posterior.build import Architecture, mean_network
+from incbayes.posterior.described import Described
 from incbayes.posterior.file import PosteriorError, shown
 from incbayes.posterior.network import NetworkState
 from incbayes.study.messages import is_finite
@@ -110,6 +111,15 @@ def check_probe(file: str, metadata: Mapping[str, Any], replicate: int, mean: Me
             f"what the file was fitted with: {what} of a fixed input is {value:.6g}, expected "
             f"{expected:.6g}; use the code of the fit"
         )
+
+
+def check_code(of: Described, replicate: int, state: NetworkState) -> None:
+    """Check that the code of the network of an opened file computes what it did at the fit.
+
+    Raises: as `check_probe`.
+    """
+    mean = MeanOf(of.architecture(replicate), of.family, state)
+    check_probe(of.file, of.metadata, replicate, mean)
 
 
 def _inputs(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

@@ -16,6 +16,7 @@ from incbayes.likelihoods.base import Likelihood
 from incbayes.posterior.build import mean_network
 from incbayes.posterior.file import METADATA_KEY
 from incbayes.posterior.members import is_ensemble
+from incbayes.posterior.probe import check_code
 from incbayes.prediction.opened import Given, Replicate, open_replicates
 
 FORMATS = ("safetensors", "torch-export")
@@ -87,7 +88,7 @@ def export(
             f"{one.of.file}: holds an ensemble, which has no network of its mean; `incbayes "
             "predict` predicts with all its members"
         )
-    one.check_code()
+    check_code(one.of, one.number, one.state)
     network = mean_network(one.of.architecture(one.number), one.of.family, one.state)
     about = _about(one, form.format)
     text = json.dumps(about, sort_keys=True)

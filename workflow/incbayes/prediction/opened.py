@@ -7,7 +7,6 @@ from pathlib import Path
 from incbayes.posterior.described import Described, described
 from incbayes.posterior.file import Posterior, PosteriorError, read_posterior
 from incbayes.posterior.network import NetworkState
-from incbayes.posterior.probe import MeanOf, check_probe
 from incbayes.posterior.same_chain import check_same_chain
 from incbayes.prediction.own import own_model
 
@@ -28,15 +27,6 @@ class Replicate:
     number: int
     state: NetworkState
     of: Described
-
-    def check_code(self) -> None:
-        """Check that the network's code computes what it did at the fit.
-
-        Raises:
-            PosteriorError: naming the file, and an output that differs.
-        """
-        mean = MeanOf(self.of.architecture(self.number), self.of.family, self.state)
-        check_probe(self.of.file, self.of.metadata, self.number, mean)
 
 
 def open_replicates(

@@ -20,6 +20,7 @@ from incbayes.data.table_file import check_columns, read_tables, rows_of
 from incbayes.inference.stage import StreamKeys
 from incbayes.kinds import FAMILIES, PIXELS
 from incbayes.posterior.predict import Passes, Predictor, predictions_of
+from incbayes.posterior.probe import check_code
 from incbayes.prediction.images import Images, given_images, read_images
 from incbayes.prediction.mixture import Mixture, Uncertainty
 from incbayes.prediction.numbers import NumberPredictions, of_mixtures
@@ -170,7 +171,7 @@ def predict(
     replicates = open_replicates(posterior, how.replicates, how.model)
     check_same_classes(replicates)
     for one in replicates:
-        one.check_code()
+        check_code(one.of, one.number, one.state)
     shape = replicates[0].of.shape
     device = prepare_device(how.device, torch.get_num_threads())
     table = replicates[0].of.table

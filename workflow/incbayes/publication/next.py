@@ -109,8 +109,10 @@ def over_budget(study: Study, settings: Mapping[str, Any]) -> dict[str, Any]:
 def _common(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings whose keys, of mappings all the way down, another mapping has, too."""
     found = {}
-    for key in settings.keys() & other.keys():
-        value, of_other = settings[key], other[key]
+    for key, value in settings.items():
+        if key not in other:
+            continue
+        of_other = other[key]
         if isinstance(value, Mapping) and isinstance(of_other, Mapping):
             value = _common(value, of_other)
             if not value:

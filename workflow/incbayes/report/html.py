@@ -86,6 +86,7 @@ def write_report(out: Path, study: Study, shown: Numbers) -> None:
     figures, ledger, provenance = shown.figures, shown.ledger, shown.provenance
     context = context_of(study)
     counts = tables.replicate_counts(shown.records, study)
+    summary = tables.summarise(shown.records, context)
     template = environment(autoescape=True).get_template("report.html.j2")
     page = template.render(
         study=study,
@@ -97,8 +98,8 @@ def write_report(out: Path, study: Study, shown: Numbers) -> None:
         ledger=_ledger(ledger, figures, context, out.parent) if ledger else None,
         next=next_table(shown.steps, study, context),
         figures=[_figure(figure, out.parent) for figure in figures],
-        results=_results(shown.records, context),
-        columns=tables.column_meanings(tables.summarise(shown.records, context)),
+        results=_results(shown.records, summary, context),
+        columns=tables.column_meanings(summary),
         convergence=_convergence(shown.ends, context),
         arrivals=_arrivals(shown.arrivals, context),
         taken_back=_taken_back(study),
@@ -188,9 +189,10 @@ def _ledger(
     }
 
 
-def _results(records: pd.DataFrame, context: FigureContext) -> list[dict[str, Any]]:
+def _results(
+    records: pd.DataFrame, summary: pd.DataFrame, context: FigureContext
+) -> list[dict[str, Any]]:
     """Return the tables of each experiment that has results."""
-    summary = tables.summarise(records, context)
     methods = tables.compare_methods(records, context)
     parts = tables.compare_parts(records, context)
     results = []

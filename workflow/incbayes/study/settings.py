@@ -101,6 +101,12 @@ def mean_scale_of(family: KindSpec) -> float:
     return 1.0 if option is None else family.options.get(option, 1.0)
 
 
+def is_drawn(family: KindSpec) -> bool:
+    """Return whether draws from a family differ, so that several of them predict."""
+    facts = kind_constraints("family", family.kind)
+    return bool(facts.get("drawn", facts["bayesian"]))
+
+
 def evaluation_settings(study: Study, method: str) -> EvaluationSettings:
     """Return how the posteriors of a method are evaluated.
 

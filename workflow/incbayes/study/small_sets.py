@@ -7,7 +7,7 @@ form sees numbers. What a study states, at any level, stays.
 import math
 from typing import Any
 
-from incbayes.study.checks.experiments import images_to_fit, target_size
+from incbayes.study.checks.experiments import target_size
 from incbayes.study.datasets import PREPARED, data_constraints, is_gone_unrecorded
 from incbayes.study.merging import Plain
 from incbayes.study.model import Experiment, KindSpec, Study, TrainingSettings
@@ -156,7 +156,7 @@ def images_of(study: Study, experiment: Experiment) -> tuple[int, int] | None:
     if data.get("train") is None:
         return None
     task = data["train"] * target_size(experiment, data) // len(data["classes"])
-    part = images_to_fit(experiment.partition, task) // max(experiment.parts)
+    part = experiment.partition.images_to_fit(task) // max(experiment.parts)
     return max(1, part), max(1, task)
 
 

@@ -26,7 +26,7 @@ from incbayes.study.model import (
 from incbayes.study.outliers import PREFIX, outlier_splits
 from incbayes.study.relation import pairs_of, region_of
 from incbayes.study.schema import kind_constraints
-from incbayes.study.settings import evaluation_settings, method_settings
+from incbayes.study.settings import evaluation_settings, is_drawn, method_settings
 from incbayes.study.shifts import mean_splits, shift_splits
 from incbayes.study.streams import arrives
 from incbayes.study.tables import is_number
@@ -217,7 +217,7 @@ def _check_draws(path: KeyPath, name: str, group: Group, study: Study) -> None:
             path, f"{name} is of what draws of the weights differ in, and {what} is one network"
         )
     evaluation = evaluation_settings(study, group.method)
-    earlier = evaluation.earlier_samples or evaluation.samples
+    earlier = evaluation.samples_before
     if group.stage < group.T and earlier != evaluation.samples:
         raise StudyError(
             path,
@@ -249,12 +249,11 @@ def _draws_of_stages(group: Group, study: Study) -> tuple[int, int] | None:
 
     None where no draws do: at the mean, of points, and of an ensemble, which has its members.
     """
-    chosen = study.methods[group.method]
-    members = "times" in kind_constraints("inference", chosen.inference.kind)
-    if group.predictor == "mean" or members or not _draws(study, group.method):
+    drawn = is_drawn(study.methods[group.method].family)
+    if group.predictor == "mean" or _has_members(study, group.method) or not drawn:
         return None
     evaluation = evaluation_settings(study, group.method)
-    last, earlier = evaluation.samples, evaluation.earlier_samples or evaluation.samples
+    last, earlier = evaluation.samples, evaluation.samples_before
     if arrives(study.experiments[group.experiment].dataset):  # each stage was the last one once
         return last, last
     return (earlier if group.T > 1 else last), (earlier if group.stage < group.T else last)
@@ -262,15 +261,16 @@ def _draws_of_stages(group: Group, study: Study) -> tuple[int, int] | None:
 
 def _draws(study: Study, method: str) -> bool:
     """Return whether several networks predict: draws of a family, or members of an ensemble."""
-    chosen = study.methods[method]
-    facts = kind_constraints("family", chosen.family.kind)
-    members = "times" in kind_constraints("inference", chosen.inference.kind)
-    return members or bool(facts.get("drawn", facts["bayesian"]))
+    return _has_members(study, method) or is_drawn(study.methods[method].family)
+
+
+def _has_members(study: Study, method: str) -> bool:
+    """Return whether a method is an ensemble, of chains that predict together."""
+    return "times" in kind_constraints("inference", study.methods[method].inference.kind)
 
 
 def _check_predictor(path: KeyPath, group: Group, study: Study) -> None:
-    facts = kind_constraints("family", study.methods[group.method].family.kind)
-    if group.predictor == "mean" and not facts.get("drawn", facts["bayesian"]):
+    if group.predictor == "mean" and not is_drawn(study.methods[group.method].family):
         raise StudyError(
             (*path, "predictor"),
             f"found 'mean'; {group.method} has no network at a mean beside what predicts; allowed: "

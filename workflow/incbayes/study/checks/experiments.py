@@ -266,14 +266,6 @@ def _check_source(path: KeyPath, experiment: Experiment, data: Facts) -> None:
         raise StudyError((*path, "partition", "source_fraction"), detail)
 
 
-def images_to_fit(partition: PartitionSettings, images: int) -> int:
-    """Return how many of so many training images of a task the parts have together, perhaps 0."""
-    kept = images_in(partition.fraction, images)
-    if not isinstance(partition.calibration, UnsetType):
-        kept -= max(1, images_in(partition.calibration, kept))
-    return max(0, kept)
-
-
 def _check_parts(path: KeyPath, experiment: Experiment, data: Facts) -> None:
     partition = experiment.partition
     if data["train"] is None:
@@ -287,7 +279,7 @@ def _check_parts(path: KeyPath, experiment: Experiment, data: Facts) -> None:
         raise StudyError((*path, "partition", "fraction"), f"leaves no training image: {share}")
     if not isinstance(partition.calibration, UnsetType):
         share += f", without {partition.calibration:g} for calibration"
-    kept = images_to_fit(partition, images)
+    kept = partition.images_to_fit(images)
     for position, number in enumerate(experiment.parts):
         if number > kept:
             whose = f"{experiment.dataset.kind}, {target} of {classes} classes, {share}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from incbayes.core.fractions import images_in
+from incbayes.core.fractions import images_in, some_images_in
 from incbayes.core.registry import nearest
 from incbayes.study.datasets import data_constraints
 from incbayes.study.merging import Plain, nested, value_at
@@ -139,7 +139,7 @@ def _check_images(study: Study, tune: Search, name: str) -> None:
         return
     # At most so many: with a source task there are fewer, which the partition finds out.
     kept = images_in(experiment.partition.fraction, data["train"])
-    left = kept - max(1, images_in(tune.validation, kept))
+    left = kept - some_images_in(tune.validation, kept)
     if max(experiment.parts) > left:
         raise StudyError(
             ("tune", "validation"),

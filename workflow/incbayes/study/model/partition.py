@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
+from incbayes.core.fractions import images_in, some_images_in
 from incbayes.study.model.base import DERIVED, UNIQUE, Fraction, OpenFraction, Section, stated
 
 Class = Annotated[
@@ -56,6 +57,13 @@ class PartitionSettings(Section, frozen=True, kw_only=True):
     def is_calibrated(self) -> bool:
         """Whether temperatures are fitted, on images that are left out of the parts."""
         return self.calibration is not UNSET and not self.is_of_search
+
+    def images_to_fit(self, images: int) -> int:
+        """Return how many of so many training images of a task the parts have together."""
+        kept = images_in(self.fraction, images)
+        if not isinstance(self.held_out, UnsetType):
+            kept -= some_images_in(self.held_out, kept)
+        return max(0, kept)
 
     @property
     def source_size(self) -> int:

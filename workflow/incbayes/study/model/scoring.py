@@ -41,3 +41,8 @@ class EvaluationSettings(Section, frozen=True, kw_only=True):
     test_images: Literal["all", "training_fraction"] = "all"
     calibration_bins: Annotated[int, Meta(ge=1, le=10_000)] = 15
     metrics: tuple[str, ...] = ()
+
+    @property
+    def samples_before(self) -> int:
+        """Draws for the stages before the last."""
+        return self.earlier_samples or self.samples
